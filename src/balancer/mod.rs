@@ -1,0 +1,1 @@
+//! Upstreams and targets → the peer a request is sent to.

@@ -1,0 +1,1 @@
+//! The `kong` commands, one file each.

@@ -1,0 +1,1 @@
+//! kong.conf and `KONG_*` variables → one validated configuration.

@@ -1,0 +1,1 @@
+//! Data access: the declarative configuration and the stores.

@@ -1,0 +1,1 @@
+//! The resolver: order of record types, SRV, stale and negative answers.

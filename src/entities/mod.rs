@@ -1,0 +1,1 @@
+//! The schemas of the core entities, one file each.

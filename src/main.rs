@@ -1,0 +1,3 @@
+//! The `kong` executable.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Routes → index → match.

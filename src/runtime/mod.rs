@@ -1,0 +1,1 @@
+//! Master, worker process, workers: start, reload, stop.

@@ -1,0 +1,1 @@
+//! The schema engine: fields, checks, defaults, shorthands, error trees.

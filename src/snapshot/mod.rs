@@ -1,0 +1,1 @@
+//! Entities → the immutable run-time view that requests read.
