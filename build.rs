@@ -1,6 +1,6 @@
 //! Exports the Lua C API from the executables, so that C modules of the system find it.
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rustc-link-arg-bins=-rdynamic");
-    println!("cargo:rustc-link-arg-tests=-rdynamic");
+    println!("cargo:rustc-link-arg=-rdynamic");
 }
