@@ -1,1 +1,22 @@
-//! HTTP without sockets: heads, field lines, URIs.
+//! HTTP without sockets: heads, field lines, URIs, dates, status texts.
+//!
+//! Whatever the protocol on the wire (HTTP/1.1 through our codec, HTTP/2 through `h2`), the rest of
+//! the gateway sees these types. They keep what nginx keeps: the order of field lines, the case of
+//! their names, and duplicates. A head lives in one buffer that its connection reuses, so that a
+//! steady connection allocates nothing per request.
+//!
+//! - [`Fields`]: an ordered list of field lines with a quick look-up for well-known names
+//! - [`RequestHead`], [`ResponseHead`]: start line and fields
+//! - [`Method`], [`Version`], [`Scheme`]
+//! - [`status`]: reason phrases as nginx writes them
+//! - [`uri`]: percent-encoding, normalisation, query arguments
+
+mod fields;
+mod head;
+mod known;
+pub mod status;
+pub mod uri;
+
+pub use fields::Fields;
+pub use head::{Method, RequestHead, ResponseHead, Scheme, Version};
+pub use known::Known;

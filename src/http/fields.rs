@@ -1,0 +1,235 @@
+//! An ordered list of field lines.
+
+use super::Known;
+use std::fmt;
+use std::ops::Range;
+
+/// Field lines (RFC 9110, section 5) in the order they came, names in their original case.
+///
+/// Names and values are ranges of one byte buffer. `clear` keeps the buffer, so a connection that
+/// reuses its `Fields` allocates only while its heads still grow.
+///
+/// *Invariant*: every range of `lines` lies within `bytes`, and `present` holds the bit of every
+/// line's [`Known`] name (it may hold bits of lines that are gone).
+#[derive(Clone, Default)]
+pub struct Fields {
+    bytes: Vec<u8>,
+    lines: Vec<Line>,
+    present: u64,
+}
+
+#[derive(Clone)]
+struct Line {
+    name: Range<u32>,
+    value: Range<u32>,
+    known: Known,
+}
+
+impl Fields {
+    /// No lines, no memory.
+    pub const fn new() -> Fields {
+        Fields { bytes: Vec::new(), lines: Vec::new(), present: 0 }
+    }
+
+    /// Forgets all lines and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.lines.clear();
+        self.present = 0;
+    }
+
+    /// How many lines there are.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether there is no line.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Adds a line at the end.
+    pub fn append(&mut self, name: &[u8], value: &[u8]) {
+        let known = Known::of(name);
+        let name = self.store(name);
+        let value = self.store(value);
+        self.present |= known.bit();
+        self.lines.push(Line { name, value, known });
+    }
+
+    /// Gives `name` this one value: at the place of its first line, or at the end.
+    pub fn set(&mut self, name: &[u8], value: &[u8]) {
+        let Some(first) = self.position(name) else {
+            return self.append(name, value);
+        };
+        let name_range = self.store(name);
+        let value = self.store(value);
+        if let Some(line) = self.lines.get_mut(first) {
+            line.name = name_range;
+            line.value = value;
+        }
+        let bytes = &self.bytes;
+        let mut index = 0;
+        self.lines.retain(|line| {
+            index += 1;
+            index - 1 <= first || !slice(bytes, &line.name).eq_ignore_ascii_case(name)
+        });
+    }
+
+    /// Removes every line of `name`; tells how many there were.
+    pub fn remove(&mut self, name: &[u8]) -> usize {
+        if self.position(name).is_none() {
+            return 0;
+        }
+        let before = self.lines.len();
+        let bytes = &self.bytes;
+        self.lines.retain(|line| !slice(bytes, &line.name).eq_ignore_ascii_case(name));
+        before - self.lines.len()
+    }
+
+    /// Removes every line of a known name; costs one bit test when there is none.
+    pub fn remove_known(&mut self, known: Known) {
+        if self.has(known) {
+            self.lines.retain(|line| line.known != known);
+            self.present &= !known.bit();
+        }
+    }
+
+    /// Removes the lines for which `keep` says false.
+    pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
+        let bytes = &self.bytes;
+        self.lines.retain(|line| keep(slice(bytes, &line.name), slice(bytes, &line.value)));
+    }
+
+    /// The value of the first line of `name`.
+    pub fn value(&self, name: &[u8]) -> Option<&[u8]> {
+        self.position(name).and_then(|at| self.lines.get(at)).map(|line| slice(&self.bytes, &line.value))
+    }
+
+    /// The value of the first line of a known name.
+    pub fn known(&self, known: Known) -> Option<&[u8]> {
+        self.known_values(known).next()
+    }
+
+    /// Whether a line of this known name is there.
+    pub fn has(&self, known: Known) -> bool {
+        self.present & known.bit() != 0 && self.lines.iter().any(|line| line.known == known)
+    }
+
+    /// The values of all lines of `name`, in order.
+    pub fn values<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        self.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v)
+    }
+
+    /// The values of all lines of a known name, in order.
+    pub fn known_values(&self, known: Known) -> impl Iterator<Item = &[u8]> {
+        let lines = if self.present & known.bit() == 0 { &[] } else { self.lines.as_slice() };
+        lines.iter().filter(move |line| line.known == known).map(|line| slice(&self.bytes, &line.value))
+    }
+
+    /// All lines, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.lines.iter().map(|line| (slice(&self.bytes, &line.name), slice(&self.bytes, &line.value)))
+    }
+
+    /// All lines with what is known of their names, in order.
+    pub fn iter_known(&self) -> impl Iterator<Item = (Known, &[u8], &[u8])> {
+        self.lines
+            .iter()
+            .map(|line| (line.known, slice(&self.bytes, &line.name), slice(&self.bytes, &line.value)))
+    }
+
+    /// The lines as they stand on the wire in HTTP/1: `Name: value\r\n` each.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        out.reserve(self.bytes.len() + 4 * self.lines.len());
+        for (name, value) in self.iter() {
+            write_line(out, name, value);
+        }
+    }
+
+    fn position(&self, name: &[u8]) -> Option<usize> {
+        let known = Known::of(name);
+        if known != Known::Other {
+            if self.present & known.bit() == 0 {
+                return None;
+            }
+            return self.lines.iter().position(|line| line.known == known);
+        }
+        let same = |line: &Line| {
+            line.known == Known::Other && slice(&self.bytes, &line.name).eq_ignore_ascii_case(name)
+        };
+        self.lines.iter().position(same)
+    }
+
+    fn store(&mut self, part: &[u8]) -> Range<u32> {
+        let start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(part);
+        start..self.bytes.len() as u32
+    }
+}
+
+/// Writes one field line as HTTP/1 has it.
+pub(crate) fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn slice<'a>(bytes: &'a [u8], range: &Range<u32>) -> &'a [u8] {
+    bytes.get(range.start as usize..range.end as usize).unwrap_or_default()
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+        f.debug_list().entries(self.iter().map(|(n, v)| (text(n), text(v)))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Fields {
+        let mut fields = Fields::new();
+        fields.append(b"Host", b"a");
+        fields.append(b"X-Many", b"1");
+        fields.append(b"x-many", b"2");
+        fields
+    }
+
+    #[test]
+    fn order_case_and_duplicates_are_kept() {
+        let mut out = Vec::new();
+        sample().write_to(&mut out);
+        assert_eq!(out, b"Host: a\r\nX-Many: 1\r\nx-many: 2\r\n");
+    }
+
+    #[test]
+    fn set_replaces_the_first_line_in_place_and_drops_the_others() {
+        let mut fields = sample();
+        fields.set(b"X-MANY", b"3");
+        fields.set(b"host", b"b");
+        let lines: Vec<_> = fields.iter().collect();
+        assert_eq!(lines, [(&b"host"[..], &b"b"[..]), (b"X-MANY", b"3")]);
+    }
+
+    #[test]
+    fn removing_tells_how_many_lines_went() {
+        let mut fields = sample();
+        assert_eq!(fields.remove(b"x-Many"), 2);
+        assert_eq!(fields.remove(b"x-Many"), 0);
+        fields.remove_known(Known::Host);
+        assert!(fields.is_empty() && !fields.has(Known::Host));
+    }
+
+    #[test]
+    fn values_come_in_order() {
+        let fields = sample();
+        assert_eq!(fields.values(b"X-many").collect::<Vec<_>>(), [b"1", b"2"]);
+        assert_eq!(fields.value(b"x-MANY"), Some(&b"1"[..]));
+        assert_eq!(fields.known(Known::Host), Some(&b"a"[..]));
+        assert_eq!(fields.known(Known::Expect), None);
+    }
+}

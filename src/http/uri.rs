@@ -1,0 +1,1 @@
+//! Percent-encoding, path normalisation and query arguments.
