@@ -9,11 +9,13 @@
 //! - [`RequestHead`], [`ResponseHead`]: start line and fields
 //! - [`Method`], [`Version`], [`Scheme`]
 //! - [`status`]: reason phrases as nginx writes them
-//! - [`uri`]: percent-encoding, normalisation, query arguments
+//! - [`uri`], [`nginx_uri`], [`query`]: normal form and escaping of paths, `$uri`, query arguments
 
 mod fields;
 mod head;
 mod known;
+pub mod nginx_uri;
+pub mod query;
 pub mod status;
 pub mod uri;
 
