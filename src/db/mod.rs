@@ -1,1 +1,3 @@
 //! Data access: the declarative configuration and the stores.
+
+pub mod declarative;

@@ -1,0 +1,4 @@
+//! The declarative configuration: text → entities and back.
+
+mod scalar;
+pub mod yaml;
