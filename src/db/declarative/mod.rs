@@ -2,3 +2,6 @@
 
 mod scalar;
 pub mod yaml;
+
+#[cfg(test)]
+mod lyaml_oracle;

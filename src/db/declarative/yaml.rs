@@ -11,22 +11,28 @@
 //! *Bounds*: nesting of [`MAX_DEPTH`], and aliases may multiply the document by [`MAX_EXPANSION`]
 //! only, so that a small file cannot fill the memory. The size of the file itself is not bounded.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::scalar::{self, NotFinite, Tagged};
 
-/// Deepest nesting of sequences and mappings; also cjson's limit for JSON.
-pub const MAX_DEPTH: usize = 1000;
+/// Deepest nesting of sequences and mappings: more than any entity has, less than any stack holds.
+pub const MAX_DEPTH: usize = 128;
 
 /// How many nodes aliases may add for each node that is written out.
 pub const MAX_EXPANSION: usize = 32;
 
 /// Nodes that aliases may add to any document, however small.
 const FREE_EXPANSION: usize = 100_000;
+
+/// How many values a tab may separate from their keys where YAML 1.2 wants a space.
+///
+/// libyaml takes the tab, the parser does not; each one costs another pass.
+const MAX_TABS: usize = 100;
 
 /// Why a text is not YAML that can be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -51,29 +57,31 @@ pub fn load(text: &str) -> Result<Option<Value>, YamlError> {
     if let Some(problem) = forbidden_character(text) {
         return Err(YamlError { line: 0, column: 0, problem: problem.to_owned() });
     }
-    let mut reader = Reader::new(text);
-    let mut first = None;
-    loop {
-        match reader.next()? {
-            Event::StreamEnd => return Ok(first),
-            Event::DocumentStart(_) => {
-                let document = reader.document()?;
-                first.get_or_insert(document);
-            }
-            _ => {}
-        }
+    let mut text = Cow::Borrowed(text);
+    for _ in 0..MAX_TABS {
+        let mut reader = Reader::new(&text);
+        let result = reader.stream();
+        let Some(tab) = reader.refused_tab else { return result };
+        let Some((offset, '\t')) = text.char_indices().nth(tab) else { return result };
+        text.to_mut().replace_range(offset..=offset, " ");
     }
+    Reader::new(&text).stream()
 }
 
 /// Walks the events and keeps what the next node may refer to.
 struct Reader<'input> {
     parser: Parser<'input, StrInput<'input>>,
+    text: &'input str,
+    /// Length of the text in characters if its last line has no line break.
+    cut_off_at: Option<usize>,
     anchors: HashMap<usize, Anchored>,
     /// Line and column of the current event, from 1.
     mark: (usize, usize),
     written: usize,
     copied: usize,
     depth: usize,
+    /// Index of a tab after `:` that ended the reading.
+    refused_tab: Option<usize>,
 }
 
 /// A node that an alias can name, with its size in nodes.
@@ -94,23 +102,55 @@ impl<'input> Reader<'input> {
     fn new(text: &'input str) -> Self {
         Reader {
             parser: Parser::new_from_str(text),
+            text,
+            cut_off_at: (!text.ends_with(['\n', '\r'])).then(|| text.chars().count()),
             anchors: HashMap::new(),
             mark: (0, 0),
             written: 0,
             copied: 0,
             depth: 0,
+            refused_tab: None,
+        }
+    }
+
+    fn stream(&mut self) -> Result<Option<Value>, YamlError> {
+        let mut first = None;
+        loop {
+            match self.next()? {
+                Event::StreamEnd => return Ok(first),
+                Event::DocumentStart(_) => {
+                    let document = self.document()?;
+                    first.get_or_insert(document);
+                }
+                _ => {}
+            }
         }
     }
 
     fn next(&mut self) -> Result<Event<'input>, YamlError> {
         match self.parser.next_event() {
             Some(Ok((event, span))) => {
-                self.mark = position(span);
+                self.mark = (span.start.line(), span.start.col() + 1);
                 Ok(event)
             }
-            Some(Err(error)) => Err(self.error(libyaml_words(&error))),
+            Some(Err(error)) => Err(self.refusal(&error)),
             None => Ok(Event::StreamEnd),
         }
+    }
+
+    fn refusal(&mut self, error: &ScanError) -> YamlError {
+        if error.info().starts_with("':' must be followed by") {
+            self.refused_tab = error.marker().index().checked_sub(1);
+        }
+        if error.info().ends_with("unknown anchor") {
+            let (line, column) = (error.marker().line(), error.marker().col() + 1);
+            let named = self.text.lines().nth(line - 1).unwrap_or_default().chars().skip(column);
+            let name: String = named
+                .take_while(|character| character.is_alphanumeric() || matches!(character, '_' | '-'))
+                .collect();
+            return YamlError { line, column, problem: format!("invalid reference: {name}") };
+        }
+        self.error(libyaml_words(error.info()))
     }
 
     fn document(&mut self) -> Result<Value, YamlError> {
@@ -126,7 +166,11 @@ impl<'input> Reader<'input> {
         let before = self.written + self.copied;
         self.written += 1;
         let (anchor, node) = match event {
-            Event::Scalar(text, style, anchor, tag) => (anchor, self.scalar(&text, style, tag.as_deref())?),
+            Event::Scalar(text, style, anchor, tag) => {
+                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                let text = if block { self.block(&text) } else { &text };
+                (anchor, self.scalar(text, style, tag.as_deref())?)
+            }
             Event::SequenceStart(anchor, _) => (anchor, Node::Is(self.nested(Self::sequence)?)),
             Event::MappingStart(anchor, _) => (anchor, Node::Is(self.nested(Self::mapping)?)),
             Event::Alias(anchor) => return self.alias(anchor).map(Node::Is),
@@ -199,12 +243,14 @@ impl<'input> Reader<'input> {
             Value::Object(source) => fill_in(map, source),
             Value::Array(sources) => {
                 for (index, source) in sources.into_iter().enumerate() {
-                    let Value::Object(source) = source else {
-                        let problem =
-                            format!("invalid '<<' sequence element {}: {}", index + 1, plain_text(&source));
-                        return Err(self.error(problem));
-                    };
-                    fill_in(map, source);
+                    match source {
+                        Value::Object(source) => fill_in(map, source),
+                        Value::Null => {}
+                        other => {
+                            let (index, text) = (index + 1, plain_text(&other));
+                            return Err(self.error(format!("invalid '<<' sequence element {index}: {text}")));
+                        }
+                    }
                 }
             }
             other => return Err(self.error(format!("invalid '<<' merge event: {}", plain_text(&other)))),
@@ -232,6 +278,18 @@ impl<'input> Reader<'input> {
         }
     }
 
+    /// The parser adds a line break to a block scalar that the end of the text cuts off; libyaml does not.
+    fn block<'text>(&mut self, text: &'text str) -> &'text str {
+        let last_line = self.text.lines().next_back().unwrap_or_default().trim_start();
+        let at_end = self.cut_off_at.is_some_and(
+            |length| matches!(self.parser.peek(), Some(Ok((_, span))) if span.start.index() >= length),
+        ) && text.strip_suffix('\n').is_some_and(|text| match last_line {
+            "" => text.ends_with(['\n', ' ']),
+            line => text.ends_with(line),
+        });
+        if at_end { text.strip_suffix('\n').unwrap_or(text) } else { text }
+    }
+
     fn alias(&mut self, anchor: usize) -> Result<Value, YamlError> {
         let Some(anchored) = self.anchors.get(&anchor) else {
             return Err(self.error("invalid reference: an alias inside its own anchor"));
@@ -247,10 +305,6 @@ impl<'input> Reader<'input> {
         let (line, column) = self.mark;
         YamlError { line, column, problem: problem.into() }
     }
-}
-
-fn position(span: Span) -> (usize, usize) {
-    (span.start.line(), span.start.col() + 1)
 }
 
 fn fill_in(map: &mut Map<String, Value>, source: Map<String, Value>) {
@@ -276,19 +330,22 @@ fn forbidden_character(text: &str) -> Option<&'static str> {
 }
 
 /// The parser's finding in libyaml's words, which Kong's users know and search for.
-fn libyaml_words(error: &ScanError) -> String {
-    let info = error.info();
-    if let Some((_, anchor)) = info.split_once("unknown anchor") {
-        return format!("invalid reference{anchor}");
-    }
-    for prefix in ["while ", "in a "] {
-        if info.starts_with(prefix)
-            && let Some((_, problem)) = info.split_once(", ")
-        {
-            return problem.to_owned();
+fn libyaml_words(info: &str) -> &str {
+    const CANNOT_START: &str = "found character that cannot start any token";
+    match info {
+        "simple key expect ':'" | "simple key expected" => "could not find expected ':'",
+        "the handle wasn't declared" => "found undefined tag handle",
+        "misplaced bracket" => "did not find expected node content",
+        "a block scalar content cannot start with a tab" => {
+            "found a tab character where an indentation space is expected"
         }
+        _ if info.starts_with("invalid trailing content after") => "did not find expected key",
+        _ if info.starts_with("unexpected character") || info.starts_with("tabs disallowed") => CANNOT_START,
+        _ if info.starts_with("while ") || info.starts_with("in a ") => {
+            info.split_once(", ").map_or(info, |(_, problem)| problem)
+        }
+        _ => info,
     }
-    info.to_owned()
 }
 
 #[cfg(test)]
@@ -356,6 +413,17 @@ mod tests {
         let mut reuse = String::from("base: &b {a: 1, b: 2, c: 3, d: 4, e: 5, f: 6}\nlist:\n");
         reuse.push_str(&"- <<: *b\n  name: x\n".repeat(20_000));
         assert_eq!(read(&reuse)["list"].as_array().unwrap().len(), 20_000);
+    }
+
+    #[test]
+    fn a_tab_may_separate_a_value_from_its_key_and_stays_where_it_is_text() {
+        assert_eq!(read("a: b\t\nc:\td\ne: |\n  f:\tg\n"), json!({"a": "b", "c": "d", "e": "f:\tg\n"}));
+    }
+
+    #[test]
+    fn a_block_scalar_that_the_end_cuts_off_gets_no_line_break() {
+        assert_eq!(read("a: |\n  b\n  c"), json!({"a": "b\nc"}));
+        assert_eq!(read("a: |\n  b\n  c\n"), json!({"a": "b\nc\n"}));
     }
 
     #[test]
