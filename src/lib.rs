@@ -13,6 +13,7 @@
 //! | folder | owns |
 //! |---|---|
 //! | [`observability`] | error log, access log, counters |
+//! | [`shm`] | shared dictionaries, in memory that outlives a worker process |
 //! | [`conf`] | kong.conf and `KONG_*` → one validated [`conf::Conf`] |
 //! | [`http`] | heads, field lines, URIs, dates, status texts: HTTP without sockets |
 //! | [`schema`] | the schema engine: fields, checks, defaults, shorthands, error trees |
@@ -54,6 +55,7 @@ pub mod proxy;
 pub mod router;
 pub mod runtime;
 pub mod schema;
+pub mod shm;
 pub mod snapshot;
 pub mod status;
 pub mod vaults;
