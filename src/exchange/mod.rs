@@ -1,1 +1,98 @@
 //! One request and its response, as all phases see it.
+//!
+//! An [`Exchange`] is made when a request head is complete, travels through every phase of
+//! [`crate::proxy`], is what Lua reads and changes through `ngx.*` and `kong.*`, and ends after the
+//! access log line. It belongs to one worker and is never shared between threads.
+//!
+//! - [`Client`]: facts of the client's connection, shared by its requests
+//! - [`Request`]: head, body, and what plugins changed about them
+//! - [`Upstream`]: where the request goes and what came of each try
+//! - [`Response`]: what the client gets, from the upstream or from the gateway
+//! - [`Times`]: when each step happened
+//! - [`Phase`]: the step that runs now
+//! - [`current`]: the exchange that Lua code of this thread acts on
+
+mod body;
+mod client;
+pub mod current;
+mod id;
+mod matched;
+mod phase;
+mod request;
+mod response;
+mod times;
+mod upstream;
+
+pub use body::{BodyError, BodySource, RequestBody, SpoolFile};
+pub use client::{Address, Client, Tls};
+pub use id::RequestId;
+pub use matched::Matched;
+pub use phase::Phase;
+pub use request::{Forwarded, Request};
+pub use response::{BodyChunk, Response, Source};
+pub use times::{Times, now};
+pub use upstream::{PeerFailure, Timeouts, Try, Upstream};
+
+use crate::snapshot::Snapshot;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// One request and its response.
+///
+/// *Invariant*: it does not move while Lua may hold it: the proxy keeps it in a box that lives
+/// until the `log` phase is over.
+pub struct Exchange {
+    /// The client's connection.
+    pub client: Rc<Client>,
+    /// The entities this request is served by, from its first phase to its last.
+    pub snapshot: Arc<Snapshot>,
+    /// The request's identity in headers, logs and error bodies.
+    pub id: RequestId,
+    /// The phase that runs now.
+    pub phase: Phase,
+    /// What the client asked.
+    pub request: Request,
+    /// What the router found.
+    pub matched: Option<Matched>,
+    /// Where the request goes.
+    pub upstream: Upstream,
+    /// What the client gets.
+    pub response: Response,
+    /// When each step happened.
+    pub times: Times,
+    /// What the Lua runtime keeps for this exchange.
+    pub lua: LuaSlots,
+}
+
+/// What the Lua runtime keeps for one exchange; its meaning is [`crate::lua`]'s own.
+#[derive(Debug, Default)]
+pub struct LuaSlots {
+    /// Registry reference of the `ngx.ctx` table; zero when there is none yet.
+    pub ctx: i32,
+    /// Number of the plan whose plugins run, in the worker's Lua plan table; zero for none.
+    pub plan: u32,
+    /// Id of the authenticated consumer, for plugins configured per consumer.
+    pub consumer: Option<Arc<str>>,
+    /// Whether a plugin ended the access phase with a response of its own.
+    pub exited: bool,
+    /// Whether a plugin asked for the response body to be buffered.
+    pub buffered: bool,
+}
+
+impl Exchange {
+    /// The exchange of a request whose head is complete.
+    pub fn new(client: Rc<Client>, snapshot: Arc<Snapshot>, request: Request) -> Exchange {
+        Exchange {
+            client,
+            snapshot,
+            id: RequestId::random(),
+            phase: Phase::Rewrite,
+            request,
+            matched: None,
+            upstream: Upstream::default(),
+            response: Response::default(),
+            times: Times::starting_now(),
+            lua: LuaSlots::default(),
+        }
+    }
+}

@@ -1,1 +1,45 @@
 //! Entities → the immutable run-time view that requests read.
+//!
+//! A [`Snapshot`] holds everything a request needs to know about the configuration: routes and
+//! services in typed form, plugin instances, the plan of plugins for each route, certificates by
+//! server name. It is built off the request path from plain entities , collects every
+//! error on the way, and is published by one pointer swap ([`Published`]); the old one is freed with
+//! the last request that holds it.
+//!
+//! Positions: routes, services and plugins refer to each other by index into the snapshot's lists.
+//! An index is only meaningful together with its snapshot.
+
+mod certificates;
+mod plan;
+mod plugin;
+mod published;
+mod route;
+mod service;
+
+pub use certificates::Certificates;
+pub use plan::{Plan, Plans, Step};
+pub use plugin::{Plugin, PluginKind, Scope};
+pub use published::Published;
+pub use route::{PathHandling, Protocols, Route};
+pub use service::Service;
+
+/// The immutable run-time form of all entities.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// Grows by one with every snapshot of this worker process; zero for the empty one.
+    pub generation: u64,
+    /// Hash of the declarative configuration: 32 hexadecimal digits, all zero when there is none.
+    pub hash: String,
+    /// Routes of enabled services, and routes without a service.
+    pub routes: Vec<Route>,
+    /// All services.
+    pub services: Vec<Service>,
+    /// All enabled plugin instances.
+    pub plugins: Vec<Plugin>,
+    /// The installed plugins in the order they execute.
+    pub kinds: Vec<PluginKind>,
+    /// Which plugins run for which route.
+    pub plans: Plans,
+    /// Certificates by server name.
+    pub certificates: Certificates,
+}

@@ -1,0 +1,34 @@
+//! The exchange that Lua code of this thread acts on.
+#![allow(unsafe_code)] // a raw pointer is what C functions called by Lua can reach
+
+use super::Exchange;
+use std::cell::Cell;
+use std::ptr;
+
+thread_local! {
+    static CURRENT: Cell<*mut Exchange> = const { Cell::new(ptr::null_mut()) };
+}
+
+/// Makes `exchange` the one that Lua code acts on; null for code that runs for no request.
+///
+/// *Invariant*: whoever sets it keeps the exchange in place until it sets another, and sets it
+/// before every resume of a coroutine.
+pub fn set(exchange: *mut Exchange) {
+    CURRENT.set(exchange);
+}
+
+/// The pointer last set; null for none.
+pub fn pointer() -> *mut Exchange {
+    CURRENT.get()
+}
+
+/// Lets `act` work on the current exchange; `None` when no request is being served.
+///
+/// `act` must not run Lua code nor call this again: the reference it gets must be the only one.
+pub fn with<R>(act: impl FnOnce(&mut Exchange) -> R) -> Option<R> {
+    let pointer = CURRENT.get();
+    // SAFETY: by the invariant of `set` the pointer is null or names an exchange that stays in place
+    // while Lua runs on this thread; no other reference to it lives meanwhile, since the proxy waits
+    // for Lua and `act` does not re-enter.
+    unsafe { pointer.as_mut() }.map(act)
+}

@@ -1,0 +1,59 @@
+//! What the client asked.
+
+use super::{Address, RequestBody};
+use crate::http::{RequestHead, Scheme};
+
+/// The request of an exchange: what was received, and what plugins made of it.
+///
+/// `head.target` stays as received; a changed path or query stands in `path` and `args`. Method and
+/// field lines are changed in place, as nginx does, and go to the upstream so.
+#[derive(Default)]
+pub struct Request {
+    /// Method, target, version, field lines.
+    pub head: RequestHead,
+    /// The head as it was received, start line to empty line, when the protocol has one.
+    pub raw_head: Vec<u8>,
+    /// The body.
+    pub body: RequestBody,
+    /// The host asked for, in lower case and without port: `ngx.var.host`.
+    pub host: Vec<u8>,
+    /// The normalised path that the router matches: `ngx.var.uri`.
+    pub path: Vec<u8>,
+    /// The query when a plugin replaced it (`None` inside: removed); otherwise the target's.
+    pub args: Option<Option<Vec<u8>>>,
+    /// Who asks: the connection's peer, or whom `real_ip_header` named.
+    pub remote: Option<Address>,
+    /// The scheme, host, port, path and prefix that forwarding headers carry on.
+    pub forwarded: Forwarded,
+    /// Bytes received for this request, head and body: `$request_length`.
+    pub length: u64,
+    /// Whether this is a gRPC request: HTTP/2 and a content type that begins with `application/grpc`.
+    pub grpc: bool,
+    /// Whether the client asks to switch to WebSocket.
+    pub websocket: bool,
+}
+
+/// The client's view of the request's origin, after `trusted_ips` was asked.
+#[derive(Debug, Clone, Default)]
+pub struct Forwarded {
+    /// `X-Forwarded-Proto`.
+    pub scheme: Scheme,
+    /// `X-Forwarded-Host`.
+    pub host: Vec<u8>,
+    /// `X-Forwarded-Port`.
+    pub port: u16,
+    /// `X-Forwarded-Path`.
+    pub path: Vec<u8>,
+    /// `X-Forwarded-Prefix`; empty for none.
+    pub prefix: Vec<u8>,
+}
+
+impl Request {
+    /// The query in force: a plugin's, or the target's.
+    pub fn query(&self) -> Option<&[u8]> {
+        match &self.args {
+            Some(args) => args.as_deref(),
+            None => self.head.query(),
+        }
+    }
+}

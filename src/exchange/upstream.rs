@@ -1,0 +1,83 @@
+//! Where the request goes, and what came of it.
+
+use crate::http::{ResponseHead, Scheme};
+use smallvec::SmallVec;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Limits on waiting for an upstream, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To connect.
+    pub connect: u32,
+    /// Between two writes.
+    pub write: u32,
+    /// Between two reads.
+    pub read: u32,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts { connect: 60_000, write: 60_000, read: 60_000 }
+    }
+}
+
+/// The upstream side of an exchange: filled from route and service, changed by plugins in `access`,
+/// read at every try.
+#[derive(Debug, Default)]
+pub struct Upstream {
+    /// Index of the service in the snapshot.
+    pub service: Option<usize>,
+    /// `http` or `https`.
+    pub scheme: Scheme,
+    /// The host to reach: an IP address, a name, or the name of an upstream entity.
+    pub host: Vec<u8>,
+    /// The port; zero where the target decides.
+    pub port: u16,
+    /// The path to ask for, without query: `ngx.var.upstream_uri`.
+    pub path: Vec<u8>,
+    /// The `Host` to send when it is not that of the peer: the client's, or a plugin's.
+    pub host_header: Option<Vec<u8>>,
+    /// How long to wait.
+    pub timeouts: Timeouts,
+    /// Tries after the first.
+    pub retries: u32,
+    /// Whether the peer's certificate must verify, when a plugin or the service says so.
+    pub tls_verify: Option<bool>,
+    /// How long a chain may be, when the service says so.
+    pub tls_verify_depth: Option<u32>,
+    /// Id of the certificate entity shown to the peer.
+    pub client_certificate: Option<Arc<str>>,
+    /// Every try, in order.
+    pub tries: SmallVec<[Try; 1]>,
+    /// The head the upstream sent, before filters: kept only when a phase after it runs Lua.
+    pub received: Option<ResponseHead>,
+    /// The upstream's status; zero while there is none.
+    pub status: u16,
+    /// Whether the connection was taken from the pool at the last try.
+    pub reused: bool,
+}
+
+/// One attempt to reach a peer.
+#[derive(Debug, Clone)]
+pub struct Try {
+    /// The peer's address.
+    pub peer: SocketAddr,
+    /// The host name the peer was found under.
+    pub hostname: Option<Arc<str>>,
+    /// When it began, in microseconds since the epoch.
+    pub start: u64,
+    /// Milliseconds spent choosing the peer.
+    pub latency: u64,
+    /// Why it failed; `None` when it did not.
+    pub failure: Option<PeerFailure>,
+}
+
+/// How a try failed, in the words of `kong.log.serialize()`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerFailure {
+    /// `failed` when no response came, `next` when another peer should be tried for its status.
+    pub state: &'static str,
+    /// The status that stands for the failure: 502, 504 or what the upstream answered.
+    pub code: u16,
+}

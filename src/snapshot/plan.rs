@@ -1,0 +1,142 @@
+//! Which plugins run for which route.
+//!
+//! For each route the plan lists, in execution order, the plugin kinds that may run and the instance
+//! that wins while no consumer is known. A kind that also has instances bound to a consumer is marked:
+//! only then is there anything to look up once a consumer has been authenticated.
+//!
+//! *Kong parity*: precedence for one plugin is route+service+consumer, route+consumer,
+//! service+consumer, route+service, consumer, route, service, global.
+
+use super::{Plugin, PluginKind, Route, Scope};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// One plugin kind in a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// Index of the kind.
+    pub kind: usize,
+    /// Index of the instance that runs while no consumer is known.
+    pub plugin: Option<usize>,
+    /// Whether a consumer may bring another instance.
+    pub by_consumer: bool,
+}
+
+/// The plugins of one route, or of requests that matched none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Kinds in execution order.
+    pub steps: Vec<Step>,
+    /// [`crate::exchange::Phase`] bits of all phases that any of them has.
+    pub phases: u32,
+}
+
+/// The plans of a snapshot.
+#[derive(Debug, Default)]
+pub struct Plans {
+    routes: Vec<Arc<Plan>>,
+    global: Arc<Plan>,
+    instances: HashMap<(usize, Scope), usize>,
+}
+
+impl Plans {
+    /// The plans of all `routes`; `kinds` stand in execution order.
+    ///
+    /// *Cost*: routes that no plugin names share one plan per service.
+    pub fn build(routes: &[Route], kinds: &[PluginKind], plugins: &[Plugin]) -> Plans {
+        let instances: HashMap<_, _> =
+            plugins.iter().enumerate().map(|(index, p)| ((p.kind, p.scope.clone()), index)).collect();
+        let scoped_routes: HashSet<usize> = plugins.iter().filter_map(|p| p.scope.route).collect();
+        let mut shared: HashMap<Option<usize>, Arc<Plan>> = HashMap::new();
+        let candidates = Candidates::of(kinds, plugins);
+        let mut plans = Plans { routes: Vec::with_capacity(routes.len()), global: Arc::default(), instances };
+        plans.global = Arc::new(plans.plan(&candidates, kinds, None, None));
+        for (index, route) in routes.iter().enumerate() {
+            let plan = if scoped_routes.contains(&index) {
+                Arc::new(plans.plan(&candidates, kinds, Some(index), route.service))
+            } else {
+                let make = || Arc::new(plans.plan(&candidates, kinds, None, route.service));
+                shared.entry(route.service).or_insert_with(make).clone()
+            };
+            plans.routes.push(plan);
+        }
+        plans
+    }
+
+    /// The plan of a route.
+    pub fn of_route(&self, route: usize) -> &Arc<Plan> {
+        self.routes.get(route).unwrap_or(&self.global)
+    }
+
+    /// The plan of global plugins: what runs in `rewrite`, and for requests that match no route.
+    pub fn global(&self) -> &Arc<Plan> {
+        &self.global
+    }
+
+    /// The instance of a kind that runs for this route, service and consumer.
+    pub fn instance(
+        &self,
+        kind: usize,
+        route: Option<usize>,
+        service: Option<usize>,
+        consumer: Option<&Arc<str>>,
+    ) -> Option<usize> {
+        let scopes = [
+            (true, true, true),
+            (true, false, true),
+            (false, true, true),
+            (true, true, false),
+            (false, false, true),
+            (true, false, false),
+            (false, true, false),
+            (false, false, false),
+        ];
+        scopes.into_iter().find_map(|(by_route, by_service, by_consumer)| {
+            let absent = (by_route && route.is_none())
+                || (by_service && service.is_none())
+                || (by_consumer && consumer.is_none());
+            if absent {
+                return None;
+            }
+            let scope = Scope {
+                route: route.filter(|_| by_route),
+                service: service.filter(|_| by_service),
+                consumer: consumer.filter(|_| by_consumer).cloned(),
+            };
+            self.instances.get(&(kind, scope)).copied()
+        })
+    }
+
+    fn plan(
+        &self,
+        candidates: &Candidates,
+        kinds: &[PluginKind],
+        route: Option<usize>,
+        service: Option<usize>,
+    ) -> Plan {
+        let mut plan = Plan::default();
+        for &kind in &candidates.kinds {
+            let plugin = self.instance(kind, route, service, None);
+            let by_consumer = candidates.by_consumer.contains(&kind);
+            if plugin.is_some() || by_consumer {
+                plan.steps.push(Step { kind, plugin, by_consumer });
+                plan.phases |= kinds.get(kind).map_or(0, |k| k.phases);
+            }
+        }
+        plan
+    }
+}
+
+/// The kinds that have an instance at all, and those that have one bound to a consumer.
+struct Candidates {
+    kinds: Vec<usize>,
+    by_consumer: HashSet<usize>,
+}
+
+impl Candidates {
+    fn of(kinds: &[PluginKind], plugins: &[Plugin]) -> Candidates {
+        let used: HashSet<usize> = plugins.iter().map(|p| p.kind).collect();
+        let by_consumer = plugins.iter().filter(|p| p.scope.consumer.is_some()).map(|p| p.kind).collect();
+        Candidates { kinds: (0..kinds.len()).filter(|kind| used.contains(kind)).collect(), by_consumer }
+    }
+}
