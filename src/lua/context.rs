@@ -1,0 +1,73 @@
+//! Which request and which phase the running Lua code belongs to.
+
+use super::frame::Flow;
+use crate::exchange::{Exchange, Phase, current};
+use std::cell::Cell;
+use std::ptr;
+
+/// What a call into Lua runs on behalf of.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// The request; null where the phase has none.
+    ///
+    /// *Invariant*: the exchange outlives the call and is not touched by others while Lua runs.
+    pub exchange: *mut Exchange,
+    /// The phase.
+    pub phase: Phase,
+}
+
+impl Context {
+    /// A phase without a request.
+    pub const fn bare(phase: Phase) -> Self {
+        Self { exchange: ptr::null_mut(), phase }
+    }
+
+    /// The phase an exchange is in.
+    pub fn of(exchange: &mut Exchange) -> Self {
+        Self { phase: exchange.phase, exchange: ptr::from_mut(exchange) }
+    }
+}
+
+thread_local! {
+    static PHASE: Cell<Phase> = const { Cell::new(Phase::Init) };
+}
+
+/// The phase of the running code.
+pub fn phase() -> Phase {
+    PHASE.get()
+}
+
+/// The context of the running code, for code it starts.
+pub(super) fn current() -> Context {
+    Context { exchange: current::pointer(), phase: PHASE.get() }
+}
+
+/// Sets the context and returns the one before, to be put back.
+pub(super) fn replace(context: Context) -> Context {
+    let before = current();
+    current::set(context.exchange);
+    PHASE.set(context.phase);
+    before
+}
+
+/// Runs `act` on the exchange of the running code.
+///
+/// # Errors
+/// OpenResty's "no request found" where there is none.
+pub fn with_exchange<R>(act: impl FnOnce(&mut Exchange) -> R) -> Result<R, Flow> {
+    current::with(act).ok_or_else(|| Flow::raise("no request found"))
+}
+
+/// Refuses where the running phase may not wait.
+///
+/// # Errors
+/// "API disabled in the context of …".
+pub fn require_waiting() -> Result<(), Flow> {
+    let phase = phase();
+    if phase.may_wait() { Ok(()) } else { Err(disabled(phase)) }
+}
+
+/// The error of a function that is not there in a phase.
+pub fn disabled(phase: Phase) -> Flow {
+    Flow::raise(format!("API disabled in the context of {}", phase.directive()))
+}

@@ -1,0 +1,43 @@
+//! `ngx.*`: one file per noun.
+//!
+//! Each file has an `install` that adds its functions to the `ngx` table. `lua/host/ngx.lua` then
+//! adds what is plain Lua: the tables whose fields are computed (`ngx.var`, `ngx.ctx`,
+//! `ngx.header`), and the variants of hot functions that the JIT compiles.
+
+mod constants;
+mod log;
+mod random;
+mod sleep;
+mod time;
+mod timer;
+pub mod worker;
+
+use super::frame::Frame;
+use super::vm::Settings;
+use super::{context, thread};
+use std::ffi::c_int;
+
+/// Pushes a new `ngx` table.
+pub(super) fn push(frame: &Frame, settings: &Settings) {
+    frame.push_table(0, 128);
+    let ngx = frame.top();
+    constants::install(frame, ngx);
+    log::install(frame, ngx);
+    random::install(frame, ngx);
+    sleep::install(frame, ngx);
+    time::install(frame, ngx);
+    timer::install(frame, ngx);
+    worker::install(frame, ngx, settings);
+    noun(frame, ngx, "thread", thread::install);
+    frame.set_function(ngx, "get_phase", |frame| {
+        frame.push_text(context::phase().ngx_name());
+        Ok(1)
+    });
+}
+
+/// Adds a table of functions as a field of the table at `ngx`.
+fn noun(frame: &Frame, ngx: c_int, name: &str, install: impl FnOnce(&Frame, c_int)) {
+    frame.push_table(0, 16);
+    install(frame, frame.top());
+    frame.set_field(ngx, name);
+}

@@ -1,0 +1,24 @@
+//! `ngx.sleep`.
+
+use crate::lua::frame::{Answer, Flow, Frame};
+use crate::lua::task::Resume;
+use std::ffi::c_int;
+use std::time::Duration;
+
+pub(super) fn install(frame: &Frame, ngx: c_int) {
+    frame.set_function(ngx, "sleep", sleep);
+}
+
+fn sleep(frame: &Frame) -> Answer {
+    let seconds = frame.number(1)?;
+    let pause = Duration::try_from_secs_f64(seconds)
+        .map_err(|_| Flow::raise(format!("invalid sleep duration \"{seconds}\"")))?;
+    frame.wait(async move {
+        if pause < Duration::from_millis(1) {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::time::sleep(pause).await;
+        }
+        Box::new(|_: &Frame| 0) as Resume
+    })
+}

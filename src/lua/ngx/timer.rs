@@ -1,0 +1,173 @@
+//! `ngx.timer`: functions that run later, outside any request.
+
+use crate::exchange::Phase;
+use crate::lua::context::Context;
+use crate::lua::frame::{Answer, Flow, Frame, Kind};
+use crate::lua::vm::{Reference, Vm};
+use crate::observability::log;
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+/// Timers that may wait, as Kong's `lua_max_pending_timers`.
+const MOST_PENDING: usize = 16_384;
+/// Timers whose callbacks may run at once, as Kong's `lua_max_running_timers`.
+const MOST_RUNNING: usize = 4_096;
+
+thread_local! {
+    static PENDING: Cell<usize> = const { Cell::new(0) };
+    static RUNNING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// One more in a count, until dropped.
+struct Counted(&'static std::thread::LocalKey<Cell<usize>>);
+
+impl Counted {
+    fn new(count: &'static std::thread::LocalKey<Cell<usize>>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+pub(super) fn install(frame: &Frame, ngx: c_int) {
+    super::noun(frame, ngx, "timer", |frame, timer| {
+        frame.set_function(timer, "at", |frame| start(frame, false));
+        frame.set_function(timer, "every", |frame| start(frame, true));
+        frame.set_function(timer, "pending_count", |frame| {
+            frame.push_integer(PENDING.get() as i64);
+            Ok(1)
+        });
+        frame.set_function(timer, "running_count", |frame| {
+            frame.push_integer(RUNNING.get() as i64);
+            Ok(1)
+        });
+    });
+}
+
+fn start(frame: &Frame, repeats: bool) -> Answer {
+    let delay = frame.number(1)?;
+    frame.expect(2, Kind::Function, c"function")?;
+    let delay = Duration::try_from_secs_f64(delay)
+        .ok()
+        .filter(|delay| !repeats || !delay.is_zero())
+        .ok_or_else(|| Flow::raise("delay must be greater than 0"))?;
+    if super::worker::exiting() && !(delay.is_zero() && !repeats) {
+        return frame.fail("process exiting");
+    }
+    if PENDING.get() >= MOST_PENDING {
+        return frame.fail("too many pending timers");
+    }
+    let callback = Callback::take(frame)?;
+    let pending = Counted::new(&PENDING);
+    let spawned = catch_unwind(AssertUnwindSafe(|| {
+        tokio::task::spawn_local(run(callback, delay, repeats, pending));
+    }));
+    if spawned.is_err() {
+        return frame.fail("no event loop: timers start when the worker does");
+    }
+    frame.push_integer(1);
+    Ok(1)
+}
+
+async fn run(callback: Callback, delay: Duration, repeats: bool, pending: Counted) {
+    let mut pending = Some(pending);
+    loop {
+        let premature = tokio::select! {
+            () = tokio::time::sleep(delay) => false,
+            () = super::worker::exit_begun() => true,
+        };
+        if !repeats {
+            pending = None;
+        }
+        if RUNNING.get() >= MOST_RUNNING {
+            log::alert!("{} lua_max_running_timers are not enough", MOST_RUNNING);
+        } else {
+            let _running = Counted::new(&RUNNING);
+            callback.call(premature).await;
+        }
+        if pending.is_none() || premature {
+            return;
+        }
+    }
+}
+
+/// A function and the arguments it is called with after `premature`.
+struct Callback {
+    vm: Vm,
+    function: Reference,
+    arguments: Vec<Reference>,
+}
+
+impl Callback {
+    fn take(frame: &Frame) -> Result<Self, Flow> {
+        let vm = Vm::current()?;
+        let keep = |at| {
+            frame.push_value(at);
+            vm.reference_to_top(frame)
+        };
+        let function = keep(2);
+        let arguments = (3..=frame.top()).map(keep).collect();
+        Ok(Self { vm, function, arguments })
+    }
+
+    async fn call(&self, premature: bool) {
+        let context = Context::bare(Phase::Timer);
+        let outcome = self
+            .vm
+            .call(&self.function, context, |frame| {
+                frame.push_boolean(premature);
+                if frame.reserve(self.arguments.len()).is_err() {
+                    return 1;
+                }
+                self.arguments.iter().for_each(|argument| argument.push(frame));
+                c_int::try_from(self.arguments.len()).unwrap_or(0) + 1
+            })
+            .await;
+        if let Err(error) = outcome {
+            log::error!("lua entry thread aborted: runtime error: {}", error.report());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::lua::testing::check;
+
+    #[test]
+    fn a_timer_runs_its_function_once_with_its_arguments() {
+        check(
+            r#"
+            local got
+            assert(ngx.timer.at(0.002, function(premature, ...)
+              assert(ngx.get_phase() == "timer")
+              ngx.sleep(0.001)
+              got = { premature, ... }
+            end, 1, nil, "c") == 1)
+            assert(ngx.timer.pending_count() == 1)
+            ngx.sleep(0.03)
+            assert(got[1] == false and got[2] == 1 and got[3] == nil and got[4] == "c")
+            assert(ngx.timer.pending_count() == 0 and ngx.timer.running_count() == 0)
+            "#,
+        );
+    }
+
+    #[test]
+    fn a_repeating_timer_survives_errors_of_its_function() {
+        check(
+            r#"
+            local runs = 0
+            ngx.timer.every(0.002, function() runs = runs + 1 error("again") end)
+            ngx.sleep(0.05)
+            assert(runs >= 3, runs)
+            assert(not pcall(ngx.timer.every, 0, print))
+            "#,
+        );
+    }
+}
