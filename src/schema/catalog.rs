@@ -1,0 +1,94 @@
+//! The schemas of one thread by name, and what follows from how they refer to each other.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use indexmap::IndexMap;
+
+use super::SchemaError;
+use super::field::Kind;
+use super::schema::Schema;
+
+/// Schemas by name, in the order they were added.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    schemas: RefCell<IndexMap<String, Rc<Schema>>>,
+}
+
+/// A foreign field that points to an entity.
+#[derive(Debug, Clone)]
+pub struct Constraint {
+    /// The entity that has the field.
+    pub schema: Rc<Schema>,
+    /// The field.
+    pub field_name: String,
+    /// What happens to it when the entity pointed to is deleted; nothing said means `restrict`.
+    pub on_delete: Option<String>,
+}
+
+impl Catalog {
+    /// Adds a schema after resolving its foreign fields, in place of one of the same name.
+    ///
+    /// # Errors
+    /// When a foreign field points to an entity that is not known yet.
+    pub fn add(&self, mut schema: Schema) -> Result<Rc<Schema>, SchemaError> {
+        self.resolve(&mut schema.record)?;
+        let schema = Rc::new(schema);
+        if !schema.name.is_empty() {
+            self.schemas.borrow_mut().insert(schema.name.clone(), Rc::clone(&schema));
+        }
+        Ok(schema)
+    }
+
+    /// Resolves the foreign fields of a record, such as a subschema's.
+    ///
+    /// # Errors
+    /// When a foreign field points to an entity that is not known.
+    pub fn resolve(&self, record: &mut super::Record) -> Result<(), SchemaError> {
+        for field in record.fields.values_mut() {
+            match &mut field.kind {
+                Kind::Foreign(foreign) => {
+                    let Some(target) = self.named(&foreign.reference) else {
+                        return Err(SchemaError::BadReference(foreign.reference.clone()));
+                    };
+                    foreign.schema = Some(target);
+                }
+                Kind::Record(Some(nested)) => self.resolve(Rc::make_mut(nested))?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The schema of this name.
+    pub fn named(&self, name: &str) -> Option<Rc<Schema>> {
+        self.schemas.borrow().get(name).cloned()
+    }
+
+    /// All schemas, in the order they were added.
+    pub fn all(&self) -> Vec<Rc<Schema>> {
+        self.schemas.borrow().values().cloned().collect()
+    }
+
+    /// The foreign fields that point to an entity. For workspaces also every entity that belongs to one.
+    pub fn constraints(&self, name: &str) -> Vec<Constraint> {
+        let mut constraints = Vec::new();
+        for schema in self.schemas.borrow().values() {
+            for (field_name, foreign) in schema.foreign_fields().filter(|(_, to)| to.reference == name) {
+                constraints.push(Constraint {
+                    schema: Rc::clone(schema),
+                    field_name: field_name.to_owned(),
+                    on_delete: foreign.on_delete.clone(),
+                });
+            }
+            if name == "workspaces" && schema.workspaceable {
+                constraints.push(Constraint {
+                    schema: Rc::clone(schema),
+                    field_name: "ws_id".to_owned(),
+                    on_delete: None,
+                });
+            }
+        }
+        constraints
+    }
+}

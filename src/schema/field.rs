@@ -1,0 +1,497 @@
+//! A field of a schema: its type, its validators and its other attributes.
+
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::callback::{Reverse, ValueCheck, Verdict};
+use super::json_schema::JsonRule;
+use super::lua_pattern::{LuaPattern, PatternError};
+use super::record::Record;
+use super::schema::Schema;
+use super::validator::{PatternRule, Validator};
+
+/// The type of a field and the definitions nested in it.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// Text.
+    String,
+    /// A number.
+    Number,
+    /// A number without a fraction.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// A function; only in schemas that describe schemas.
+    Function,
+    /// Anything; only in schemas that describe schemas.
+    Any,
+    /// A value of the field that is being described; only in schemas that describe schemas.
+    Itself,
+    /// Whatever a JSON schema accepts.
+    Json(Rc<JsonRule>),
+    /// A sequence of such elements.
+    Array(Rc<Field>),
+    /// A sequence of different elements.
+    Set(Rc<Field>),
+    /// A table of such keys and values.
+    Map(Rc<Field>, Rc<Field>),
+    /// A table with named fields; without a definition only where the field is abstract.
+    Record(Option<Rc<Record>>),
+    /// The primary key of another entity.
+    Foreign(Foreign),
+    /// The type of the field this definition refines, with other definitions nested in it.
+    Refined {
+        /// Replaces the elements of an array or set.
+        elements: Option<Rc<Field>>,
+        /// Replaces the keys of a map.
+        keys: Option<Rc<Field>>,
+        /// Replaces the values of a map.
+        values: Option<Rc<Field>>,
+    },
+    /// A type that does not exist: every value is refused.
+    Unknown(String),
+}
+
+/// Where a foreign field points.
+#[derive(Debug, Clone)]
+pub struct Foreign {
+    /// The name of the entity.
+    pub reference: String,
+    /// Its schema, once a [`super::Catalog`] resolved the name.
+    pub schema: Option<Rc<Schema>>,
+    /// What happens to this entity when the other one is deleted: `restrict`, `cascade` or `null`.
+    pub on_delete: Option<String>,
+}
+
+/// A field that is on its way out.
+#[derive(Debug, Clone, Default)]
+pub struct Deprecation {
+    /// What the log says.
+    pub message: String,
+    /// The release that drops the field.
+    pub removal_in_version: String,
+    /// A value that is used without a warning.
+    pub old_default: Option<Value>,
+    /// The fields that take its place.
+    pub replaced_with: Vec<Replacement>,
+}
+
+/// A field that takes the place of a deprecated one.
+#[derive(Debug, Clone)]
+pub struct Replacement {
+    /// The keys that lead to the field.
+    pub path: Vec<String>,
+    /// Computes the old value from the new fields.
+    pub reverse: Option<Reverse>,
+}
+
+/// The definition of a field. The flags are public: each is an attribute of the same name in schemas.
+#[derive(Debug, Clone)]
+pub struct Field {
+    /// The type.
+    pub kind: Kind,
+    /// Must be given; `None` is "not said", which in records of entities means yes.
+    pub required: Option<bool>,
+    /// The value when none is given.
+    pub default: Option<Value>,
+    /// Sorted by the order they run in, one of a name.
+    pub validators: Vec<Validator>,
+    /// Replaces the message of every validator.
+    pub err: Option<String>,
+    /// Filled in by the gateway.
+    pub auto: bool,
+    /// No two entities of a workspace have the same value.
+    pub unique: bool,
+    /// No two entities at all have the same value.
+    pub unique_across_ws: bool,
+    /// Left to subschemas.
+    pub is_abstract: bool,
+    /// Stays as first written.
+    pub immutable: bool,
+    /// May be absent altogether; only in schemas that describe schemas.
+    pub nilable: bool,
+    /// May hold a vault reference instead of the value.
+    pub referenceable: bool,
+    /// Is a secret.
+    pub encrypted: bool,
+    /// Is not a column of the database.
+    pub transient: bool,
+    /// Whether the Admin API serves the relation of a foreign field.
+    pub generate_admin_api: Option<bool>,
+    /// What the field is for.
+    pub description: Option<String>,
+    /// Example values.
+    pub examples: Option<Value>,
+    /// Set when the field is on its way out.
+    pub deprecation: Option<Rc<Deprecation>>,
+}
+
+impl Field {
+    /// A field of this type without any attribute.
+    pub fn new(kind: Kind) -> Self {
+        let validators = if matches!(kind, Kind::String) { vec![Validator::NonEmpty] } else { Vec::new() };
+        Self {
+            kind,
+            required: None,
+            default: None,
+            validators,
+            err: None,
+            auto: false,
+            unique: false,
+            unique_across_ws: false,
+            is_abstract: false,
+            immutable: false,
+            nilable: false,
+            referenceable: false,
+            encrypted: false,
+            transient: false,
+            generate_admin_api: None,
+            description: None,
+            examples: None,
+            deprecation: None,
+        }
+    }
+
+    /// A string, not empty unless [`Field::len_min`] says so.
+    pub fn string() -> Self {
+        Self::new(Kind::String)
+    }
+
+    /// A number.
+    pub fn number() -> Self {
+        Self::new(Kind::Number)
+    }
+
+    /// An integer.
+    pub fn integer() -> Self {
+        Self::new(Kind::Integer)
+    }
+
+    /// A boolean.
+    pub fn boolean() -> Self {
+        Self::new(Kind::Boolean)
+    }
+
+    /// An array of such elements.
+    pub fn array(elements: Field) -> Self {
+        Self::new(Kind::Array(Rc::new(elements)))
+    }
+
+    /// A set of such elements.
+    pub fn set(elements: Field) -> Self {
+        Self::new(Kind::Set(Rc::new(elements)))
+    }
+
+    /// A map with such keys and values.
+    pub fn map(keys: Field, values: Field) -> Self {
+        Self::new(Kind::Map(Rc::new(keys), Rc::new(values)))
+    }
+
+    /// A record.
+    pub fn record(record: Record) -> Self {
+        Self::new(Kind::Record(Some(Rc::new(record))))
+    }
+
+    /// The primary key of another entity.
+    pub fn foreign(reference: &str) -> Self {
+        Self::new(Kind::Foreign(Foreign { reference: reference.to_owned(), schema: None, on_delete: None }))
+    }
+
+    /// A record that only subschemas define.
+    pub fn abstract_record() -> Self {
+        Self { is_abstract: true, ..Self::new(Kind::Record(None)) }
+    }
+
+    /// The refinement of another field, for the conditions of entity checks.
+    pub fn refined() -> Self {
+        Self::new(Kind::Refined { elements: None, keys: None, values: None })
+    }
+
+    /// A refinement of the elements of an array or set.
+    pub fn refined_elements(elements: Field) -> Self {
+        Self::new(Kind::Refined { elements: Some(Rc::new(elements)), keys: None, values: None })
+    }
+
+    /// Must be given.
+    pub fn required(mut self) -> Self {
+        self.required = Some(true);
+        self
+    }
+
+    /// Need not be given, also in records of entities.
+    pub fn optional(mut self) -> Self {
+        self.required = Some(false);
+        self
+    }
+
+    /// Has a value when none is given.
+    pub fn default(mut self, value: impl Into<Value>) -> Self {
+        self.default = Some(value.into());
+        self
+    }
+
+    /// No two entities have the same value.
+    pub fn unique(mut self) -> Self {
+        self.unique = true;
+        self
+    }
+
+    /// No two entities of any workspace have the same value.
+    pub fn unique_across_ws(mut self) -> Self {
+        self.unique = true;
+        self.unique_across_ws = true;
+        self
+    }
+
+    /// Is filled in by the gateway.
+    pub fn auto(mut self) -> Self {
+        self.auto = true;
+        self
+    }
+
+    /// May hold a vault reference.
+    pub fn referenceable(mut self) -> Self {
+        self.referenceable = true;
+        self
+    }
+
+    /// Is a secret.
+    pub fn encrypted(mut self) -> Self {
+        self.encrypted = true;
+        self
+    }
+
+    /// Is not stored.
+    pub fn transient(mut self) -> Self {
+        self.transient = true;
+        self
+    }
+
+    /// Goes when the entity that a foreign field points to goes.
+    pub fn cascade(mut self) -> Self {
+        if let Kind::Foreign(foreign) = &mut self.kind {
+            foreign.on_delete = Some("cascade".to_owned());
+        }
+        self
+    }
+
+    /// Says what the field is for.
+    pub fn describe(mut self, description: &str) -> Self {
+        self.description = Some(description.to_owned());
+        self
+    }
+
+    /// Replaces the message of every validator.
+    pub fn err(mut self, message: &str) -> Self {
+        self.err = Some(message.to_owned());
+        self
+    }
+
+    /// Adds a validator, in place of one of the same name.
+    pub fn with(mut self, validator: Validator) -> Self {
+        self.add(validator);
+        self
+    }
+
+    /// Adds a validator, in place of one of the same name.
+    pub fn add(&mut self, validator: Validator) {
+        let rank = validator.rank();
+        self.validators.retain(|known| known.rank() != rank);
+        let place = self.validators.partition_point(|known| known.rank() < rank);
+        self.validators.insert(place, validator);
+    }
+
+    /// Must be this value.
+    pub fn eq(self, value: impl Into<Value>) -> Self {
+        self.with(Validator::Eq(value.into()))
+    }
+
+    /// Must be another value.
+    pub fn ne(self, value: impl Into<Value>) -> Self {
+        self.with(Validator::Ne(value.into()))
+    }
+
+    /// Must be one of these.
+    pub fn one_of<T: Into<Value>>(self, options: impl IntoIterator<Item = T>) -> Self {
+        self.with(Validator::OneOf(options.into_iter().map(Into::into).collect()))
+    }
+
+    /// Must be none of these.
+    pub fn not_one_of<T: Into<Value>>(self, options: impl IntoIterator<Item = T>) -> Self {
+        self.with(Validator::NotOneOf(options.into_iter().map(Into::into).collect()))
+    }
+
+    /// Must lie between these bounds, both included.
+    pub fn between(self, low: f64, high: f64) -> Self {
+        self.with(Validator::Between(low, high))
+    }
+
+    /// Must be at least this long.
+    pub fn len_min(self, least: i64) -> Self {
+        self.with(Validator::LenMin(least))
+    }
+
+    /// Must be this long.
+    pub fn len_eq(self, length: i64) -> Self {
+        self.with(Validator::LenEq(length))
+    }
+
+    /// Must match this Lua pattern.
+    pub fn matches(self, pattern: &str) -> Self {
+        self.with_pattern(pattern, Validator::Match)
+    }
+
+    /// Must match none of these Lua patterns; each has its message.
+    pub fn match_none(self, rules: &[(&str, &str)]) -> Self {
+        self.with_rules(rules, Validator::MatchNone)
+    }
+
+    /// Must match all of these Lua patterns; each has its message.
+    pub fn match_all(self, rules: &[(&str, &str)]) -> Self {
+        self.with_rules(rules, Validator::MatchAll)
+    }
+
+    /// Must match one of these Lua patterns.
+    pub fn match_any(self, patterns: &[&str], message: &str) -> Self {
+        let compiled = patterns.iter().map(|pattern| LuaPattern::new(pattern)).collect();
+        self.with_compiled(compiled, |patterns| Validator::MatchAny(patterns, Some(message.to_owned())))
+    }
+
+    /// Must begin so.
+    pub fn starts_with(self, prefix: &str) -> Self {
+        self.with(Validator::StartsWith(prefix.to_owned()))
+    }
+
+    /// Must hold this element.
+    pub fn contains(self, element: impl Into<Value>) -> Self {
+        self.with(Validator::Contains(element.into()))
+    }
+
+    /// Must satisfy this function.
+    pub fn custom(self, check: fn(&Value) -> Verdict) -> Self {
+        self.with(Validator::Custom(ValueCheck::new(Rc::new(check))))
+    }
+
+    /// Whether the field must be given.
+    pub fn is_required(&self) -> bool {
+        self.required == Some(true)
+    }
+
+    /// Whether the field is a UUID.
+    pub fn is_uuid(&self) -> bool {
+        self.validators.iter().any(|validator| matches!(validator, Validator::Uuid))
+    }
+
+    /// Whether null has been forbidden (`ne = null`) or is all that is allowed (`eq = null`).
+    pub fn null_rule(&self) -> Option<NullRule<'_>> {
+        self.validators.iter().take(2).find_map(|validator| match validator {
+            Validator::Ne(Value::Null) => Some(NullRule::Forbidden),
+            Validator::Eq(Value::Null) => Some(NullRule::Only),
+            Validator::Eq(wanted) => Some(NullRule::Instead(wanted)),
+            _ => None,
+        })
+    }
+
+    /// The name of the type, as schemas write it.
+    pub fn type_name(&self) -> &str {
+        match &self.kind {
+            Kind::String => "string",
+            Kind::Number => "number",
+            Kind::Integer => "integer",
+            Kind::Boolean => "boolean",
+            Kind::Function => "function",
+            Kind::Any => "any",
+            Kind::Itself => "self",
+            Kind::Json(_) => "json",
+            Kind::Array(_) => "array",
+            Kind::Set(_) => "set",
+            Kind::Map(..) => "map",
+            Kind::Record(_) => "record",
+            Kind::Foreign(_) => "foreign",
+            Kind::Refined { .. } => "nil",
+            Kind::Unknown(name) => name,
+        }
+    }
+
+    /// The fields of a record that is not abstract.
+    pub fn as_record(&self) -> Option<&Rc<Record>> {
+        match &self.kind {
+            Kind::Record(record) => record.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The entity a foreign field points to.
+    pub fn as_foreign(&self) -> Option<&Foreign> {
+        match &self.kind {
+            Kind::Foreign(foreign) => Some(foreign),
+            _ => None,
+        }
+    }
+
+    /// This definition with the attributes of a refinement over its own.
+    pub fn refine(&self, refinement: &Field) -> Field {
+        let mut field = self.clone();
+        if let Kind::Refined { elements, keys, values } = &refinement.kind {
+            match &mut field.kind {
+                Kind::Array(own) | Kind::Set(own) => replace(own, elements),
+                Kind::Map(own_keys, own_values) => {
+                    replace(own_keys, keys);
+                    replace(own_values, values);
+                }
+                _ => {}
+            }
+        }
+        refinement.validators.iter().cloned().for_each(|validator| field.add(validator));
+        field.required = refinement.required.or(field.required);
+        field.err = refinement.err.clone().or(field.err);
+        field
+    }
+
+    fn with_pattern(self, pattern: &str, make: fn(LuaPattern) -> Validator) -> Self {
+        self.with_compiled(LuaPattern::new(pattern), make)
+    }
+
+    fn with_rules(self, rules: &[(&str, &str)], make: fn(Vec<PatternRule>) -> Validator) -> Self {
+        let compiled = rules
+            .iter()
+            .map(|(pattern, err)| {
+                Ok(PatternRule { pattern: LuaPattern::new(pattern)?, err: Some((*err).to_owned()) })
+            })
+            .collect();
+        self.with_compiled(compiled, make)
+    }
+
+    /// A pattern written in this crate that does not compile shows in the schema as a field of no type.
+    fn with_compiled<T>(
+        mut self,
+        compiled: Result<T, PatternError>,
+        make: impl FnOnce(T) -> Validator,
+    ) -> Self {
+        match compiled {
+            Ok(patterns) => self.with(make(patterns)),
+            Err(error) => {
+                self.kind = Kind::Unknown(error.to_string());
+                self
+            }
+        }
+    }
+}
+
+/// What a field says about null.
+#[derive(Debug, Clone, Copy)]
+pub enum NullRule<'a> {
+    /// Null is refused.
+    Forbidden,
+    /// Everything but null is refused.
+    Only,
+    /// This value is demanded, which null is not.
+    Instead(&'a Value),
+}
+
+fn replace(own: &mut Rc<Field>, new: &Option<Rc<Field>>) {
+    if let Some(new) = new {
+        *own = Rc::clone(new);
+    }
+}
