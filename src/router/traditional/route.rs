@@ -1,0 +1,387 @@
+//! One traditional route with one path at most, and whether a request matches it.
+
+use std::cmp::Reverse;
+use std::net::IpAddr;
+
+use pcre2::bytes::{Regex, RegexBuilder};
+
+use super::kind;
+use super::request::{TraditionalRequest, split_port};
+use crate::router::captures::UriCaptures;
+use crate::router::expression::{Field, FieldKey, Hint, Hints, PathPart, Trace, address_bytes};
+use crate::router::input::Scheme;
+use crate::router::pattern::required_prefix;
+use crate::router::spec::{Cidr, Endpoint, RouteSpec};
+
+/// Keeps a regex that backtracks without end from holding the worker.
+const REGEX_LIMIT: &str = "(*LIMIT_MATCH=10000)";
+/// The group around what follows the match; it is cut out of the captures.
+const POSTFIX: &str = "uri_postfix";
+
+const HAS_REGEX_PATH: u8 = 0x01;
+const PLAIN_HOSTS_ONLY: u8 = 0x02;
+const HAS_WILDCARD_HOST_PORT: u8 = 0x04;
+
+/// A route with one of its paths.
+#[derive(Debug)]
+pub(in crate::router) struct TraditionalRoute {
+    pub(super) hosts: Vec<Host>,
+    pub(super) headers: Vec<Header>,
+    pub(super) path: Option<Path>,
+    pub(super) methods: Vec<String>,
+    pub(super) snis: Vec<String>,
+    pub(super) sources: Vec<Address>,
+    pub(super) destinations: Vec<Address>,
+    pub(super) kinds: u8,
+    order: Order,
+}
+
+/// The place within a category; the least is tried first.
+type Order = (Reverse<u8>, Reverse<usize>, Reverse<i64>, Reverse<usize>, Option<i64>);
+
+#[derive(Debug)]
+pub(super) enum Host {
+    Plain(String),
+    /// `*.x` or `x.*`, the text on either side of the star, and a port if there is one.
+    Wildcard {
+        text: String,
+        before: String,
+        after: String,
+        port: Option<String>,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct Header {
+    pub(super) name: String,
+    values: Vec<String>,
+    pattern: Option<Regex>,
+}
+
+#[derive(Debug)]
+pub(super) enum Path {
+    Prefix(String),
+    Regex { source: String, regex: Regex },
+}
+
+#[derive(Debug)]
+pub(super) struct Address {
+    block: Option<Cidr>,
+    port: Option<u16>,
+}
+
+impl TraditionalRoute {
+    /// Takes over `spec` with one of its paths.
+    ///
+    /// *Errors*: why the route cannot be used.
+    pub(in crate::router) fn new(spec: &RouteSpec, path: Option<&String>) -> Result<Self, String> {
+        let hosts: Vec<Host> = spec.hosts.iter().flatten().map(|host| Host::new(host)).collect();
+        let headers = spec
+            .headers
+            .iter()
+            .filter(|(name, _)| !name.eq_ignore_ascii_case("host"))
+            .map(|(name, values)| Header::new(name, values))
+            .collect::<Result<Vec<_>, _>>()?;
+        let sources = addresses(&spec.sources)?;
+        let destinations = addresses(&spec.destinations)?;
+        let path = path.map(|path| Path::new(path)).transpose()?;
+        let kinds = [
+            (kind::HOST, !hosts.is_empty()),
+            (kind::HEADER, !headers.is_empty()),
+            (kind::URI, path.is_some()),
+            (kind::METHOD, !spec.methods.is_empty()),
+            (kind::SNI, !spec.snis.is_empty()),
+            (kind::SRC, !sources.is_empty()),
+            (kind::DST, !destinations.is_empty()),
+        ];
+        let kinds = kinds.into_iter().filter(|(_, set)| *set).fold(0, |kinds, (kind, _)| kinds | kind);
+        if kinds == 0 {
+            return Err("could not categorize route".to_owned());
+        }
+        let order = order(spec, &hosts, headers.len(), path.as_ref());
+        let snis = spec.snis.iter().map(|sni| match sni.strip_suffix('.') {
+            Some(name) if !name.is_empty() => name.to_owned(),
+            _ => sni.clone(),
+        });
+        Ok(Self {
+            snis: snis.collect(),
+            methods: spec.methods.iter().map(|method| method.to_uppercase()).collect(),
+            hosts,
+            headers,
+            path,
+            sources,
+            destinations,
+            kinds,
+            order,
+        })
+    }
+
+    /// Sorts routes as they are tried: by category, then within it.
+    pub(in crate::router) fn sort_key(&self) -> impl Ord + use<> {
+        (Reverse((self.kinds.count_ones(), self.kinds)), self.order)
+    }
+
+    /// Its place within its category.
+    pub(super) fn order(&self) -> Order {
+        self.order
+    }
+
+    /// Its category.
+    pub(in crate::router) fn kinds(&self) -> u8 {
+        self.kinds
+    }
+
+    /// Whether the request matches the server names only for being plain HTTP.
+    pub(in crate::router) fn exempt(&self, request: &TraditionalRequest<'_>) -> bool {
+        !self.snis.is_empty() && request.input.scheme == Scheme::Http
+    }
+
+    /// Whether `request` matches.
+    pub(in crate::router) fn matches(&self, request: &TraditionalRequest<'_>) -> bool {
+        let input = &request.input;
+        (self.methods.is_empty() || self.methods.iter().any(|method| method == input.method))
+            && (self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(request)))
+            && self.headers.iter().all(|header| header.matches(request))
+            && self.matches_sni(request)
+            && matches_end(&self.sources, input.src_ip, input.src_port)
+            && matches_end(&self.destinations, input.dst_ip, input.dst_port)
+            && self.path.as_ref().is_none_or(|path| path.matches(input.path))
+    }
+
+    /// *Kong parity*: plain HTTP requests pass, so that they can be redirected.
+    fn matches_sni(&self, request: &TraditionalRequest<'_>) -> bool {
+        let sni = request.input.sni.unwrap_or("");
+        self.snis.is_empty()
+            || request.input.scheme == Scheme::Http
+            || self.snis.iter().any(|name| name == sni)
+    }
+
+    /// What the match leaves behind, for a request that matches.
+    pub(in crate::router) fn trace(&self, request: &TraditionalRequest<'_>, trace: &mut Trace) {
+        let path = request.input.path;
+        match &self.path {
+            None => {}
+            Some(Path::Prefix(prefix)) => trace.path = Some(part(prefix.len())),
+            Some(Path::Regex { regex, .. }) => trace_regex(regex, path, trace),
+        }
+    }
+
+    /// What every matching request of `scheme` has.
+    pub(in crate::router) fn hints(&self, scheme: Scheme) -> Hints {
+        let mut known: Vec<(FieldKey, Vec<Hint>)> = Vec::new();
+        let mut add = |field: Field, hints: Option<Vec<Hint>>| {
+            if let Some(hints) = hints.filter(|hints| !hints.is_empty()) {
+                known.push((FieldKey { field, lower: false }, hints));
+            }
+        };
+        let exact = |texts: &[String]| texts.iter().map(|text| Hint::Exact(text.as_bytes().into())).collect();
+        add(Field::Host, Some(self.hosts.iter().map(Host::hint).collect()));
+        add(Field::Path, self.path.as_ref().and_then(Path::hint).map(|hint| vec![hint]));
+        add(Field::Method, Some(exact(&self.methods)));
+        if scheme != Scheme::Http {
+            add(Field::Sni, Some(exact(&self.snis)));
+        }
+        for header in self.headers.iter().filter(|header| header.pattern.is_none()) {
+            add(Field::Header(header.name.as_str().into()), Some(exact(&header.values)));
+        }
+        for (list, ip, port) in [
+            (&self.sources, Field::SrcIp, Field::SrcPort),
+            (&self.destinations, Field::DstIp, Field::DstPort),
+        ] {
+            add(ip, list.iter().map(Address::ip_hint).collect());
+            add(port, list.iter().map(Address::port_hint).collect());
+        }
+        Hints::Known(known)
+    }
+}
+
+impl Host {
+    fn new(host: &str) -> Self {
+        let Some((before, after)) = host.split_once('*') else {
+            return Self::Plain(host.to_owned());
+        };
+        let (after, port) = match split_port(host) {
+            (name, Some(port)) => (name.split_once('*').map_or("", |(_, after)| after), Some(port)),
+            _ => (after, None),
+        };
+        Self::Wildcard {
+            text: host.to_owned(),
+            before: before.to_owned(),
+            after: after.to_owned(),
+            port: port.map(str::to_owned),
+        }
+    }
+
+    pub(super) fn matches(&self, request: &TraditionalRequest<'_>) -> bool {
+        match self {
+            Self::Plain(host) => host == request.host || host == request.name,
+            Self::Wildcard { before, after, port, .. } => {
+                let name = request.name;
+                let at_least = before.len() + after.len() + usize::from(!after.is_empty() || port.is_some());
+                name.len() >= at_least
+                    && name.starts_with(before.as_str())
+                    && name.ends_with(after.as_str())
+                    && port.as_ref().is_none_or(|port| port == request.port)
+            }
+        }
+    }
+
+    fn hint(&self) -> Hint {
+        match self {
+            Self::Plain(host) => Hint::Exact(host.as_bytes().into()),
+            Self::Wildcard { before, after, .. } if before.is_empty() => {
+                Hint::Suffix(after.as_bytes().into())
+            }
+            Self::Wildcard { before, .. } => Hint::Prefix(before.as_bytes().into()),
+        }
+    }
+}
+
+impl Header {
+    fn new(name: &str, values: &[String]) -> Result<Self, String> {
+        let pattern = match values {
+            [only] => only.strip_prefix("~*").map(Regex::new).transpose(),
+            _ => Ok(None),
+        };
+        Ok(Self {
+            name: name.to_lowercase(),
+            values: values.iter().map(|value| value.to_ascii_lowercase()).collect(),
+            pattern: pattern.map_err(|error| error.to_string())?,
+        })
+    }
+
+    fn matches(&self, request: &TraditionalRequest<'_>) -> bool {
+        let mut found = false;
+        request.each_header(&self.name, &mut |value| {
+            found = self.values.iter().any(|known| known.as_bytes() == value)
+                || self.pattern.as_ref().is_some_and(|regex| regex.is_match(value).unwrap_or(false));
+            !found
+        });
+        found
+    }
+}
+
+impl Path {
+    fn new(path: &str) -> Result<Self, String> {
+        let Some(source) = path.strip_prefix('~') else {
+            return Ok(Self::Prefix(path.to_owned()));
+        };
+        let regex = RegexBuilder::new()
+            .jit_if_available(true)
+            .build(&format!("{REGEX_LIMIT}\\A(?:{source}(?<{POSTFIX}>.*))"))
+            .map_err(|error| error.to_string())?;
+        Ok(Self::Regex { source: source.to_owned(), regex })
+    }
+
+    pub(super) fn matches(&self, path: &[u8]) -> bool {
+        match self {
+            Self::Prefix(prefix) => path.starts_with(prefix.as_bytes()),
+            Self::Regex { regex, .. } => !path.is_empty() && regex.is_match(path).unwrap_or(false),
+        }
+    }
+
+    /// The prefix, or the regex without its mark.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Prefix(text) | Self::Regex { source: text, .. } => text,
+        }
+    }
+
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Prefix(prefix) => Some(Hint::Prefix(prefix.as_bytes().into())),
+            Self::Regex { source, .. } => {
+                let prefix = required_prefix(&format!("^{source}"));
+                (!prefix.is_empty()).then(|| Hint::Prefix(prefix.into_bytes().into()))
+            }
+        }
+    }
+}
+
+impl Address {
+    fn ip_hint(&self) -> Option<Hint> {
+        let block = self.block?;
+        let mut bytes = address_bytes(block.network);
+        bytes.truncate(1 + usize::from(block.length / 8));
+        Some(Hint::Prefix(bytes.into_vec().into()))
+    }
+
+    fn port_hint(&self) -> Option<Hint> {
+        let port = self.port?;
+        Some(Hint::Exact(i64::from(port).to_be_bytes().into()))
+    }
+}
+
+fn addresses(endpoints: &[Endpoint]) -> Result<Vec<Address>, String> {
+    endpoints
+        .iter()
+        .map(|endpoint| {
+            let block = endpoint.ip.as_deref().map(block).transpose()?;
+            Ok(Address { block, port: endpoint.port })
+        })
+        .collect()
+}
+
+fn block(text: &str) -> Result<Cidr, String> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        let length = if address.is_ipv4() { 32 } else { 128 };
+        return Ok(Cidr { network: address, length });
+    }
+    let net: ipnet::IpNet = text.parse().map_err(|_| format!("invalid ip address: {text}"))?;
+    Ok(Cidr { network: net.network(), length: net.prefix_len() })
+}
+
+fn matches_end(list: &[Address], ip: Option<IpAddr>, port: Option<u16>) -> bool {
+    list.is_empty()
+        || list.iter().any(|address| {
+            address.block.is_none_or(|block| ip.is_some_and(|ip| block.contains(ip)))
+                && address.port.is_none_or(|wanted| port == Some(wanted))
+        })
+}
+
+fn order(spec: &RouteSpec, hosts: &[Host], headers: usize, path: Option<&Path>) -> Order {
+    let mut weight = 0;
+    let wildcard = |host: &Host| matches!(host, Host::Wildcard { .. });
+    let with_port = |host: &Host| matches!(host, Host::Wildcard { port: Some(_), .. });
+    if spec.hosts.is_some() && !hosts.iter().any(wildcard) {
+        weight |= PLAIN_HOSTS_ONLY;
+    }
+    if hosts.iter().any(with_port) {
+        weight |= HAS_WILDCARD_HOST_PORT;
+    }
+    let (regex_priority, length) = match path {
+        Some(Path::Regex { .. }) => {
+            weight |= HAS_REGEX_PATH;
+            (spec.regex_priority, 0)
+        }
+        Some(Path::Prefix(prefix)) => (0, prefix.len()),
+        None => (0, 0),
+    };
+    (Reverse(weight), Reverse(headers), Reverse(regex_priority), Reverse(length), spec.created_at)
+}
+
+fn part(len: usize) -> PathPart {
+    PathPart { start: 0, len, lowered: false }
+}
+
+/// *Kong parity*: what is cut off is all but the postfix group, and groups that took no part stay.
+fn trace_regex(regex: &Regex, path: &[u8], trace: &mut Trace) {
+    let Ok(Some(captures)) = regex.captures(path) else {
+        return;
+    };
+    let names = regex.capture_names();
+    let last = captures.len() - 1;
+    if let Some(postfix) = captures.get(last) {
+        trace.path = Some(part(path.len() - postfix.as_bytes().len()));
+    }
+    let Some(uri_captures) = &mut trace.captures else {
+        return;
+    };
+    *uri_captures = UriCaptures { numbered: vec![None; last], named: Vec::new() };
+    for number in 0..last {
+        if let Some(group) = captures.get(number) {
+            let name = names.get(number).and_then(Option::as_deref);
+            uri_captures.set(number, name, group.as_bytes());
+        }
+    }
+}
