@@ -1,1 +1,5 @@
 //! The Admin API.
+
+pub mod endpoint;
+pub mod json;
+pub mod reply;

@@ -36,6 +36,8 @@ pub enum ErrorCode {
     ForeignKeysUnresolved = 13,
     /// The declarative configuration is wrong.
     DeclarativeConfig = 14,
+    /// A field could not be computed from others.
+    TransformationError = 15,
 }
 
 impl ErrorCode {
@@ -56,6 +58,7 @@ impl ErrorCode {
             ErrorCode::OperationUnsupported => "operation unsupported",
             ErrorCode::ForeignKeysUnresolved => "foreign keys unresolved",
             ErrorCode::DeclarativeConfig => "invalid declarative configuration",
+            ErrorCode::TransformationError => "transformation error",
         }
     }
 
@@ -65,7 +68,7 @@ impl ErrorCode {
             ErrorCode::UniqueViolation => 409,
             ErrorCode::NotFound => 404,
             ErrorCode::OperationUnsupported => 405,
-            ErrorCode::DatabaseError => 500,
+            ErrorCode::DatabaseError | ErrorCode::TransformationError => 500,
             _ => 400,
         }
     }
@@ -151,6 +154,11 @@ impl DbError {
         let literal = lua_literal::compact(&Value::Object(errors.clone()));
         let message = format!("declarative config is invalid: {literal}");
         Self::new(ErrorCode::DeclarativeConfig, message, Some(errors))
+    }
+
+    /// A field that could not be computed from others.
+    pub fn transformation(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::TransformationError, message.into(), None)
     }
 
     /// The body of the Admin API's answer.

@@ -3,6 +3,8 @@
 //! *Kong parity*: Penlight's pretty printer: sequence items first, then named keys in order, then
 //! other numbers; names that are no identifiers in brackets.
 //!
+//! Nulls in a list are holes: error trees have them in the places of good items.
+//!
 //! A key that is a number in Lua begins with [`NUMBER_KEY`] here, since JSON has only text keys.
 
 use serde_json::{Map, Value};
@@ -71,9 +73,7 @@ fn write(value: &Value, lead: &str, step: &str, indent: &str, lines: &mut Vec<St
     match value {
         Value::Array(items) => {
             lines.push(format!("{lead}{{"));
-            for item in items.iter() {
-                write(item, &inner, step, &inner, lines);
-            }
+            write_items(items, step, &inner, lines);
             close(indent, lines);
         }
         Value::Object(map) => {
@@ -84,6 +84,16 @@ fn write(value: &Value, lead: &str, step: &str, indent: &str, lines: &mut Vec<St
         Value::String(text) => lines.push(format!("{lead}{},", quote(text))),
         Value::Null => lines.push(format!("{lead}\"userdata: NULL\",")),
         other => lines.push(format!("{lead}{other},")),
+    }
+}
+
+/// The items up to the first hole, then those after it with their numbers.
+fn write_items(items: &[Value], step: &str, inner: &str, lines: &mut Vec<String>) {
+    let equals = if step.is_empty() { "=" } else { " = " };
+    let sequence = items.iter().position(Value::is_null).unwrap_or(items.len());
+    for (index, item) in items.iter().enumerate().filter(|(_, item)| !item.is_null()) {
+        let number = if index < sequence { String::new() } else { format!("[{}]{equals}", index + 1) };
+        write(item, &format!("{inner}{number}"), step, inner, lines);
     }
 }
 
@@ -184,6 +194,12 @@ mod tests {
     #[test]
     fn keys_that_count_from_one_are_a_sequence() {
         assert_eq!(compact(&json!({"\0#1": "a", "\0#2": "b", "\0#4": "c"})), "{\"a\",\"b\",[4]=\"c\"}");
+    }
+
+    #[test]
+    fn holes_of_a_list_number_what_comes_after_them() {
+        assert_eq!(compact(&json!([null, {"a": "b"}])), "{[2]={a=\"b\"}}");
+        assert_eq!(compact(&json!(["x", null, "y"])), "{\"x\",[3]=\"y\"}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::Entity;
+use crate::schema::Schema;
 
 /// The kinds of entities by name, parents before children.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,6 +71,11 @@ impl Model {
         Model { kinds: kinds.into_iter().map(|kind| (kind.name.clone(), kind)).collect() }
     }
 
+    /// Takes keys and relations from schemas, each of which comes after those it refers to.
+    pub fn of<'a>(schemas: impl IntoIterator<Item = &'a Schema>) -> Self {
+        Self::new(schemas.into_iter().map(EntityModel::of))
+    }
+
     /// The kind of this name.
     pub fn kind(&self, name: &str) -> Option<&EntityModel> {
         self.kinds.get(name)
@@ -89,6 +95,38 @@ impl Model {
 }
 
 impl EntityModel {
+    /// Takes keys and relations from a schema.
+    pub fn of(schema: &Schema) -> Self {
+        let unique = schema.unique_fields().map(|(name, field)| UniqueField {
+            name: name.to_owned(),
+            across_workspaces: field.unique_across_ws,
+        });
+        let foreign = schema.record.fields.iter().filter_map(|(name, field)| {
+            let foreign = field.as_foreign()?;
+            Some(ForeignField {
+                name: name.clone(),
+                reference: foreign.reference.clone(),
+                cascades: foreign.on_delete.as_deref() == Some("cascade"),
+                admin_api: field.generate_admin_api != Some(false),
+            })
+        });
+        EntityModel {
+            name: schema.name.clone(),
+            primary_key: schema.primary_key.clone(),
+            endpoint_key: schema.endpoint_key.clone(),
+            cache_key: schema.cache_key.clone(),
+            unique: unique.collect(),
+            foreign: foreign.collect(),
+            workspaceable: schema.workspaceable,
+            has_ttl: schema.ttl,
+            has_tags: schema.record.fields.contains_key("tags"),
+            admin_api: schema.has_admin_api(),
+            admin_api_name: schema.admin_api_name.clone(),
+            admin_api_nested_name: schema.admin_api_nested_name.clone(),
+            exported: schema.is_exported(),
+        }
+    }
+
     /// The name of the kind in paths of the Admin API.
     pub fn path_name(&self) -> &str {
         self.admin_api_name.as_deref().unwrap_or(&self.name)
@@ -145,7 +183,7 @@ impl EntityModel {
 }
 
 /// The text of one part of a key: a foreign key gives its `id`, null and absence give nothing.
-pub(super) fn part_text(value: Option<&Value>) -> String {
+pub(crate) fn part_text(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),

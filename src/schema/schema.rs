@@ -178,6 +178,26 @@ impl Schema {
         Ok(self)
     }
 
+    /// The same entity with other fields and rules; the subschemas are those known now.
+    pub fn with_record(&self, record: Record) -> Self {
+        Self {
+            name: self.name.clone(),
+            record,
+            primary_key: self.primary_key.clone(),
+            endpoint_key: self.endpoint_key.clone(),
+            cache_key: self.cache_key.clone(),
+            subschema_key: self.subschema_key.clone(),
+            subschema_error: self.subschema_error.clone(),
+            admin_api_name: self.admin_api_name.clone(),
+            admin_api_nested_name: self.admin_api_nested_name.clone(),
+            table_name: self.table_name.clone(),
+            dao: self.dao.clone(),
+            check: self.check.clone(),
+            subschemas: RefCell::new(self.subschemas.borrow().clone()),
+            ..*self
+        }
+    }
+
     /// Whether the Admin API serves the entity.
     pub fn has_admin_api(&self) -> bool {
         self.generate_admin_api != Some(false)

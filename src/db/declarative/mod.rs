@@ -1,7 +1,41 @@
 //! The declarative configuration: text → entities and back.
+//!
+//! [`Reader`] is the way in:
+//!
+//! 1. [`document`]: the text by its suffix, JSON ([`json`]) or YAML 1.1 ([`yaml`], whose scalars are
+//!    resolved in `scalar`), to a table of lists;
+//! 2. `migration`: documents of the formats 1.1 and 2.1 to 3.0;
+//! 3. `validate`: against the schemas, in the variants of `kinds`;
+//! 4. `ids`: ids that depend on the document only;
+//! 5. `flatten`: lists below parents to lists of their own, references to foreign keys.
+//!
+//! What is wrong is a tree of errors, told by [`report`] in Kong's words and with lines (`lines`), or by
+//! `flattened` as a list of entities. The way out is [`export`] with `yaml_writer`; [`diff`] says what
+//! changes between two sets of entities.
+//!
+//! *Kong parity*: what is accepted, what it means, every message, and every generated id.
 
+pub mod diff;
+pub mod document;
+pub mod export;
+mod flatten;
+mod flattened;
+mod ids;
+pub mod json;
+mod kinds;
+mod lines;
+mod messages;
+mod migration;
+mod reader;
+pub mod report;
 mod scalar;
+mod validate;
 pub mod yaml;
+mod yaml_writer;
+
+pub use reader::{ConfigError, Configuration, Reader};
 
 #[cfg(test)]
 mod lyaml_oracle;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! Answers before they are put on the wire.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use serde_json::{Map, Value, json};
+
+use super::json;
+use crate::db::DbError;
+
+/// A status, a body and the field lines that are particular to this answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// The JSON body, if there is one.
+    pub body: Option<Value>,
+    /// A body that is not JSON, with its media type.
+    pub text: Option<(&'static str, String)>,
+    /// Field lines.
+    pub headers: Vec<(HeaderName, String)>,
+}
+
+impl Reply {
+    /// An answer with a JSON body.
+    pub fn json(status: u16, body: Value) -> Self {
+        Reply { status, body: Some(body), text: None, headers: Vec::new() }
+    }
+
+    /// An answer with a JSON body whose only member is `message`.
+    pub fn message(status: u16, message: impl Into<String>) -> Self {
+        Self::json(status, json!({ "message": message.into() }))
+    }
+
+    /// An answer without a body.
+    pub fn empty(status: u16) -> Self {
+        Reply { status, body: None, text: None, headers: Vec::new() }
+    }
+
+    /// An answer with a body that is not JSON.
+    pub fn text(media_type: &'static str, text: impl Into<String>) -> Self {
+        Reply { text: Some((media_type, text.into())), ..Self::empty(200) }
+    }
+
+    /// No such path or entity.
+    pub fn not_found() -> Self {
+        Self::message(404, "Not found")
+    }
+
+    /// The path does not know the method.
+    pub fn method_not_allowed() -> Self {
+        Self::message(405, "Method not allowed")
+    }
+
+    /// Something failed that the client cannot mend.
+    pub fn unexpected() -> Self {
+        Self::message(500, "An unexpected error occurred")
+    }
+
+    /// Adds a field line.
+    pub fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The answer as hyper sends it; `HEAD` keeps the field lines and drops the body.
+    #[allow(dead_code)]
+    pub(super) fn into_response(self, is_head: bool) -> Response<Full<Bytes>> {
+        let (media_type, body) = match (self.body, self.text) {
+            (Some(body), _) => (Some("application/json; charset=utf-8"), json::encode(&body)),
+            (None, Some((media_type, text))) => (Some(media_type), text),
+            (None, None) => (None, String::new()),
+        };
+        let length = body.len();
+        let mut response = Response::new(Full::new(if is_head { Bytes::new() } else { Bytes::from(body) }));
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        if let Some(media_type) = media_type {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        }
+        if self.status != 204 && self.status != 304 {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        for (name, value) in self.headers {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        }
+        response
+    }
+}
+
+impl From<DbError> for Reply {
+    fn from(error: DbError) -> Self {
+        match error.code.http_status() {
+            500 => Self::unexpected(),
+            status => Self::json(status, Value::Object(error.to_json())),
+        }
+    }
+}
+
+impl From<Map<String, Value>> for Reply {
+    fn from(body: Map<String, Value>) -> Self {
+        Self::json(200, Value::Object(body))
+    }
+}

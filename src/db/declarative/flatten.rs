@@ -1,0 +1,292 @@
+//! A validated document → entities: lists below parents become lists of their own, references become
+//! foreign keys.
+
+use std::collections::{HashMap, HashSet};
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+use super::kinds::{Kind, Kinds, Variant};
+use super::messages;
+use crate::db::lua_literal::number_key;
+use crate::db::model::part_text;
+use crate::db::{Entities, Entity};
+use crate::schema::{AutoOptions, Context, Errors};
+
+/// Makes entities of a document that has been validated and has its ids.
+///
+/// # Errors
+/// Keys that are there twice and references that lead nowhere. *Kong parity*: entities with a wrong
+/// reference are named by their key, not by their place; of values of other unique fields that are there
+/// twice, only the last of each kind is told.
+pub(super) fn flatten(kinds: &Kinds, document: &Map<String, Value>) -> Result<Entities, Errors> {
+    let mut collected = Collected {
+        kinds,
+        by_kind: IndexMap::new(),
+        by_key: HashMap::new(),
+        expected: Vec::new(),
+        errors: Map::new(),
+    };
+    collected.list_below(document, None)?;
+    collected.check_references();
+    if !collected.errors.is_empty() {
+        return Err(collected.errors);
+    }
+    collected.entities()
+}
+
+/// Entities on their way out of the document.
+struct Collected<'a> {
+    kinds: &'a Kinds,
+    by_kind: IndexMap<String, IndexMap<String, Entity>>,
+    /// Kind and endpoint key → text of the primary key.
+    by_key: HashMap<(String, String), String>,
+    expected: Vec<Expected>,
+    errors: Errors,
+}
+
+/// A reference to be found.
+struct Expected {
+    kind: String,
+    field: String,
+    reference: String,
+    value: Value,
+    at: String,
+}
+
+/// The parent of the entities of a list.
+#[derive(Clone, Copy)]
+struct Parent<'a> {
+    kind: &'a str,
+    index: usize,
+    key: &'a Map<String, Value>,
+}
+
+impl Collected<'_> {
+    /// Takes the lists out of a document or an entity; lists below their entities go first.
+    fn list_below(&mut self, table: &Map<String, Value>, parent: Option<Parent<'_>>) -> Result<(), Errors> {
+        let kinds = self.kinds;
+        for (name, kind, field) in kinds.below(parent.map(|parent| parent.kind)) {
+            let Some(Value::Array(items)) = table.get(name) else { continue };
+            for (index, item) in items.iter().enumerate() {
+                if let Value::Object(item) = item {
+                    self.entity((name, kind, field), index + 1, item, parent)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn entity(
+        &mut self,
+        (name, kind, field): (&str, &Kind, &str),
+        index: usize,
+        item: &Map<String, Value>,
+        parent: Option<Parent<'_>>,
+    ) -> Result<(), Errors> {
+        let is_child = |key: &str| kind.children.iter().any(|(child, _)| child == key);
+        let own =
+            item.iter().filter(|(key, _)| !is_child(key)).map(|(key, value)| (key.clone(), value.clone()));
+        let variant = if parent.is_some() { Variant::Nested } else { Variant::ByName };
+        let schema = kind.variant(variant);
+        let processed = schema.process_auto_fields(own.collect(), Context::Insert, &AutoOptions::default());
+        let mut entity = processed.map_err(|errors| at_place(name, index, errors))?.data;
+        let key = kind.schema.extract_pk_values(&entity);
+        self.list_below(item, Some(Parent { kind: name, index, key: &key }))?;
+        let id = self.key_text(name, &entity);
+        let endpoint = self.register_endpoint_key(name, kind, index, &entity, &id);
+        self.expect_references(name, kind, &entity, endpoint.unwrap_or_else(|| id.clone()));
+        if let Some(parent) = parent {
+            entity.insert(field.to_owned(), Value::Object(parent.key.clone()));
+        }
+        let entities = self.by_kind.entry(name.to_owned()).or_default();
+        if entities.contains_key(&id) {
+            let message = messages::not_unique(name, "primary key", &id);
+            self.primary_key_error(name, index, parent, message);
+        } else {
+            entities.insert(id, entity);
+        }
+        Ok(())
+    }
+
+    fn key_text(&self, kind: &str, entity: &Entity) -> String {
+        self.kinds.model().kind(kind).map(|model| model.key_text(entity)).unwrap_or_default()
+    }
+
+    /// The endpoint key if it is unique, after a check that it is.
+    fn register_endpoint_key(
+        &mut self,
+        name: &str,
+        kind: &Kind,
+        index: usize,
+        entity: &Entity,
+        id: &str,
+    ) -> Option<String> {
+        let field = kind.schema.endpoint_key.as_ref()?;
+        kind.schema.record.fields.get(field).filter(|definition| definition.unique)?;
+        let key = part_text(entity.get(field).filter(|value| !value.is_null()));
+        if key.is_empty() {
+            return None;
+        }
+        let place = (name.to_owned(), key.clone());
+        if self.by_key.contains_key(&place) {
+            let message = messages::not_unique(name, field, &key);
+            insert(&mut self.errors, &[name, &number_key(index)], Value::from(message));
+        } else {
+            self.by_key.insert(place, id.to_owned());
+        }
+        Some(key)
+    }
+
+    fn expect_references(&mut self, name: &str, kind: &Kind, entity: &Entity, at: String) {
+        for (field, foreign) in kind.schema.foreign_fields() {
+            let Some(value) = entity.get(field).filter(|value| !value.is_null()) else { continue };
+            self.expected.push(Expected {
+                kind: name.to_owned(),
+                field: field.to_owned(),
+                reference: foreign.reference.clone(),
+                value: value.clone(),
+                at: at.clone(),
+            });
+        }
+    }
+
+    /// An error at the entity's place, below its parent if it has one; a key that is there twice was told.
+    fn primary_key_error(&mut self, name: &str, index: usize, parent: Option<Parent<'_>>, message: String) {
+        let own = number_key(index);
+        let told = self.errors.get(name).is_some_and(|errors| errors.get(&own).is_some());
+        match parent {
+            _ if told => {}
+            Some(parent) => {
+                let path = [parent.kind, &number_key(parent.index), name, &own];
+                insert(&mut self.errors, &path, Value::from(message));
+            }
+            None => insert(&mut self.errors, &[name, &own], Value::from(message)),
+        }
+    }
+
+    fn check_references(&mut self) {
+        for expected in std::mem::take(&mut self.expected) {
+            let text = part_text(Some(&expected.value));
+            if self.find(&expected.reference, &text).is_some() {
+                continue;
+            }
+            let shown = match &expected.value {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            let message = messages::invalid_reference(&expected.field, &shown, &expected.reference);
+            let errors = self.errors.entry(expected.kind).or_insert_with(|| Value::Object(Map::new()));
+            let Value::Object(errors) = errors else { continue };
+            let list = errors.entry(expected.at).or_insert_with(|| Value::Array(Vec::new()));
+            if let Value::Array(list) = list {
+                list.push(Value::from(message));
+            }
+        }
+    }
+
+    /// The text of the primary key of the entity that a reference means.
+    fn find<'s>(&'s self, kind: &str, text: &'s str) -> Option<&'s str> {
+        if let Some(id) = self.by_key.get(&(kind.to_owned(), text.to_owned())) {
+            return Some(id);
+        }
+        self.by_kind.get(kind)?.contains_key(text).then_some(text)
+    }
+
+    fn entities(mut self) -> Result<Entities, Errors> {
+        let kinds = self.kinds;
+        let resolved: Vec<_> =
+            kinds.iter().map(|(name, kind)| (name, self.foreign_keys(name, kind))).collect();
+        for (name, keys) in resolved {
+            let Some(entities) = self.by_kind.get_mut(name) else { continue };
+            for (id, field, key) in keys {
+                if let Some(entity) = entities.get_mut(&id) {
+                    entity.insert(field, Value::Object(key));
+                }
+            }
+        }
+        let mut errors = Map::new();
+        let mut flat = Entities::new();
+        for (name, entities) in self.by_kind {
+            let Some(kind) = kinds.named(&name) else { continue };
+            let rows = entities.into_iter().map(|(id, entity)| (id, known_fields(kind, entity))).collect();
+            if let Some(error) = repeated_value(&name, kind, &rows) {
+                errors.insert(name.clone(), error);
+            }
+            flat.insert(name, rows);
+        }
+        if errors.is_empty() { Ok(flat) } else { Err(errors) }
+    }
+
+    /// The foreign keys of the entities of a kind that are given as text: entity, field, key.
+    fn foreign_keys(&self, name: &str, kind: &Kind) -> Vec<(String, String, Map<String, Value>)> {
+        let mut keys = Vec::new();
+        let Some(entities) = self.by_kind.get(name) else { return keys };
+        for (field, foreign) in kind.schema.foreign_fields() {
+            let Some(target) = self.kinds.model().kind(&foreign.reference) else { continue };
+            for (id, entity) in entities {
+                let Some(Value::String(text)) = entity.get(field) else { continue };
+                let found = self.find(&foreign.reference, text);
+                let found = found.and_then(|found| self.by_kind.get(&foreign.reference)?.get(found));
+                if let Some(found) = found {
+                    keys.push((id.clone(), field.to_owned(), target.primary_key_of(found)));
+                }
+            }
+        }
+        keys
+    }
+}
+
+/// The fields of the schema, `ttl` where entities expire, and nothing else.
+fn known_fields(kind: &Kind, mut entity: Entity) -> Entity {
+    let mut flat = Map::with_capacity(entity.len());
+    for name in kind.schema.record.fields.keys() {
+        if let Some((name, value)) = entity.remove_entry(name) {
+            flat.insert(name, value);
+        }
+    }
+    if let Some(ttl) = entity.remove("ttl").filter(|ttl| kind.schema.ttl && !ttl.is_null()) {
+        flat.insert("ttl".to_owned(), ttl);
+    }
+    flat
+}
+
+/// The last value of a unique field that two entities of a kind share.
+fn repeated_value(name: &str, kind: &Kind, rows: &IndexMap<String, Entity>) -> Option<Value> {
+    let mut last = None;
+    for (field, _) in kind.schema.unique_fields() {
+        let mut seen = HashSet::with_capacity(rows.len());
+        for (id, entity) in rows {
+            let value = part_text(entity.get(field));
+            if value.is_empty() || seen.insert(value.clone()) {
+                continue;
+            }
+            let endpoint =
+                kind.schema.endpoint_key.as_ref().and_then(|key| entity.get(key)).and_then(Value::as_str);
+            let message = messages::not_unique(name, field, &value);
+            last = Some(Map::from_iter([(endpoint.unwrap_or(id).to_owned(), Value::from(message))]));
+        }
+    }
+    last.map(Value::Object)
+}
+
+fn at_place(kind: &str, index: usize, errors: Errors) -> Errors {
+    let mut all = Map::new();
+    insert(&mut all, &[kind, &number_key(index)], Value::Object(errors));
+    all
+}
+
+fn insert(errors: &mut Errors, path: &[&str], error: Value) {
+    match path {
+        [] => {}
+        [last] => {
+            errors.insert((*last).to_owned(), error);
+        }
+        [first, rest @ ..] => {
+            let inner = errors.entry(*first).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(inner) = inner {
+                insert(inner, rest, error);
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The way from a text to entities that are ready to be served.
+
+use std::fs;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+use super::document::{self, Document};
+use super::kinds::Kinds;
+use super::report::{self, Located};
+use super::{flatten, flattened, ids, migration, validate};
+use crate::db::off::DEFAULT_WORKSPACE;
+use crate::db::{DbError, Entities, Entity, Model};
+use crate::entities::Registry;
+use crate::schema::{AutoOptions, Context, Errors, Schema};
+
+/// Reads declarative configurations by the schemas of one thread.
+///
+/// *Invariant*: schemas, plugins and vaults that are registered later are not known to it.
+#[derive(Debug)]
+pub struct Reader {
+    kinds: Kinds,
+    model: Arc<Model>,
+}
+
+/// A configuration as it was written, flat and complete: the answer to `POST /config`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Configuration {
+    /// The entities, the default workspace among them.
+    pub entities: Entities,
+    /// The top-level keys that begin with `_`.
+    pub meta: Map<String, Value>,
+    /// The MD5 of the text, in 32 hexadecimal digits.
+    pub hash: String,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum ConfigError {
+    /// The text is not a document.
+    #[error("{0}")]
+    Text(String),
+    /// The document is wrong.
+    #[error("{}", report::pretty(.errors))]
+    Document {
+        /// What is wrong, as a tree.
+        errors: Errors,
+        /// The document, to name its entities by.
+        document: Map<String, Value>,
+    },
+}
+
+impl Reader {
+    /// Takes the schemas of a registry.
+    pub fn new(registry: &Registry) -> Self {
+        let kinds = Kinds::new(&registry.sorted());
+        let model = Arc::new(Model::of(registry.sorted().iter().map(AsRef::as_ref)));
+        Reader { kinds, model }
+    }
+
+    /// Keys and relations of all kinds, as stores need them.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// Reads a file: JSON or YAML by its suffix.
+    ///
+    /// # Errors
+    /// A file that cannot be read, and what [`Reader::read`] refuses.
+    pub fn read_file(&self, path: &str) -> Result<Configuration, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|error| ConfigError::Text(format!("{path}: {error}")))?;
+        self.read(&text, Some(path))
+    }
+
+    /// Reads a text: by the suffix of its file, or as JSON and then as YAML when there is none.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn read(&self, text: &str, file: Option<&str>) -> Result<Configuration, ConfigError> {
+        self.resolve(Document::read(text, file).map_err(ConfigError::Text)?)
+    }
+
+    /// A configuration without entities.
+    pub fn empty(&self) -> Configuration {
+        let mut entities = Entities::new();
+        self.add_default_workspace(&mut entities);
+        let meta = Map::from_iter([
+            ("_format_version".to_owned(), json!("3.0")),
+            ("_transform".to_owned(), json!(true)),
+        ]);
+        Configuration { entities, meta, hash: String::new() }
+    }
+
+    /// Makes entities of a document; a document without a hash gets one of what it says.
+    ///
+    /// # Errors
+    /// All that is wrong with it, as a tree.
+    pub fn resolve(&self, document: Document) -> Result<Configuration, ConfigError> {
+        let Document { mut table, mut hash } = document;
+        migration::migrate(&mut table);
+        table.entry("_transform").or_insert(Value::Bool(true));
+        if hash.is_empty() {
+            hash = document::hash(&Value::Object(table.clone()).to_string());
+        }
+        if let Err(errors) = validate::validate(&self.kinds, &table) {
+            return Err(ConfigError::Document { errors, document: table });
+        }
+        ids::generate(&self.kinds, &mut table);
+        let meta = table.iter().filter(|(key, _)| key.starts_with('_'));
+        let meta = meta.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let mut entities = match flatten::flatten(&self.kinds, &table) {
+            Ok(entities) => entities,
+            Err(errors) => return Err(ConfigError::Document { errors, document: table }),
+        };
+        self.add_default_workspace(&mut entities);
+        Ok(Configuration { entities, meta, hash })
+    }
+
+    /// The entities as they are stored: secrets transformed unless the document says that they are,
+    /// absent fields null.
+    ///
+    /// # Errors
+    /// A transformation that failed, with the kind of the entity.
+    pub fn rows(&self, configuration: Configuration) -> Result<Entities, DbError> {
+        let transforms = configuration.meta.get("_transform") != Some(&Value::Bool(false));
+        let mut rows = configuration.entities;
+        for (name, entities) in &mut rows {
+            let Some(kind) = self.kinds.named(name) else { continue };
+            for entity in entities.values_mut() {
+                let written = std::mem::take(entity);
+                *entity = row(&kind.schema, written, transforms)?;
+            }
+        }
+        Ok(rows)
+    }
+
+    fn add_default_workspace(&self, entities: &mut Entities) {
+        let workspaces = entities.entry("workspaces".to_owned()).or_default();
+        if workspaces.values().any(|workspace| workspace.get("name").is_some_and(|name| name == "default")) {
+            return;
+        }
+        let default = json!({"name": "default", "id": DEFAULT_WORKSPACE});
+        let (Value::Object(default), Some(kind)) = (default, self.kinds.named("workspaces")) else { return };
+        if let Ok(processed) =
+            kind.schema.process_auto_fields(default, Context::Insert, &AutoOptions::default())
+        {
+            workspaces.insert(DEFAULT_WORKSPACE.to_owned(), processed.data);
+        }
+    }
+}
+
+impl ConfigError {
+    /// The message of a start that is refused, for a file or for a text from kong.conf.
+    pub fn start_message(&self, file: Option<&str>, text: &str) -> String {
+        match file {
+            Some(file) => format!("error parsing declarative config file {file}:\n{self}"),
+            None => format!("error parsing declarative string {text}:\n{self}"),
+        }
+    }
+
+    /// All errors of the document with the lines of its text they are about.
+    pub fn locate(&self, text: &str) -> Vec<Located> {
+        match self {
+            ConfigError::Text(_) => Vec::new(),
+            ConfigError::Document { errors, .. } => report::locate(errors, text),
+        }
+    }
+
+    /// The error as the Admin API answers with it.
+    pub fn to_db_error(&self) -> DbError {
+        match self {
+            ConfigError::Text(message) => DbError::declarative_config(Map::from_iter([(
+                "error".to_owned(),
+                Value::from(message.as_str()),
+            )])),
+            ConfigError::Document { errors, .. } => DbError::declarative_config(errors.clone()),
+        }
+    }
+
+    /// The same with a flat list of the wrong entities.
+    pub fn to_flattened(&self, model: &Model) -> Map<String, Value> {
+        match self {
+            ConfigError::Text(_) => self.to_db_error().to_json(),
+            ConfigError::Document { errors, document } => {
+                flattened::flattened(model, errors.clone(), document.clone())
+            }
+        }
+    }
+}
+
+fn row(schema: &Schema, written: Entity, transforms: bool) -> Result<Entity, DbError> {
+    let mut entity = written;
+    if transforms && schema.has_transformations(&entity) {
+        let given = without_nulls(&entity);
+        let failed = |message: String| DbError::transformation(format!("{}: {message}", schema.name));
+        let mut transformed = schema.transform(given, None, Context::Insert).map_err(failed)?;
+        restore_nulls(&entity, &mut transformed);
+        entity = transformed;
+    }
+    let options = AutoOptions { nulls: true, no_defaults: true, ..AutoOptions::default() };
+    let processed = schema.process_auto_fields(entity, Context::Select, &options);
+    processed.map(|processed| processed.data).map_err(DbError::schema_violation)
+}
+
+fn without_nulls(entity: &Entity) -> Entity {
+    let kept = entity.iter().filter(|(_, value)| !value.is_null());
+    kept.map(|(key, value)| match value {
+        Value::Object(nested) => (key.clone(), Value::Object(without_nulls(nested))),
+        other => (key.clone(), other.clone()),
+    })
+    .collect()
+}
+
+fn restore_nulls(original: &Entity, transformed: &mut Entity) {
+    for (key, value) in original {
+        match (value, transformed.get_mut(key)) {
+            (Value::Null, None) => {
+                transformed.insert(key.clone(), Value::Null);
+            }
+            (Value::Object(original), Some(Value::Object(nested))) => restore_nulls(original, nested),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Validation of a document before anything is filled in.
+//!
+//! *Kong parity*: first with references as text. If that fails, a copy whose ids and foreign keys are
+//! filled in is validated against the entities' own schemas, since some rules look at foreign fields; if
+//! the copy passes, so does the document. Otherwise the errors are those of the copy and, of the first
+//! look, those of fields that must be null.
+
+use serde_json::{Map, Value};
+
+use super::kinds::{Kinds, Variant};
+use super::{ids, messages};
+use crate::schema::{AutoOptions, Context, Errors};
+
+/// Checks a document.
+///
+/// # Errors
+/// The tree of what is wrong.
+pub(super) fn validate(kinds: &Kinds, document: &Map<String, Value>) -> Result<(), Errors> {
+    let Err(by_name) = document_errors(kinds, document, false) else { return Ok(()) };
+    let mut copy = document.clone();
+    ids::fill_for_validation(kinds, &mut copy);
+    let Err(full) = document_errors(kinds, &copy, true) else { return Ok(()) };
+    let mut errors = Value::Object(full);
+    if let Some(nulls) = only_null_errors(&Value::Object(by_name)) {
+        merge(&mut errors, nulls);
+    }
+    match errors {
+        Value::Object(errors) => Err(errors),
+        _ => Ok(()),
+    }
+}
+
+fn document_errors(kinds: &Kinds, document: &Map<String, Value>, full: bool) -> Result<(), Errors> {
+    let mut errors = Map::new();
+    for (key, value) in document {
+        let result = match (key.as_str(), kinds.named(key)) {
+            (_, Some(_)) => {
+                let variant = if full { Variant::Full } else { Variant::ByName };
+                list(kinds, key, value, variant)
+            }
+            ("_format_version", _) => format_version(value),
+            ("_transform", _) => messages::expect(value.is_boolean() || value.is_null(), messages::BOOLEAN),
+            ("_comment", _) => comment(value),
+            ("_ignore", _) => messages::expect(is_sequence(value) || value.is_null(), messages::ARRAY),
+            _ => Err(Value::from(messages::UNKNOWN)),
+        };
+        if let Err(error) = result {
+            errors.insert(key.clone(), error);
+        }
+    }
+    if !document.contains_key("_format_version") {
+        errors.insert("_format_version".to_owned(), Value::from(messages::REQUIRED));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+fn format_version(value: &Value) -> Result<(), Value> {
+    match value {
+        Value::Null => Err(Value::from(messages::REQUIRED)),
+        Value::String(version) => {
+            let known = matches!(version.as_str(), "1.1" | "2.1" | "3.0");
+            messages::expect(known, "expected one of: 1.1, 2.1, 3.0")
+        }
+        _ => Err(Value::from(messages::STRING)),
+    }
+}
+
+fn comment(value: &Value) -> Result<(), Value> {
+    match value {
+        Value::Null => Ok(()),
+        Value::String(text) => messages::expect(!text.is_empty(), "length must be at least 1"),
+        _ => Err(Value::from(messages::STRING)),
+    }
+}
+
+fn is_sequence(value: &Value) -> bool {
+    value.is_array() || value.as_object().is_some_and(Map::is_empty)
+}
+
+/// Checks the entities of one list; the error is a list with nulls in the places of good ones.
+fn list(kinds: &Kinds, kind: &str, value: &Value, variant: Variant) -> Result<(), Value> {
+    let items = match value {
+        Value::Null => return Ok(()),
+        Value::Object(table) if table.is_empty() => return Ok(()),
+        Value::Array(items) => items,
+        _ => return Err(Value::from(messages::ARRAY)),
+    };
+    let mut errors = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let result = match item {
+            Value::Null => Err(Value::from(messages::REQUIRED)),
+            Value::Object(item) => entity(kinds, kind, item, variant).map_err(Value::Object),
+            Value::Array(items) if items.is_empty() => {
+                entity(kinds, kind, &Map::new(), variant).map_err(Value::Object)
+            }
+            _ => Err(Value::from(messages::RECORD)),
+        };
+        if let Err(error) = result {
+            errors.resize(index, Value::Null);
+            errors.push(error);
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Value::Array(errors)) }
+}
+
+fn entity(kinds: &Kinds, kind: &str, item: &Map<String, Value>, variant: Variant) -> Result<(), Errors> {
+    let Some(known) = kinds.named(kind) else { return Ok(()) };
+    let children = &known.children;
+    let is_child = |key: &str| children.iter().any(|(child, _)| child == key);
+    let own: Map<String, Value> = item
+        .iter()
+        .filter(|(key, _)| !is_child(key))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    let schema = known.variant(variant);
+    let filled = schema.process_auto_fields(own, Context::Insert, &AutoOptions::default())?.data;
+    let mut errors = match schema.validate(&filled, true, None, None) {
+        Ok(()) => Map::new(),
+        Err(errors) => errors,
+    };
+    let nested = if variant == Variant::Full { Variant::Full } else { Variant::Nested };
+    for (key, value) in item.iter().filter(|(key, _)| is_child(key)) {
+        if let Err(error) = list(kinds, key, value, nested) {
+            errors.insert(key.clone(), error);
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// The part of a tree that says of fields that they must be null.
+fn only_null_errors(errors: &Value) -> Option<Value> {
+    match errors {
+        Value::Object(map) => {
+            let kept: Map<String, Value> =
+                map.iter().filter_map(|(key, error)| Some((key.clone(), only_null_errors(error)?))).collect();
+            (!kept.is_empty()).then_some(Value::Object(kept))
+        }
+        Value::Array(list) => {
+            let kept: Vec<Value> =
+                list.iter().map(|error| only_null_errors(error).unwrap_or_default()).collect();
+            kept.iter().any(|error| !error.is_null()).then_some(Value::Array(kept))
+        }
+        Value::String(message) => (message == messages::MUST_BE_NULL).then(|| errors.clone()),
+        _ => None,
+    }
+}
+
+/// Adds the errors of one tree to another; where both have a message the added one stays.
+fn merge(errors: &mut Value, added: Value) {
+    match (errors, added) {
+        (Value::Object(errors), Value::Object(added)) => {
+            for (key, error) in added {
+                match errors.get_mut(&key) {
+                    Some(known) => merge(known, error),
+                    None => {
+                        errors.insert(key, error);
+                    }
+                }
+            }
+        }
+        (Value::Array(errors), Value::Array(added)) => {
+            errors.resize(errors.len().max(added.len()), Value::Null);
+            for (known, error) in errors.iter_mut().zip(added) {
+                merge(known, error);
+            }
+        }
+        (_, Value::Null) => {}
+        (errors, added) => *errors = added,
+    }
+}
