@@ -1,7 +1,111 @@
--- The parts of `ngx` that are plain Lua.
+-- The parts of `ngx` that are plain Lua: tables whose fields are computed.
 local ngx = ngx
 
-ngx._print = nil
+local error, getmetatable, rawget, rawset, setmetatable = error, getmetatable, rawget, rawset, setmetatable
+local type = type
+local find, gsub, lower = string.find, string.gsub, string.lower
+
+-- Host functions that only this file uses leave the public table.
+local function take(name)
+  local host = ngx[name]
+  ngx[name] = nil
+  return host
+end
+
+local get_chunk, set_chunk = take("_get_chunk"), take("_set_chunk")
+local get_ctx, set_ctx = take("_get_ctx"), take("_set_ctx")
+local get_header, set_header = take("_get_header"), take("_set_header")
+local get_status, set_status = take("_get_status"), take("_set_status")
+local get_var, set_var, free_vars = take("_get_var"), take("_set_var"), take("_vars")
+local headers_sent = take("_headers_sent")
+take("_print")
+
+-- ngx.var
+
+local function read_var(_, name)
+  local value = get_var(name)
+  if value == nil then
+    local vars = free_vars()
+    return vars and vars[name]
+  end
+  return value
+end
+
+local function write_var(_, name, value)
+  if set_var(name, value) then
+    free_vars(true)[name] = value and value .. "" or ""
+  end
+end
+
+ngx.var = setmetatable({}, { __index = read_var, __newindex = write_var })
+
+-- ngx.header and ngx.arg
+
+ngx.header = setmetatable({}, {
+  __index = function(_, name) return get_header(name) end,
+  __newindex = function(_, name, value) set_header(name, value) end,
+})
+
+ngx.arg = setmetatable({}, {
+  __index = function(_, index) return get_chunk(index) end,
+  __newindex = function(_, index, value) set_chunk(index, value) end,
+})
+
+-- get_headers(): a field is also found with underscores for dashes and in any case
+
+local fields_mt = {
+  __index = function(fields, name)
+    if type(name) ~= "string" then
+      return nil
+    end
+    name = lower(name)
+    local value = rawget(fields, name)
+    if value == nil and find(name, "_", 1, true) then
+      value = rawget(fields, (gsub(name, "_", "-")))
+    end
+    return value
+  end,
+}
+
+local function with_lookup(get)
+  local function finish(raw, fields, err)
+    if not raw then
+      setmetatable(fields, fields_mt)
+    end
+    return fields, err
+  end
+
+  return function(max, raw)
+    return finish(raw, get(max, raw))
+  end
+end
+
+ngx.req.get_headers = with_lookup(ngx.req.get_headers)
+ngx.resp.get_headers = with_lookup(ngx.resp.get_headers)
+
+-- Fields of `ngx` itself
+
+local computed = { ctx = get_ctx, status = get_status, headers_sent = headers_sent }
+local settable = { ctx = set_ctx, status = set_status }
+
+setmetatable(ngx, {
+  __index = function(_, name)
+    local get = computed[name]
+    if get then
+      return get()
+    end
+  end,
+  __newindex = function(_, name, value)
+    local set = settable[name]
+    if set then
+      return set(value)
+    end
+    if computed[name] then
+      error('attempt to write to ngx.' .. name, 2)
+    end
+    rawset(ngx, name, value)
+  end,
+})
 
 return function(_has_jit)
 end

@@ -69,6 +69,8 @@ pub struct Exchange {
 pub struct LuaSlots {
     /// Registry reference of the `ngx.ctx` table; zero when there is none yet.
     pub ctx: i32,
+    /// Registry reference of the table of variables that plugins set; zero when there is none yet.
+    pub vars: i32,
     /// Number of the plan whose plugins run, in the worker's Lua plan table; zero for none.
     pub plan: u32,
     /// Id of the authenticated consumer, for plugins configured per consumer.

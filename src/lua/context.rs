@@ -14,22 +14,28 @@ pub struct Context {
     pub exchange: *mut Exchange,
     /// The phase.
     pub phase: Phase,
+    /// Tells calls without a request apart; zero for those with one.
+    pub number: u64,
 }
 
 impl Context {
     /// A phase without a request.
-    pub const fn bare(phase: Phase) -> Self {
-        Self { exchange: ptr::null_mut(), phase }
+    pub fn bare(phase: Phase) -> Self {
+        let number = NUMBER.get() + 1;
+        NUMBER.set(number);
+        Self { exchange: ptr::null_mut(), phase, number }
     }
 
     /// The phase an exchange is in.
     pub fn of(exchange: &mut Exchange) -> Self {
-        Self { phase: exchange.phase, exchange: ptr::from_mut(exchange) }
+        Self { phase: exchange.phase, exchange: ptr::from_mut(exchange), number: 0 }
     }
 }
 
 thread_local! {
     static PHASE: Cell<Phase> = const { Cell::new(Phase::Init) };
+    static CURRENT: Cell<u64> = const { Cell::new(0) };
+    static NUMBER: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The phase of the running code.
@@ -39,7 +45,7 @@ pub fn phase() -> Phase {
 
 /// The context of the running code, for code it starts.
 pub(super) fn current() -> Context {
-    Context { exchange: current::pointer(), phase: PHASE.get() }
+    Context { exchange: current::pointer(), phase: PHASE.get(), number: CURRENT.get() }
 }
 
 /// Sets the context and returns the one before, to be put back.
@@ -47,6 +53,7 @@ pub(super) fn replace(context: Context) -> Context {
     let before = current();
     current::set(context.exchange);
     PHASE.set(context.phase);
+    CURRENT.set(context.number);
     before
 }
 

@@ -9,7 +9,7 @@
 use super::context::{self, Context};
 use super::coroutine::Coroutine;
 use super::error::LuaError;
-use super::frame::{Flow, Frame};
+use super::frame::{Answer, Flow, Frame};
 use super::interrupt;
 use super::thread::Threads;
 use mlua::ffi::{self, lua_State};
@@ -21,8 +21,8 @@ use std::ptr;
 use std::rc::Rc;
 use std::task::Poll;
 
-/// Pushes what a wait answers and says how many values that are.
-pub type Resume = Box<dyn FnOnce(&Frame) -> c_int>;
+/// Pushes what a wait answers and says how many values that are; or ends the code.
+pub type Resume = Box<dyn FnOnce(&Frame) -> Answer>;
 
 /// Something a coroutine waits for.
 pub type Parked = Pin<Box<dyn Future<Output = Resume>>>;
@@ -113,8 +113,11 @@ impl Task {
             {
                 self.waiting = None;
                 advanced = true;
-                let values = resume(&self.entry.frame());
-                match self.step(values)? {
+                let step = match answer(resume, &self.entry)? {
+                    Some(values) => self.step(values)?,
+                    None => Step::Exit,
+                };
+                match step {
                     Step::Done => {}
                     Step::Wait(parked) => self.waiting = Some(parked),
                     Step::Exit => return Poll::Ready(Ok(Outcome::Exit)),
@@ -152,6 +155,19 @@ impl Task {
     }
 }
 
+/// Pushes what a wait answers; none if that ends the phase.
+pub(super) fn answer(resume: Resume, coroutine: &Coroutine) -> Result<Option<c_int>, LuaError> {
+    match resume(&coroutine.frame()) {
+        Ok(values) => Ok(Some(values)),
+        Err(Flow::Yield) => Ok(None),
+        Err(Flow::Raise(text)) => Err(LuaError::Runtime {
+            message: String::from_utf8_lossy(&text).into_owned(),
+            traceback: String::new(),
+        }),
+        Err(_) => Err(LuaError::Setup("a wait answered what only a call can".into())),
+    }
+}
+
 /// Resumes a coroutine once.
 pub(super) fn step(coroutine: &Coroutine, arguments: c_int, context: Context) -> Result<Step, LuaError> {
     let before = context::replace(context);
@@ -178,7 +194,7 @@ fn yielded(coroutine: &Coroutine) -> Step {
     Step::Wait(PARKED.take().unwrap_or_else(|| {
         Box::pin(async {
             tokio::task::yield_now().await;
-            Box::new(|_: &Frame| 0) as Resume
+            Box::new(|_: &Frame| Ok(0)) as Resume
         })
     }))
 }

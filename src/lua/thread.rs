@@ -2,6 +2,7 @@
 
 use super::context::{self, Context};
 use super::coroutine::Coroutine;
+use super::error::LuaError;
 use super::frame::{Answer, Flow, Frame, Kind};
 use super::task::{self, Parked, Resume, Step};
 use super::vm::Vm;
@@ -57,9 +58,10 @@ impl Threads {
                 }
                 Poll::Ready(resume) => {
                     advanced = true;
-                    let values = resume(&thread.coroutine.frame());
-                    if thread.advance(values, context) {
-                        return None;
+                    match task::answer(resume, &thread.coroutine) {
+                        Ok(Some(values)) if !thread.advance(values, context) => {}
+                        Ok(_) => return None,
+                        Err(error) => thread.fail(&error),
                     }
                 }
             }
@@ -89,24 +91,23 @@ impl LightThread {
                 self.state.set(State::Gone);
                 return true;
             }
-            Err(error) => {
-                let report = error.report();
-                log::error!("lua user thread aborted: runtime error: {report}");
-                self.state.set(State::Ended(false));
-            }
+            Err(error) => self.fail(&error),
         }
         false
     }
 
+    fn fail(&self, error: &LuaError) {
+        log::error!("lua user thread aborted: runtime error: {}", error.report());
+        self.state.set(State::Ended(false));
+    }
+
     /// Moves the results to a waiting coroutine: success first, then values or the error.
-    fn deliver(&self, to: &Frame, returned: bool) -> c_int {
+    fn deliver(&self, to: &Frame, returned: bool) -> Answer {
         to.push_boolean(returned);
         let count = if returned { self.coroutine.frame().top() } else { 1 };
-        if to.reserve(count.unsigned_abs() as usize + 1).is_err() {
-            return 1;
-        }
+        to.reserve(count.unsigned_abs() as usize + 1)?;
         to.take_from(&self.coroutine.frame(), count);
-        count + 1
+        Ok(count + 1)
     }
 }
 

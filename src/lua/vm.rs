@@ -8,15 +8,17 @@ use super::frame::{Flow, Frame};
 use super::task::{self, Outcome, Step};
 use super::{interrupt, loader, ngx, sources};
 use crate::exchange::Phase;
+use crate::shm::Dicts;
 use mlua::ffi::{self, lua_State};
 use std::cell::RefCell;
 use std::ffi::c_int;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a VM is set up with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// `lua_package_path`.
     pub package_path: String,
@@ -35,6 +37,10 @@ pub struct Settings {
     pub worker_count: usize,
     /// `http` or `stream`.
     pub subsystem: &'static str,
+    /// The dictionaries of `ngx.shared`.
+    pub dicts: Option<Arc<Dicts>>,
+    /// Bytes of a request body kept in memory: `nginx_http_client_body_buffer_size`.
+    pub body_memory: usize,
 }
 
 impl Default for Settings {
@@ -48,12 +54,14 @@ impl Default for Settings {
             worker_id: 0,
             worker_count: 1,
             subsystem: "http",
+            dicts: None,
+            body_memory: 8 * 1024,
         }
     }
 }
 
 /// A worker's VM. Clones are the same VM.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Vm {
     lua: mlua::Lua,
     main: *mut lua_State,

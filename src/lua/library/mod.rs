@@ -1,11 +1,17 @@
 //! Native forms of the C modules and Lua libraries that plugins `require`.
+//!
+//! `require` finds them after `package.path`, before C modules of the system.
+
+mod base64;
 
 use super::frame::Frame;
 
 /// What pushes the loader function of a native module.
 pub(super) type Open = fn(&Frame);
 
+const MODULES: &[(&str, Open)] = &[("ngx.base64", |frame| frame.push_function(base64::load))];
+
 /// The loader of a native module, if there is one of that name.
-pub(super) fn open(_name: &str) -> Option<Open> {
-    None
+pub(super) fn open(name: &str) -> Option<Open> {
+    MODULES.iter().find(|(module, _)| *module == name).map(|(_, open)| *open)
 }

@@ -72,6 +72,13 @@ const NUMBERS: &[(&str, i64)] = &[
     ("HTTP_INSUFFICIENT_STORAGE", 507),
 ];
 
+/// The method that a `ngx.HTTP_…` number stands for.
+pub(super) fn method(number: i64) -> Option<&'static str> {
+    // Methods are powers of two up to TRACE; `HTTP_CONTINUE` and what follows are status codes.
+    let methods = NUMBERS.iter().skip_while(|(name, _)| *name != "HTTP_GET").take(15);
+    methods.filter(|(_, value)| *value == number).find_map(|(name, _)| name.strip_prefix("HTTP_"))
+}
+
 pub(super) fn install(frame: &Frame, ngx: c_int) {
     for (name, number) in NUMBERS {
         frame.push_integer(*number);

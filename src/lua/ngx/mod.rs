@@ -4,13 +4,25 @@
 //! adds what is plain Lua: the tables whose fields are computed (`ngx.var`, `ngx.ctx`,
 //! `ngx.header`), and the variants of hot functions that the JIT compiles.
 
+mod body;
 mod constants;
-mod log;
+pub mod ctx;
+pub mod digest;
+pub mod encode;
+mod fields;
+pub mod log;
 mod random;
+mod request;
+mod response;
+mod shared;
 mod sleep;
-mod time;
+pub mod time;
 mod timer;
+pub mod var;
 pub mod worker;
+
+#[cfg(test)]
+mod tests;
 
 use super::frame::Frame;
 use super::vm::Settings;
@@ -22,13 +34,23 @@ pub(super) fn push(frame: &Frame, settings: &Settings) {
     frame.push_table(0, 128);
     let ngx = frame.top();
     constants::install(frame, ngx);
+    ctx::install(frame, ngx);
+    digest::install(frame, ngx);
+    encode::install(frame, ngx);
     log::install(frame, ngx);
     random::install(frame, ngx);
+    response::install(frame, ngx);
+    shared::install(frame, ngx, settings.dicts.as_deref());
     sleep::install(frame, ngx);
     time::install(frame, ngx);
     timer::install(frame, ngx);
     worker::install(frame, ngx, settings);
+    var::install(frame, ngx);
     noun(frame, ngx, "thread", thread::install);
+    noun(frame, ngx, "req", |frame, table| {
+        request::install(frame, table);
+        body::install(frame, table);
+    });
     frame.set_function(ngx, "get_phase", |frame| {
         frame.push_text(context::phase().ngx_name());
         Ok(1)

@@ -19,6 +19,6 @@ fn sleep(frame: &Frame) -> Answer {
         } else {
             tokio::time::sleep(pause).await;
         }
-        Box::new(|_: &Frame| 0) as Resume
+        Box::new(|_: &Frame| Ok(0)) as Resume
     })
 }

@@ -130,6 +130,7 @@ impl Callback {
                 c_int::try_from(self.arguments.len()).unwrap_or(0) + 1
             })
             .await;
+        super::ctx::forget_bare(&self.vm.frame(), context.number);
         if let Err(error) = outcome {
             log::error!("lua entry thread aborted: runtime error: {}", error.report());
         }

@@ -1,0 +1,123 @@
+//! Field lines as Lua tables, and values that Lua gives for them.
+
+use super::encode::push_multi;
+use crate::http::Fields;
+use crate::lua::frame::{Answer, Flow, Frame, Kind};
+use std::ffi::c_int;
+
+/// Field lines that are read when nobody says otherwise.
+const DEFAULT_MAX: usize = 100;
+
+/// Pushes field lines as a table; names in lower case unless the argument `raw` says otherwise.
+///
+/// Arguments are those of `get_headers(max, raw)`: at most `max` lines (0: all), a second result
+/// "truncated" where there were more.
+pub(super) fn push_fields(frame: &Frame, fields: &Fields) -> Answer {
+    let max = match frame.optional_number(1)? {
+        None => DEFAULT_MAX,
+        Some(max) if max <= 0.0 => usize::MAX,
+        Some(max) => max as usize,
+    };
+    let raw = frame.truth(2);
+    frame.push_table(0, fields.len().min(max));
+    let table = frame.top();
+    let mut lower = Vec::with_capacity(32);
+    for (name, value) in fields.iter().take(max) {
+        lower.clear();
+        lower.extend_from_slice(name);
+        if !raw {
+            lower.make_ascii_lowercase();
+        }
+        push_multi(frame, table, &lower, |frame| frame.push_bytes(value));
+    }
+    if fields.len() > max {
+        frame.push_text("truncated");
+        return Ok(2);
+    }
+    Ok(1)
+}
+
+/// Pushes the value of a field: a string, a list of them where it has several lines, or `nil`.
+pub(super) fn push_field(frame: &Frame, fields: &Fields, name: &[u8]) {
+    let mut values = fields.values(name);
+    let Some(first) = values.next() else { return frame.push_nil() };
+    let Some(second) = values.next() else { return frame.push_bytes(first) };
+    frame.push_table(2, 0);
+    for (index, value) in [first, second].into_iter().chain(values).enumerate() {
+        frame.push_bytes(value);
+        frame.set_index(-2, index + 1);
+    }
+}
+
+/// Sets a field to the value at `at`: a string, a number, a boolean, a list of these; `nil` and an
+/// empty list remove it.
+///
+/// # Errors
+/// A value of another type.
+pub(super) fn set_field(frame: &Frame, fields: &mut Fields, name: &[u8], at: c_int) -> Result<(), Flow> {
+    let name = &*without_breaks(name);
+    if frame.kind(at) != Kind::Table {
+        match value_at(frame, at)? {
+            Some(value) => fields.set(name, &value),
+            None => {
+                fields.remove(name);
+            }
+        }
+        return Ok(());
+    }
+    fields.remove(name);
+    add_values(frame, fields, name, at)
+}
+
+/// Adds lines for the value at `at`, keeping those there are.
+///
+/// # Errors
+/// A value of another type.
+pub(super) fn add_field(frame: &Frame, fields: &mut Fields, name: &[u8], at: c_int) -> Result<(), Flow> {
+    let name = &*without_breaks(name);
+    if frame.kind(at) == Kind::Table {
+        return add_values(frame, fields, name, at);
+    }
+    if let Some(value) = value_at(frame, at)? {
+        fields.append(name, &value);
+    }
+    Ok(())
+}
+
+fn add_values(frame: &Frame, fields: &mut Fields, name: &[u8], at: c_int) -> Result<(), Flow> {
+    for index in 1..=frame.length(at) {
+        frame.push_index(at, index);
+        if let Some(value) = value_at(frame, frame.top())? {
+            fields.append(name, &value);
+        }
+        frame.pop(1);
+    }
+    Ok(())
+}
+
+fn value_at(frame: &Frame, at: c_int) -> Result<Option<Vec<u8>>, Flow> {
+    match frame.kind(at) {
+        Kind::None | Kind::Nil => Ok(None),
+        Kind::Boolean => Ok(Some(if frame.truth(at) { b"true".to_vec() } else { b"false".to_vec() })),
+        Kind::String | Kind::Number => Ok(Some(without_breaks(frame.bytes(at)?).into_owned())),
+        _ => {
+            let kind = frame.kind_name(at);
+            Err(Flow::raise(format!("invalid header value: string expected, got {kind}")))
+        }
+    }
+}
+
+/// Line breaks and zero bytes would end the field line; nginx escapes them.
+fn without_breaks(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    if !text.iter().any(|byte| matches!(byte, 0..=0x08 | 0x0a..=0x1f | 0x7f)) {
+        return text.into();
+    }
+    let mut out = Vec::with_capacity(text.len() + 8);
+    for &byte in text {
+        match byte {
+            0..=0x08 | 0x0a..=0x1f | 0x7f => crate::http::uri::push_triplet(&mut out, byte),
+            _ => out.push(byte),
+        }
+    }
+    out.into()
+}

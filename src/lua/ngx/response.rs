@@ -1,0 +1,251 @@
+//! The response in `ngx`: status, fields, body, the chunk of `body_filter`, and ending the phase.
+
+use super::fields::{add_field, push_field, push_fields, set_field};
+use crate::exchange::{Exchange, Phase, Source};
+use crate::lua::context::{self, disabled, with_exchange};
+use crate::lua::frame::{Answer, Flow, Frame, Kind};
+use crate::lua::task;
+use crate::observability::log;
+use std::ffi::c_int;
+
+pub(super) fn install(frame: &Frame, ngx: c_int) {
+    install_head(frame, ngx);
+    install_body(frame, ngx);
+    install_end(frame, ngx);
+}
+
+fn install_head(frame: &Frame, ngx: c_int) {
+    frame.set_function(ngx, "_get_status", |frame| {
+        with_exchange(|exchange| frame.push_integer(i64::from(exchange.response.head.status)))?;
+        Ok(1)
+    });
+    frame.set_function(ngx, "_set_status", set_status);
+    frame.set_function(ngx, "_headers_sent", |frame| {
+        with_exchange(|exchange| frame.push_boolean(exchange.response.head_sent))?;
+        Ok(1)
+    });
+    frame.set_function(ngx, "_get_header", |frame| {
+        let name = dashed(frame.bytes(1)?);
+        with_exchange(|exchange| push_field(frame, &exchange.response.head.fields, &name))?;
+        Ok(1)
+    });
+    frame.set_function(ngx, "_set_header", set_header);
+    super::noun(frame, ngx, "resp", |frame, table| {
+        frame.set_function(table, "get_headers", |frame| {
+            with_exchange(|exchange| push_fields(frame, &exchange.response.head.fields))?
+        });
+        frame.set_function(table, "add_header", |frame| {
+            let name = frame.bytes(1)?;
+            with_exchange(|exchange| {
+                add_field(frame, &mut exchange.response.head.fields, name, 2)?;
+                Ok(0)
+            })?
+        });
+    });
+}
+
+fn install_body(frame: &Frame, ngx: c_int) {
+    frame.set_function(ngx, "say", |frame| print(frame, b"\n"));
+    frame.set_function(ngx, "print", |frame| print(frame, b""));
+    for name in ["flush", "eof", "send_headers"] {
+        frame.set_function(ngx, name, |frame| {
+            require_output()?;
+            with_exchange(begin_response)?;
+            frame.push_integer(1);
+            Ok(1)
+        });
+    }
+    frame.set_function(ngx, "_get_chunk", |frame| {
+        let field = frame.integer(1)?;
+        with_exchange(|exchange| match field {
+            1 => frame.push_bytes(&exchange.response.chunk.data),
+            2 => frame.push_boolean(exchange.response.chunk.eof),
+            _ => frame.push_nil(),
+        })?;
+        Ok(1)
+    });
+    frame.set_function(ngx, "_set_chunk", set_chunk);
+}
+
+fn install_end(frame: &Frame, ngx: c_int) {
+    frame.set_function(ngx, "exit", exit);
+    frame.set_function(ngx, "redirect", redirect);
+    frame.set_function(ngx, "exec", |_| {
+        Err(Flow::raise("ngx.exec is not supported: a gateway has no nginx locations"))
+    });
+    frame.set_function(ngx, "on_abort", |frame| {
+        frame.expect(1, Kind::Function, c"function")?;
+        frame.fail("lua_check_client_abort is off")
+    });
+    super::noun(frame, ngx, "location", |frame, table| {
+        for name in ["capture", "capture_multi"] {
+            frame.set_function(table, name, |_| {
+                Err(Flow::raise("ngx.location.capture is not supported: a gateway has no nginx locations"))
+            });
+        }
+    });
+}
+
+/// A field name as `ngx.header` takes it: underscores stand for dashes.
+fn dashed(name: &[u8]) -> Vec<u8> {
+    name.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte }).collect()
+}
+
+fn set_status(frame: &Frame) -> Answer {
+    let status = frame.integer(1)?;
+    let status = u16::try_from(status).map_err(|_| Flow::raise("invalid status"))?;
+    with_exchange(|exchange| {
+        if exchange.response.head_sent {
+            log::error!("attempt to set ngx.status after sending out response headers");
+            return;
+        }
+        exchange.response.head.status = status;
+        exchange.response.head.reason.clear();
+    })?;
+    Ok(0)
+}
+
+fn set_header(frame: &Frame) -> Answer {
+    let name = dashed(frame.bytes(1)?);
+    with_exchange(|exchange| {
+        if exchange.response.head_sent {
+            let name = String::from_utf8_lossy(&name);
+            log::error!("attempt to set ngx.header.{name} after sending out response headers");
+            return Ok(0);
+        }
+        set_field(frame, &mut exchange.response.head.fields, &name, 2)?;
+        Ok(0)
+    })?
+}
+
+fn require_output() -> Result<(), Flow> {
+    match context::phase() {
+        Phase::Rewrite | Phase::Access | Phase::Response | Phase::Error | Phase::AdminApi => Ok(()),
+        phase => Err(disabled(phase)),
+    }
+}
+
+/// Output makes the gateway the source of the response, 200 unless a status was set.
+fn begin_response(exchange: &mut Exchange) {
+    if exchange.response.head.status == 0 {
+        exchange.response.head.status = 200;
+    }
+    exchange.response.source = Source::Exit;
+    exchange.lua.exited = true;
+}
+
+fn print(frame: &Frame, end: &[u8]) -> Answer {
+    require_output()?;
+    let mut text = Vec::new();
+    for at in 1..=frame.top() {
+        append(frame, at, at, &mut text)?;
+    }
+    text.extend_from_slice(end);
+    with_exchange(|exchange| {
+        begin_response(exchange);
+        exchange.response.body.extend_from_slice(&text);
+    })?;
+    frame.push_integer(1);
+    Ok(1)
+}
+
+/// Appends the text of a value; tables are lists of values, nested at will.
+fn append(frame: &Frame, at: c_int, argument: c_int, out: &mut Vec<u8>) -> Result<(), Flow> {
+    match frame.kind(at) {
+        Kind::String | Kind::Number => out.extend_from_slice(frame.bytes(at)?),
+        Kind::Nil => out.extend_from_slice(b"nil"),
+        Kind::Boolean => out.extend_from_slice(if frame.truth(at) { b"true" } else { b"false" }),
+        Kind::Light if frame.pointer(at).is_null() => out.extend_from_slice(b"null"),
+        Kind::Table => {
+            frame.reserve(4)?;
+            for index in 1..=frame.length(at) {
+                frame.push_index(at, index);
+                append(frame, frame.top(), argument, out)?;
+                frame.pop(1);
+            }
+        }
+        _ => {
+            let kind = frame.kind_name(at);
+            let text =
+                format!("string, number, boolean, nil, ngx.null, or array table expected, but got {kind}");
+            return Err(Flow::Argument(argument, text));
+        }
+    }
+    Ok(())
+}
+
+/// Sets `ngx.arg[1]` (text, a list, or `nil` for nothing) or `ngx.arg[2]`.
+fn set_chunk(frame: &Frame) -> Answer {
+    let field = frame.integer(1)?;
+    let mut data = Vec::new();
+    if field == 1 && !frame.is_nil(2) {
+        append(frame, 2, 2, &mut data)?;
+    }
+    let eof = frame.truth(2);
+    with_exchange(|exchange| match field {
+        1 => {
+            exchange.response.chunk.data = data;
+            Ok(0)
+        }
+        2 => {
+            exchange.response.chunk.eof = eof;
+            Ok(0)
+        }
+        _ => Err(Flow::raise("bad argument number")),
+    })?
+}
+
+/// Ends the phase. A status ends the request with it; `ngx.OK` goes on with the next phase.
+fn exit(frame: &Frame) -> Answer {
+    let status = frame.number(1)? as i64;
+    match context::phase() {
+        Phase::Log | Phase::BodyFilter | Phase::Init | Phase::InitWorker => {
+            return Err(disabled(context::phase()));
+        }
+        Phase::HeaderFilter | Phase::Balancer => {
+            set_exit_status(status)?;
+            return Ok(0);
+        }
+        Phase::Timer | Phase::Preread | Phase::Certificate => {}
+        _ => set_exit_status(status)?,
+    }
+    Err(task::exit())
+}
+
+fn set_exit_status(status: i64) -> Result<(), Flow> {
+    let status = match status {
+        -1 => 500,
+        100..=999 => status as u16,
+        _ => return Ok(()),
+    };
+    with_exchange(|exchange| {
+        if !exchange.response.head_sent
+            && (exchange.response.body.is_empty() || exchange.response.head.status == 0)
+        {
+            exchange.response.head.status = status;
+            exchange.response.head.reason.clear();
+        }
+        exchange.response.source = Source::Exit;
+        exchange.lua.exited = true;
+    })
+}
+
+fn redirect(frame: &Frame) -> Answer {
+    require_output()?;
+    let location = frame.bytes(1)?;
+    let status = frame.optional_number(2)?.unwrap_or(302.0) as u16;
+    if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+        let text = "only ngx.HTTP_MOVED_TEMPORARILY, ngx.HTTP_MOVED_PERMANENTLY, ngx.HTTP_PERMANENT_REDIRECT, ngx.HTTP_SEE_OTHER, and ngx.HTTP_TEMPORARY_REDIRECT are allowed";
+        return Err(Flow::raise(text));
+    }
+    with_exchange(|exchange| {
+        if exchange.response.head_sent {
+            return Err(Flow::raise("attempt to call ngx.redirect after sending out the headers"));
+        }
+        begin_response(exchange);
+        exchange.response.head.status = status;
+        exchange.response.head.fields.set(b"Location", location);
+        Ok(())
+    })??;
+    Err(task::exit())
+}
