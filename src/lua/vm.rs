@@ -6,7 +6,7 @@ use super::coroutine::Coroutine;
 use super::error::LuaError;
 use super::frame::{Flow, Frame};
 use super::task::{self, Outcome, Step};
-use super::{interrupt, loader, ngx, sources};
+use super::{interrupt, library, loader, ngx, sources};
 use crate::exchange::Phase;
 use crate::shm::Dicts;
 use mlua::ffi::{self, lua_State};
@@ -270,6 +270,7 @@ impl Vm {
 
     fn run_prelude(&self) -> Result<(), LuaError> {
         let frame = self.frame();
+        library::table::install(&frame);
         ngx::push(&frame, &self.settings);
         let host = self.reference_to_top(&frame);
         let source = sources::file("host/prelude.lua").unwrap_or_default();
