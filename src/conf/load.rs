@@ -1,0 +1,100 @@
+//! From sources to a [`Conf`], step by step.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::property::Kind;
+use super::references::References;
+use super::sources::{self, Sources};
+use super::value::ConfValue;
+use super::values::Values;
+use super::{Conf, ConfError, checks, derived, legacy, paths, references, table};
+
+impl Conf {
+    /// Reads, checks and completes a configuration.
+    ///
+    /// *Errors*: the file is missing or unreadable, a reference has no value, or values do not pass; the
+    /// last kind holds every finding at once.
+    pub fn load(sources: &Sources) -> Result<Conf, ConfError> {
+        let mut user = sources.read()?;
+        let mut warnings = legacy::apply(&mut user);
+        let mut raw = sources::defaults();
+        raw.extend(user);
+        let references = references::resolve(&mut raw, sources.variables(), sources.read_purpose())?;
+        let mut errors = Vec::new();
+        let mut values = read_values(&raw, &mut errors, &mut warnings);
+        checks::run(&mut values, &mut errors, &mut warnings);
+        if !errors.is_empty() {
+            return Err(ConfError::Invalid(errors));
+        }
+        derived::add(&mut values);
+        let file = sources.file()?.filter(|_| !sources.is_kong_env());
+        Ok(Conf { file, ..Conf::from_values(values, references, warnings) })
+    }
+
+    /// The configuration of the node whose prefix is `prefix`: its `.kong_env`, unaffected by this
+    /// process's environment.
+    ///
+    /// *Errors*: as for [`Conf::load`].
+    pub fn from_prefix(prefix: &Path) -> Result<Conf, ConfError> {
+        let env = paths::kong_env(prefix);
+        Conf::load(&Sources::kong_env(&env).flag("prefix", prefix.to_str()))
+    }
+
+    /// The text of a property as kong.conf would hold it, secrets as their references.
+    pub(super) fn written_form(&self, name: &str, value: &ConfValue) -> Option<String> {
+        self.references.get(name).cloned().or_else(|| value.to_conf())
+    }
+
+    /// The original texts of properties that are references, by property.
+    pub fn references(&self) -> &References {
+        &self.references
+    }
+}
+
+fn read_values(
+    raw: &BTreeMap<String, String>,
+    errors: &mut Vec<String>,
+    warnings: &mut Vec<String>,
+) -> Values {
+    let mut values = Values::default();
+    for (name, text) in raw {
+        let property = table::find(name);
+        let kind = property.map_or(Kind::Text, |property| property.kind);
+        match ConfValue::read(text, kind) {
+            Ok(Some(value)) => values.set(name, value),
+            Ok(None) => {}
+            Err(_) => errors.push(format!("{name} is not a number: '{}'", text.trim())),
+        }
+        match kind {
+            Kind::OneOf(words) => check_word(name, values.text(name), words, errors),
+            Kind::Boolean | Kind::Switch if !is_boolean_word(text.trim()) => {
+                warnings.push(format!("{name} has the unknown value '{}', which means off", text.trim()));
+            }
+            _ => {}
+        }
+    }
+    add_empty_lists(&mut values);
+    values
+}
+
+/// *Kong parity*: a list that nobody sets is an empty one, not unset.
+fn add_empty_lists(values: &mut Values) {
+    for property in table::properties().filter(|row| row.kind == Kind::List && row.deprecated.is_none()) {
+        if values.find(property.name).is_none() {
+            values.set(property.name, ConfValue::Array(Vec::new()));
+        }
+    }
+}
+
+fn check_word(name: &str, word: Option<&str>, words: &[&str], errors: &mut Vec<String>) {
+    let also = table::find(name).map_or(&[][..], |property| property.also);
+    let word = word.unwrap_or("nil");
+    if !words.contains(&word) && !also.contains(&word) {
+        errors.push(format!("{name} has an invalid value: '{word}' ({})", words.join(", ")));
+    }
+}
+
+fn is_boolean_word(text: &str) -> bool {
+    matches!(text, "" | "on" | "off" | "true" | "false")
+}
