@@ -1,1 +1,105 @@
-//! `{vault://…}` references.
+//! `{vault://…}` references, for whoever meets one at run time: fields of entities, plugins, `kong vault`.
+//!
+//! [`Vaults`] knows the vaults by the name before the first slash: the bundled `env` vault under its own
+//! name, and instances of it that the configuration's `vaults` entities define under their prefix.
+//!
+//! *Kong parity*: the environment is that at the start of the process.
+
+use std::collections::BTreeMap;
+
+use crate::conf::{Conf, EnvVault, Reference, ReferenceError};
+
+/// The vaults of the process.
+#[derive(Debug, Clone)]
+pub struct Vaults {
+    environment: BTreeMap<String, String>,
+    /// Vaults by name, each with the prefix of its variables.
+    prefixes: BTreeMap<String, String>,
+}
+
+impl Vaults {
+    /// The vaults that `conf` loads, over the environment of the process.
+    pub fn of_process(conf: &Conf) -> Vaults {
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Vaults::new(conf, environment)
+    }
+
+    /// The vaults that `conf` loads, over `environment`.
+    pub fn new(conf: &Conf, environment: BTreeMap<String, String>) -> Vaults {
+        let loaded = conf.vaults.iter().filter(|name| *name == "env");
+        let prefixes = loaded.map(|name| (name.clone(), conf.vault_env_prefix.clone())).collect();
+        Vaults { environment, prefixes }
+    }
+
+    /// The same vaults with an instance of the `env` vault more: a `vaults` entity with `prefix` as its
+    /// prefix and `variables` as its `config.prefix`.
+    pub fn with_instance(mut self, prefix: &str, variables: Option<&str>) -> Vaults {
+        let default = self.prefixes.get("env").cloned().unwrap_or_default();
+        self.prefixes.insert(prefix.to_owned(), variables.map_or(default, str::to_owned));
+        self
+    }
+
+    /// The value that `reference` stands for.
+    ///
+    /// *Errors*: it is no reference, names no known vault, or has no value; in Kong's wording.
+    pub fn look_up(&self, reference: &str) -> Result<String, ReferenceError> {
+        let reference = Reference::parse(reference)?;
+        let prefix = self
+            .prefixes
+            .get(&reference.vault)
+            .ok_or_else(|| ReferenceError::NoVault(reference.vault.clone()))?;
+        EnvVault { prefix, environment: &self.environment }.look_up(&reference)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conf::Sources;
+
+    fn vaults(environment: &[(&str, &str)], properties: &[(&str, &str)]) -> Vaults {
+        let sources = properties.iter().fold(
+            Sources::new(None).without_default_files().environment(BTreeMap::new()),
+            |sources, (name, value)| sources.flag(name, Some(value)),
+        );
+        let environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Vaults::new(&Conf::load(&sources).unwrap(), environment)
+    }
+
+    #[test]
+    fn dashes_and_case_do_not_matter() {
+        let vaults = vaults(&[("SECRETS_TEST", "testvalue")], &[]);
+        for reference in ["{vault://env/secrets_test}", "{vault://env/secrets-test}"] {
+            assert_eq!(vaults.look_up(reference).as_deref(), Ok("testvalue"));
+        }
+    }
+
+    #[test]
+    fn the_prefix_of_variables_is_configured_or_the_instances() {
+        let environment = [("SECRETS_AGAIN_TEST_TOO", "again"), ("SECRETS_TEST", "instance")];
+        let vaults = vaults(&environment, &[("vault_env_prefix", "SECRETS-AGAIN-")])
+            .with_instance("test-env", Some("SECRETS_"));
+        assert_eq!(vaults.look_up("{vault://env/test-too}").as_deref(), Ok("again"));
+        assert_eq!(vaults.look_up("{vault://test-env/test}").as_deref(), Ok("instance"));
+    }
+
+    #[test]
+    fn what_cannot_be_found_is_said() {
+        let vaults = vaults(&[], &[]);
+        assert_eq!(
+            vaults.look_up("{vault://none/foo}").unwrap_err().to_string(),
+            "could not find vault (none)"
+        );
+        let error = vaults.look_up("{vault://env/none}").unwrap_err().to_string();
+        assert!(error.starts_with("could not get value from external vault"), "{error}");
+    }
+
+    #[test]
+    fn a_vault_that_is_not_loaded_is_unknown() {
+        let vaults = vaults(&[("A", "1")], &[("vaults", "off")]);
+        assert!(matches!(vaults.look_up("{vault://env/a}"), Err(ReferenceError::NoVault(_))));
+    }
+}
