@@ -1,3 +1,7 @@
 //! The `kong` executable.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kong::cli::run(std::env::args_os())
+}

@@ -1,1 +1,80 @@
 //! The `kong` commands, one file each.
+//!
+//! A command is a [`Command`]: its name, its usage text, its options as data and the function that runs
+//! it. [`COMMANDS`] lists them; a new command is a file and a line there. [`run`] reads the arguments with
+//! clap, but says what Kong says: usage and errors go to standard error with exit code 1, `--help`
+//! included, and a failed command ends with `Error: …` and a hint at `--v`.
+
+mod check;
+mod command;
+mod config;
+mod console;
+mod health;
+mod hybrid;
+mod migrations;
+pub mod node;
+mod prepare;
+mod roar;
+mod vault;
+mod version;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+pub use command::{Command, Invocation, Opt};
+pub use console::Console;
+
+/// Every command, sorted by name.
+pub const COMMANDS: &[Command] = &[
+    check::COMMAND,
+    config::COMMAND,
+    health::COMMAND,
+    hybrid::COMMAND,
+    migrations::COMMAND,
+    prepare::COMMAND,
+    roar::COMMAND,
+    vault::COMMAND,
+    version::COMMAND,
+];
+
+/// Runs the command that `arguments` name; the first one is the program.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut arguments = arguments.into_iter().skip(1);
+    let Some(name) = arguments.next().map(|name| name.to_string_lossy().into_owned()) else {
+        return command::refuse(None, &usage());
+    };
+    match COMMANDS.iter().find(|command| command.name == name) {
+        Some(command) => command.run(arguments),
+        None if matches!(name.as_str(), "-h" | "--help") => command::refuse(None, &usage()),
+        None => command::refuse(Some(&format!("No such command: {name}")), &usage()),
+    }
+}
+
+fn usage() -> String {
+    let names: Vec<_> = COMMANDS.iter().map(|command| command.name).collect();
+    format!(
+        "Usage: kong COMMAND [OPTIONS]\n\nThe available commands are:\n {}\n\nOptions:\n{}",
+        names.join("\n "),
+        command::UNIVERSAL_OPTIONS
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_sorted_and_their_usage_names_them() {
+        assert!(COMMANDS.is_sorted_by_key(|command| command.name));
+        for command in COMMANDS {
+            assert!(command.usage.starts_with(&format!("Usage: kong {}", command.name)), "{}", command.name);
+        }
+    }
+
+    #[test]
+    fn the_usage_lists_every_command_and_the_universal_options() {
+        let usage = usage();
+        assert!(usage.starts_with("Usage: kong COMMAND [OPTIONS]\n\nThe available commands are:\n check\n"));
+        assert!(usage.ends_with("\n\nOptions:\n --v              verbose\n --vv             debug\n"));
+    }
+}

@@ -1,0 +1,41 @@
+//! `kong check`: is a configuration file valid?
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::{Command, Invocation};
+use crate::conf::{Conf, DEFAULT_FILES, Sources};
+
+/// The command.
+pub const COMMAND: Command = Command {
+    name: "check",
+    usage: "\
+Usage: kong check <conf>
+
+Tell whether a configuration file is valid; if not, name everything that is wrong.
+
+<conf> (default /etc/kong/kong.conf) configuration file
+
+Options:
+",
+    subcommands: &[],
+    options: &[],
+    execute,
+};
+
+fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
+    let [default, ..] = DEFAULT_FILES;
+    let path = invocation.positional.first().map_or(default, String::as_str);
+    match Conf::load(&Sources::new(Some(Path::new(path)))) {
+        Ok(_) => {
+            invocation.console.info(format!("configuration at {path} is valid"));
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            for message in error.messages() {
+                invocation.console.error(message);
+            }
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The node that a command is about, found by its prefix.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+
+use super::Invocation;
+use crate::conf::{Conf, Purpose, Sources};
+
+/// The configuration that the command line asks for: `-c`, `-p`, the environment, the default files.
+pub fn configured(invocation: &Invocation, purpose: Purpose) -> anyhow::Result<Conf> {
+    Ok(Conf::load(&sources(invocation).purpose(purpose))?)
+}
+
+/// The same, or that of the node which runs in the prefix, if one was ever started there.
+pub fn running_or_configured(invocation: &Invocation) -> anyhow::Result<Conf> {
+    let conf = configured(invocation, Purpose::Inspect)?;
+    if conf.kong_env().exists() { Ok(Conf::from_prefix(&conf.prefix)?) } else { Ok(conf) }
+}
+
+/// The configuration of the node that was started in the prefix.
+///
+/// *Errors*: there is no such prefix, or no node was started in it.
+pub fn started(invocation: &Invocation) -> anyhow::Result<Conf> {
+    let prefix = configured(invocation, Purpose::Stop)?.prefix;
+    ensure!(prefix.exists(), "no such prefix: {}", prefix.display());
+    let env = prefix.join(".kong_env");
+    ensure!(env.exists(), "Kong is not running at {}", prefix.display());
+    let sources = Sources::kong_env(&env).flag("prefix", prefix.to_str()).purpose(Purpose::Stop);
+    Conf::load(&sources).with_context(|| format!("could not read {}", env.display()))
+}
+
+/// Whether the process of the node's pid file is alive.
+pub fn is_running(conf: &Conf) -> bool {
+    process(&conf.pid_file()).is_some_and(|pid| matches!(kill(pid, None), Ok(()) | Err(Errno::EPERM)))
+}
+
+fn sources(invocation: &Invocation) -> Sources {
+    Sources::new(invocation.text("conf").map(Path::new)).flag("prefix", invocation.text("prefix"))
+}
+
+fn process(pid_file: &Path) -> Option<Pid> {
+    let text = fs::read_to_string(pid_file).ok()?;
+    text.trim().parse().ok().filter(|pid| *pid > 0).map(Pid::from_raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pid_file_is_read_with_care() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (text, expected) in [("12\n", Some(12)), ("", None), ("0", None), ("-1", None), ("x", None)] {
+            fs::write(file.path(), text).unwrap();
+            assert_eq!(process(file.path()).map(Pid::as_raw), expected, "{text:?}");
+        }
+        assert_eq!(process(Path::new("/nonexistent")), None);
+    }
+}

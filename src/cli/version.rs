@@ -1,0 +1,37 @@
+//! `kong version`.
+
+use std::process::ExitCode;
+
+use super::{Command, Invocation, Opt};
+use crate::KONG_VERSION;
+
+/// What `ngx.config.ngx_lua_version` is in Kong 3.9: plugins and scripts compare it.
+const NGX_LUA_VERSION: u32 = 10_026;
+/// What `ngx.config.nginx_version` is in Kong 3.9.
+const NGINX_VERSION: u32 = 1_025_003;
+
+/// The command.
+pub const COMMAND: Command = Command {
+    name: "version",
+    usage: "\
+Usage: kong version [OPTIONS]
+
+Print the version that this gateway is compatible with; with -a also those of the interfaces that plugins
+see.
+
+Options:
+ -a,--all         get version of all dependencies
+",
+    subcommands: &[],
+    options: &[Opt::flag(Some('a'), "all")],
+    execute,
+};
+
+fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
+    if invocation.flag("all") {
+        println!("Kong: {KONG_VERSION}\nngx_lua: {NGX_LUA_VERSION}\nnginx: {NGINX_VERSION}\nLua: LuaJIT 2.1");
+    } else {
+        println!("{KONG_VERSION}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
