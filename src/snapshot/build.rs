@@ -4,43 +4,28 @@ use super::read;
 use super::{Certificates, Plans, Plugin, PluginKind, Protocols, Route, Scope, Service, Snapshot};
 use crate::db::Entity;
 use crate::db::off::Dataset;
-use crate::router::{Flavor, Router};
+use crate::router::{Flavor, RouteError, Router, Subsystem};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What keeps a dataset from becoming a snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BuildError {
-    /// A route that the router cannot compile.
-    #[error("route '{id}': {reason}")]
-    Route {
-        /// Primary key of the route.
-        id: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
-/// Builds the snapshot of a dataset.
+/// Builds the snapshot of a dataset, and tells which routes the router refuses; they are left out.
 ///
 /// `kinds` are the installed plugins in execution order; instances of other plugins are left out, as
 /// are disabled ones and routes of disabled services.
-///
-/// *Errors*: every route that the router refuses, not only the first.
-pub fn build(dataset: Arc<Dataset>, kinds: Vec<PluginKind>, flavor: Flavor) -> Result<Snapshot, Vec<BuildError>> {
+pub fn build(dataset: Arc<Dataset>, kinds: Vec<PluginKind>, flavor: Flavor) -> (Snapshot, Vec<RouteError>) {
     let services: Vec<Service> = entities(&dataset, "services").map(Service::of).collect();
     let service_index = index(services.iter().map(|s| &s.id));
     let routes: Vec<Route> = entities(&dataset, "routes")
         .map(|entity| Route::of(entity, &service_index))
         .filter(|route| is_served(route, &services))
         .collect();
-    let router = build_router(&routes, &services, flavor)?;
+    let (router, refused) = build_router(&routes, &services, flavor);
     let route_index = index(routes.iter().map(|r| &r.id));
     let places = Places { kinds: &kinds, routes: &route_index, services: &service_index };
     let plugins: Vec<Plugin> = entities(&dataset, "plugins").filter_map(|e| places.plugin(e)).collect();
     let plans = Plans::build(&routes, &kinds, &plugins);
-    Ok(Snapshot {
+    let snapshot = Snapshot {
         generation: 0,
         hash: dataset.hash().to_owned(),
         certificates: certificates(&dataset),
@@ -51,7 +36,8 @@ pub fn build(dataset: Arc<Dataset>, kinds: Vec<PluginKind>, flavor: Flavor) -> R
         kinds,
         plans,
         dataset: Some(dataset),
-    })
+    };
+    (snapshot, refused)
 }
 
 fn entities(dataset: &Dataset, kind: &str) -> impl Iterator<Item = Arc<Entity>> {
@@ -70,18 +56,13 @@ fn is_served(route: &Route, services: &[Service]) -> bool {
     }
 }
 
-fn build_router(routes: &[Route], services: &[Service], flavor: Flavor) -> Result<Router, Vec<BuildError>> {
+fn build_router(routes: &[Route], services: &[Service], flavor: Flavor) -> (Router, Vec<RouteError>) {
     let specs: Vec<_> = routes
         .iter()
         .enumerate()
         .map(|(at, route)| route.spec(at, route.service.and_then(|service| services.get(service))))
         .collect();
-    Router::build(flavor, &specs).map_err(|errors| errors.into_iter().map(|e| refused(routes, e)).collect())
-}
-
-fn refused(routes: &[Route], error: crate::router::RouteError) -> BuildError {
-    let id = routes.get(error.index).map_or_else(String::new, |route| route.id.to_string());
-    BuildError::Route { id, reason: error.to_string() }
+    Router::build(flavor, Subsystem::Http, &specs)
 }
 
 /// Where the things that plugins are bound to stand.

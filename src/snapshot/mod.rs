@@ -1,10 +1,10 @@
 //! Entities → the immutable run-time view that requests read.
 //!
-//! A [`Snapshot`] holds everything a request needs to know about the configuration: routes and
-//! services in typed form, plugin instances, the plan of plugins for each route, certificates by
-//! server name. It is built off the request path from a dataset of entities ([`build`]), collects every
-//! error on the way, and is published by one pointer swap ([`Published`]); the old one is freed with
-//! the last request that holds it.
+//! A [`Snapshot`] holds everything a request needs to know about the configuration: compiled routes,
+//! routes and services in typed form, plugin instances, the plan of plugins for each route,
+//! certificates by server name. It is built off the request path from a dataset of entities
+//! ([`build`]) and published by one pointer swap ([`Published`]); the old one is freed with the last
+//! request that holds it.
 //!
 //! Positions: routes, services and plugins refer to each other by index into the snapshot's lists.
 //! An index is only meaningful together with its snapshot.
@@ -18,7 +18,7 @@ mod read;
 mod route;
 mod service;
 
-pub use build::{BuildError, build};
+pub use build::build;
 pub use certificates::Certificates;
 pub use plan::{Plan, Plans, Step};
 pub use plugin::{Plugin, PluginKind, Scope};

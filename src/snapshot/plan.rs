@@ -175,11 +175,19 @@ mod tests {
     /// Every scope that can be made of route 0, service 0 and one consumer, most specific first.
     fn all_scopes() -> Vec<Plugin> {
         let (r, s, c) = (Some(0), Some(0), Some("c"));
-        [(r, s, c), (r, None, c), (None, s, c), (r, s, None), (None, None, c), (r, None, None), (None, s, None)]
-            .into_iter()
-            .chain([(None, None, None)])
-            .map(|(route, service, consumer)| plugin(0, route, service, consumer))
-            .collect()
+        [
+            (r, s, c),
+            (r, None, c),
+            (None, s, c),
+            (r, s, None),
+            (None, None, c),
+            (r, None, None),
+            (None, s, None),
+        ]
+        .into_iter()
+        .chain([(None, None, None)])
+        .map(|(route, service, consumer)| plugin(0, route, service, consumer))
+        .collect()
     }
 
     #[test]

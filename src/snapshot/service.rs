@@ -64,7 +64,10 @@ impl Service {
             },
             tls_verify: read::flag(&entity, "tls_verify"),
             tls_verify_depth: read::integer(&entity, "tls_verify_depth").map(|depth| depth as u32),
-            ca_certificates: read::list(&entity, "ca_certificates").filter_map(Value::as_str).map(Arc::from).collect(),
+            ca_certificates: read::list(&entity, "ca_certificates")
+                .filter_map(Value::as_str)
+                .map(Arc::from)
+                .collect(),
             client_certificate: read::foreign(&entity, "client_certificate").map(Arc::from),
             entity,
         }
