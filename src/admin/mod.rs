@@ -1,5 +1,25 @@
 //! The Admin API.
+//!
+//! [`serve`] takes open listeners and an [`Api`] and runs on the control thread. A request is read
+//! completely into a [`call`], looked up in the table of `endpoint`s, which follows from the
+//! [`Model`](crate::db::Model) of the entities, and answered by one of `handlers` with a `reply`, whose
+//! body `json` writes. All that handlers know of the process is the trait [`Node`].
+//!
+//! *Kong parity*: paths, methods, status codes, bodies and messages of Kong's Admin API without a
+//! database. Endpoints of Kong that are not here yet answer 501 and say so.
 
+pub mod api;
+mod arguments;
+pub mod call;
 pub mod endpoint;
+mod handlers;
 pub mod json;
+mod node;
 pub mod reply;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub use api::Api;
+pub use node::{ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, Statistics};
+pub use server::{Listener, Socket, serve};

@@ -64,7 +64,6 @@ impl Reply {
     }
 
     /// The answer as hyper sends it; `HEAD` keeps the field lines and drops the body.
-    #[allow(dead_code)]
     pub(super) fn into_response(self, is_head: bool) -> Response<Full<Bytes>> {
         let (media_type, body) = match (self.body, self.text) {
             (Some(body), _) => (Some("application/json; charset=utf-8"), json::encode(&body)),

@@ -144,6 +144,12 @@ impl DbError {
         Self::new(ErrorCode::NotFound, message, Some(primary_key))
     }
 
+    /// No entity with this value of a unique field.
+    pub fn not_found_by_field(filter: Map<String, Value>) -> Self {
+        let literal = lua_literal::compact(&Value::Object(filter.clone()));
+        Self::new(ErrorCode::NotFound, format!("could not find the entity with '{literal}'"), Some(filter))
+    }
+
     /// Something that this store does not do.
     pub fn unsupported(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::OperationUnsupported, message.into(), None)

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::kinds::{Kind, Kinds, Variant};
 use super::messages;
-use crate::db::lua_literal::number_key;
+use crate::db::lua_literal::{key_number, number_key};
 use crate::db::model::part_text;
 use crate::db::{Entities, Entity};
 use crate::schema::{AutoOptions, Context, Errors};
@@ -30,7 +30,7 @@ pub(super) fn flatten(kinds: &Kinds, document: &Map<String, Value>) -> Result<En
     collected.list_below(document, None)?;
     collected.check_references();
     if !collected.errors.is_empty() {
-        return Err(collected.errors);
+        return Err(collected.errors.into_iter().map(|(kind, errors)| (kind, with_lists(errors))).collect());
     }
     collected.entities()
 }
@@ -268,6 +268,22 @@ fn repeated_value(name: &str, kind: &Kind, rows: &IndexMap<String, Entity>) -> O
         }
     }
     last.map(Value::Object)
+}
+
+/// Tables whose keys are all numbers are lists, with nulls where nothing is wrong.
+fn with_lists(errors: Value) -> Value {
+    let Value::Object(map) = errors else { return errors };
+    let numbers: Option<Vec<usize>> = map.keys().map(|key| key_number(key)).collect();
+    let Some(numbers) = numbers.filter(|numbers| !numbers.is_empty()) else {
+        return Value::Object(map.into_iter().map(|(key, error)| (key, with_lists(error))).collect());
+    };
+    let mut list = vec![Value::Null; numbers.iter().copied().max().unwrap_or_default()];
+    for (number, error) in numbers.into_iter().zip(map.into_iter().map(|(_, error)| error)) {
+        if let Some(slot) = number.checked_sub(1).and_then(|index| list.get_mut(index)) {
+            *slot = with_lists(error);
+        }
+    }
+    Value::Array(list)
 }
 
 fn at_place(kind: &str, index: usize, errors: Errors) -> Errors {

@@ -74,7 +74,6 @@ pub(super) fn value_of(number: f64) -> Result<Value, NotFinite> {
 }
 
 /// Whether `text`, written plain, would be read back as something other than that string.
-#[allow(dead_code)]
 pub(super) fn is_ambiguous(text: &str) -> bool {
     is_null(text) || boolean(text).is_some() || implicit_number(text).is_some()
 }

@@ -1,0 +1,137 @@
+//! From a call to its answer: the rules that hold for all endpoints, then the endpoint's handler.
+
+use http::{Method, header};
+
+use super::arguments;
+use super::call::Call;
+use super::endpoint::{Action, Endpoints, Matched};
+use super::handlers::{config, entities, information, schemas, tags, writes};
+use super::node::Node;
+use super::reply::Reply;
+
+/// An API over a node: the Admin API or the Status API.
+pub struct Api {
+    pub(super) node: Box<dyn Node>,
+    pub(super) endpoints: Endpoints,
+    /// Whether browsers of other origins are told that they may call.
+    pub(super) is_admin: bool,
+}
+
+impl Api {
+    /// The Admin API of a node.
+    pub fn admin(node: Box<dyn Node>) -> Self {
+        let endpoints = Endpoints::admin(node.reader().model());
+        Api { node, endpoints, is_admin: true }
+    }
+
+    /// The Status API of a node.
+    pub fn status(node: Box<dyn Node>) -> Self {
+        Api { node, endpoints: Endpoints::status(), is_admin: false }
+    }
+
+    /// The node behind it.
+    pub fn node(&self) -> &dyn Node {
+        self.node.as_ref()
+    }
+
+    /// Answers a call.
+    pub async fn answer(&self, call: &Call) -> Reply {
+        let reply = self.routed(call).await;
+        if self.is_admin { self.with_cors(call, reply) } else { reply }
+    }
+
+    async fn routed(&self, call: &Call) -> Reply {
+        if is_body_refused(call) {
+            return Reply::empty(415);
+        }
+        let Some(matched) = self.endpoints.find(&call.path) else { return Reply::not_found() };
+        let endpoint = matched.endpoint;
+        if endpoint.action == Action::Disabled {
+            return Reply::not_found();
+        }
+        if call.method == Method::OPTIONS {
+            return options(call, &endpoint.allowed());
+        }
+        if !endpoint.methods.contains(&call.method.as_str()) {
+            return Reply::method_not_allowed();
+        }
+        self.handled(call, &matched).await
+    }
+
+    async fn handled(&self, call: &Call, matched: &Matched<'_>) -> Reply {
+        let node = self.node();
+        let reads = matches!(call.method, Method::GET | Method::HEAD);
+        match &matched.endpoint.action {
+            Action::Config if reads => config::get(node),
+            Action::Config => config::post(node, call).await,
+            Action::Validate(kind) => schemas::validate(node, call, *kind, matched),
+            Action::ChangeLogLevel => information::change_log_level(node),
+            Action::Ready if !reads => information::drain(node, call),
+            Action::Wasm => Reply::message(400, "this endpoint is only available when wasm is enabled"),
+            Action::NotServed => {
+                Reply::message(501, "not implemented: this version does not serve this endpoint yet")
+            }
+            _ if !reads => writes::refuse(node, call, matched),
+            Action::Root => information::root(node),
+            Action::Endpoints => information::endpoints(&self.endpoints),
+            Action::Status => information::status(node, call),
+            Action::Ready => information::ready(node),
+            Action::EnabledPlugins => information::enabled_plugins(node),
+            Action::LogLevel => information::log_level(node),
+            Action::Clustering => information::clustering(node),
+            Action::Robots => Reply::text("text/plain", "User-agent: *\nDisallow: /"),
+            Action::Tags => tags::all(node, call),
+            Action::Tag => tags::one(node, call, matched),
+            Action::Collection(kind) => entities::collection(node, call, kind),
+            Action::Entity(kind) => entities::entity(node, kind, matched),
+            Action::Children(relation) => entities::children(node, call, relation, matched),
+            Action::Child(relation) => entities::child(node, relation, matched),
+            Action::Parent(relation) => entities::parent(node, relation, matched),
+            Action::Schema => schemas::entity(node, matched),
+            Action::PluginSchema => schemas::plugin(node, matched),
+            Action::PluginConfigSchema => schemas::plugin_config(node, matched),
+            Action::VaultSchema => schemas::vault(node, matched),
+            Action::FilterSchema => schemas::filter(matched),
+            Action::Disabled => Reply::not_found(),
+        }
+    }
+
+    fn with_cors(&self, call: &Call, reply: Reply) -> Reply {
+        let allowed = &self.node.identity().cors_origins;
+        let sent = call.header("origin");
+        let origin = match allowed.first() {
+            None => sent.unwrap_or("*"),
+            Some(first) => sent.filter(|sent| allowed.iter().any(|origin| origin == sent)).unwrap_or(first),
+        };
+        reply
+            .with(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin)
+            .with(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true")
+    }
+}
+
+/// Whether a body is sent in a form that no endpoint takes; `/config` takes YAML too.
+fn is_body_refused(call: &Call) -> bool {
+    if !matches!(call.method, Method::PUT | Method::POST | Method::PATCH) {
+        return false;
+    }
+    let Some(content_type) = call.header("content-type") else { return !call.body.is_empty() };
+    let is = |media_type: &str| content_type.starts_with(media_type);
+    let takes_yaml = call.path.trim_end_matches('/') == "/config";
+    !(is("application/json")
+        || is("multipart/form-data")
+        || is("application/x-www-form-urlencoded")
+        || takes_yaml && (is("application/yaml") || is("text/yaml")))
+}
+
+fn options(call: &Call, allowed: &str) -> Reply {
+    let headers = call.header("access-control-request-headers").unwrap_or("Content-Type");
+    Reply::empty(204)
+        .with(header::ALLOW, allowed)
+        .with(header::ACCESS_CONTROL_ALLOW_METHODS, allowed)
+        .with(header::ACCESS_CONTROL_ALLOW_HEADERS, headers)
+}
+
+/// The arguments of a write, or the answer to a body that cannot be read.
+pub(super) fn written(call: &Call) -> Result<serde_json::Map<String, serde_json::Value>, Reply> {
+    arguments::body(call)
+}

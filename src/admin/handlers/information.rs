@@ -1,0 +1,175 @@
+//! What a node says about itself.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value, json};
+
+use crate::admin::arguments;
+use crate::admin::call::Call;
+use crate::admin::endpoint::Endpoints;
+use crate::admin::node::Node;
+use crate::admin::reply::Reply;
+
+/// `/`: version, plugins, process ids and configuration.
+pub(in crate::admin) fn root(node: &dyn Node) -> Reply {
+    let (identity, statistics) = (node.identity(), node.statistics());
+    let available = identity.plugins.iter().map(|plugin| {
+        let facts = json!({"version": plugin.version, "priority": plugin.priority});
+        (plugin.name.clone(), facts)
+    });
+    let available: Map<String, Value> = available.collect();
+    let workers: Vec<u32> = statistics.workers.iter().map(|(pid, _)| *pid).collect();
+    let mut configuration = node.configuration();
+    configuration.insert("log_level".to_owned(), Value::from(node.log_level()));
+    Reply::json(
+        200,
+        json!({
+            "tagline": "Welcome to kong",
+            "version": crate::KONG_VERSION,
+            "edition": "community",
+            "hostname": identity.hostname,
+            "node_id": identity.node_id,
+            "timers": {"running": statistics.timers_running, "pending": statistics.timers_pending},
+            "plugins": {"available_on_server": available, "enabled_in_cluster": configured_plugins(node)},
+            "lua_version": identity.lua_version,
+            "configuration": configuration,
+            "pids": {"master": statistics.master_pid, "workers": workers},
+        }),
+    )
+}
+
+/// `/endpoints`: all paths.
+pub(in crate::admin) fn endpoints(endpoints: &Endpoints) -> Reply {
+    Reply::json(200, json!({ "data": endpoints.paths() }))
+}
+
+/// `/plugins/enabled`: plugins that may be configured.
+pub(in crate::admin) fn enabled_plugins(node: &dyn Node) -> Reply {
+    let names: Vec<&str> = node.identity().plugins.iter().map(|plugin| plugin.name.as_str()).collect();
+    Reply::json(200, json!({ "enabled_plugins": names }))
+}
+
+/// `/status`: counters.
+pub(in crate::admin) fn status(node: &dyn Node, call: &Call) -> Reply {
+    let unit = call.argument("unit").unwrap_or_else(|| "m".to_owned());
+    let scale = call.argument("scale").and_then(|scale| scale.trim().parse().ok());
+    let size = match Size::new(&unit, scale) {
+        Ok(size) => size,
+        Err(message) => return Reply::message(400, message),
+    };
+    let statistics = node.statistics();
+    let workers: Vec<Value> = statistics
+        .workers
+        .iter()
+        .map(|(pid, bytes)| json!({"pid": pid, "http_allocated_gc": size.show(*bytes)}))
+        .collect();
+    let dictionaries = statistics.dictionaries.iter().map(|(name, used, capacity)| {
+        let facts = json!({"allocated_slabs": size.show(*used), "capacity": size.show(*capacity)});
+        (name.clone(), facts)
+    });
+    let mut body = Map::new();
+    let memory = json!({"workers_lua_vms": workers, "lua_shared_dicts": dictionaries.collect::<Map<_, _>>()});
+    body.insert("memory".to_owned(), memory);
+    let server = json!({
+        "connections_active": statistics.connections_active,
+        "connections_reading": statistics.connections_reading,
+        "connections_writing": statistics.connections_writing,
+        "connections_waiting": statistics.connections_waiting,
+        "connections_accepted": statistics.connections_accepted,
+        "connections_handled": statistics.connections_handled,
+        "total_requests": statistics.total_requests,
+    });
+    body.insert("server".to_owned(), server);
+    if node.identity().is_dbless || node.identity().role == "data_plane" {
+        body.insert("configuration_hash".to_owned(), Value::from(node.dataset().hash()));
+    } else {
+        body.insert("database".to_owned(), json!({"reachable": true}));
+    }
+    body.into()
+}
+
+/// `/status/ready`: whether the node can serve.
+pub(in crate::admin) fn ready(node: &dyn Node) -> Reply {
+    match node.not_ready() {
+        None => Reply::message(200, "ready"),
+        Some(reason) => Reply::message(503, reason),
+    }
+}
+
+/// `POST /status/ready`: takes the node out of service.
+pub(in crate::admin) fn drain(node: &dyn Node, call: &Call) -> Reply {
+    let arguments = match arguments::all(call) {
+        Ok(arguments) => arguments,
+        Err(refusal) => return refusal,
+    };
+    if arguments.get("status").is_some_and(|status| status == "draining") {
+        node.drain();
+        return Reply::empty(204);
+    }
+    Reply::empty(400)
+}
+
+/// `/debug/node/log-level`: the level of the error log.
+pub(in crate::admin) fn log_level(node: &dyn Node) -> Reply {
+    Reply::message(200, format!("log level: {}", node.log_level()))
+}
+
+/// Its change, which needs a database to tell other nodes.
+pub(in crate::admin) fn change_log_level(node: &dyn Node) -> Reply {
+    match node.identity().is_dbless {
+        true => Reply::message(405, "cannot change log level when not using a database"),
+        false => Reply::message(501, "not implemented: this version does not change the log level yet"),
+    }
+}
+
+/// `/clustering/…`: only control planes have data planes.
+pub(in crate::admin) fn clustering(node: &dyn Node) -> Reply {
+    const REFUSAL: &str =
+        "this endpoint is only available when Kong is configured to run as Control Plane for the cluster";
+    match node.identity().role.as_str() {
+        "control_plane" => Reply::message(501, "not implemented: this version is no control plane yet"),
+        _ => Reply::message(400, REFUSAL),
+    }
+}
+
+/// The names of plugins with at least one instance.
+fn configured_plugins(node: &dyn Node) -> Vec<Value> {
+    let dataset = node.dataset();
+    let mut seen = HashSet::new();
+    let plugins = dataset.collection("plugins").into_iter().flat_map(|plugins| plugins.each());
+    let names = plugins.filter_map(|plugin| plugin.get("name").cloned());
+    names.filter(|name| seen.insert(name.to_string())).collect()
+}
+
+/// How numbers of bytes are shown.
+struct Size {
+    /// The divisor and the suffix; none for plain numbers.
+    unit: Option<(f64, &'static str)>,
+    decimals: usize,
+}
+
+impl Size {
+    fn new(unit: &str, scale: Option<f64>) -> Result<Self, String> {
+        let unit = match unit.to_ascii_lowercase().as_str() {
+            "" | "b" => return Ok(Size { unit: None, decimals: 0 }),
+            _ if scale.is_some_and(|scale| scale < 0.0) => {
+                return Err("scale must be equal or greater than 0".to_owned());
+            }
+            "k" => (1024.0, "KiB"),
+            "m" => (1_048_576.0, "MiB"),
+            "g" => (1_073_741_824.0, "GiB"),
+            _ => return Err(format!("invalid unit '{unit}' (expected 'k/K', 'm/M', or 'g/G')")),
+        };
+        const MOST: f64 = 99.0;
+        Ok(Size { unit: Some(unit), decimals: scale.unwrap_or(2.0).min(MOST) as usize })
+    }
+
+    fn show(&self, bytes: u64) -> Value {
+        match self.unit {
+            Some((divisor, suffix)) => {
+                Value::from(format!("{:.*} {suffix}", self.decimals, bytes as f64 / divisor))
+            }
+            None => Value::from(bytes),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! One file for each family of endpoints.
+
+pub(super) mod config;
+pub(super) mod entities;
+pub(super) mod information;
+pub(super) mod schema_json;
+pub(super) mod schemas;
+pub(super) mod tags;
+pub(super) mod writes;

@@ -1,0 +1,136 @@
+//! `/tags` and the filter `?tags=`.
+
+use serde_json::{Map, Value, json};
+
+use super::entities::{parameter, request};
+use crate::admin::call::Call;
+use crate::admin::endpoint::Matched;
+use crate::admin::node::Node;
+use crate::admin::reply::Reply;
+use crate::db::off::{Dataset, PageRequest, TagFilter};
+use crate::db::{DbError, EntityModel};
+
+/// The most tags that a filter may name.
+const MAX_TAGS: usize = 5;
+
+/// The tags of all entities.
+pub(in crate::admin) fn all(node: &dyn Node, call: &Call) -> Reply {
+    list(&node.dataset(), call, "/tags", |_| true)
+}
+
+/// The entities with one tag.
+pub(in crate::admin) fn one(node: &dyn Node, call: &Call, matched: &Matched<'_>) -> Reply {
+    let wanted = parameter(matched, 0);
+    if wanted.contains([',', '/']) {
+        let message = format!(
+            "invalid tag '{wanted}': expected printable ascii (except `,` and `/`) or valid utf-8 sequences"
+        );
+        return DbError::invalid_unique("tag", message).into();
+    }
+    let path = format!("/tags/{}", matched.parameters.first().map_or("", String::as_str));
+    list(&node.dataset(), call, &path, |tag| tag == wanted)
+}
+
+/// The filter of a query: `a,b` for all of several tags, `a/b` for any.
+///
+/// # Errors
+/// An empty filter, one that mixes both forms, or too many tags.
+pub(super) fn filter(argument: Option<&Value>) -> Result<Option<TagFilter>, DbError> {
+    let wrong =
+        |message: &str| DbError::invalid_options(Map::from_iter([("tags".to_owned(), Value::from(message))]));
+    let text = match argument {
+        None => return Ok(None),
+        Some(Value::Array(values)) => values.first().and_then(Value::as_str).unwrap_or_default(),
+        Some(value) => value.as_str().unwrap_or_default(),
+    };
+    if text.is_empty() {
+        return Err(wrong("cannot be null"));
+    }
+    let printable =
+        |text: &str| text.bytes().all(|byte| (0x20..=0x7e).contains(&byte) || (0x80..=0xf4).contains(&byte));
+    let split = |separator: char| -> Vec<String> {
+        let trimmed = text.strip_suffix(separator).unwrap_or(text);
+        trimmed.split(separator).map(str::to_owned).collect()
+    };
+    let (tags, all) = match (text.contains(','), text.contains('/')) {
+        (_, false) => (split(','), true),
+        (false, true) => (split('/'), false),
+        (true, true) => return Err(wrong("invalid filter syntax")),
+    };
+    if !printable(text) || tags.iter().any(String::is_empty) {
+        return Err(wrong("invalid filter syntax"));
+    }
+    if tags.len() > MAX_TAGS {
+        return Err(wrong("cannot query more than 5 tags"));
+    }
+    Ok(Some(if all { TagFilter::All(tags) } else { TagFilter::Any(tags) }))
+}
+
+/// A page of tags; the offset is the number of tags before it.
+fn list(dataset: &Dataset, call: &Call, path: &str, wanted: impl Fn(&str) -> bool) -> Reply {
+    let request = match request(call, &EntityModel::default()) {
+        Ok(request) => request,
+        Err(error) => return error.into(),
+    };
+    let skip = match start(&request) {
+        Ok(skip) => skip,
+        Err(error) => return error.into(),
+    };
+    let mut rows = Vec::new();
+    for collection in dataset.collections().filter(|collection| collection.model().has_tags) {
+        for entity in collection.each() {
+            let tags = entity.get("tags").and_then(Value::as_array).into_iter().flatten();
+            let tags = tags.filter_map(Value::as_str).filter(|tag| wanted(tag));
+            rows.extend(tags.map(|tag| {
+                json!({"entity_name": collection.model().name, "entity_id": entity.get("id"), "tag": tag})
+            }));
+        }
+    }
+    let end = skip.saturating_add(request.size);
+    let more = end < rows.len();
+    let data: Vec<Value> = rows.into_iter().skip(skip).take(request.size).collect();
+    let mut body = Map::from_iter([("data".to_owned(), Value::Array(data))]);
+    let next = more.then(|| format!("{path}?offset={end}"));
+    body.insert("next".to_owned(), json!(next));
+    if more {
+        body.insert("offset".to_owned(), Value::from(end.to_string()));
+    }
+    body.into()
+}
+
+fn start(request: &PageRequest) -> Result<usize, DbError> {
+    match &request.offset {
+        None => Ok(0),
+        Some(offset) => offset.parse().map_err(|_| DbError::invalid_offset(offset, "bad offset string")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Option<TagFilter>, String> {
+        filter(Some(&Value::from(text))).map_err(|error| error.message)
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn commas_mean_all_and_slashes_any() {
+        assert_eq!(read("a"), Ok(Some(TagFilter::All(names(&["a"])))));
+        assert_eq!(read("a,b"), Ok(Some(TagFilter::All(names(&["a", "b"])))));
+        assert_eq!(read("a/b"), Ok(Some(TagFilter::Any(names(&["a", "b"])))));
+    }
+
+    #[test]
+    fn a_filter_that_is_none_is_refused() {
+        assert_eq!(read(""), Err("invalid option (tags: cannot be null)".to_owned()));
+        assert_eq!(read("a,b/c"), Err("invalid option (tags: invalid filter syntax)".to_owned()));
+        assert_eq!(
+            read("a,b,c,d,e,f"),
+            Err("invalid option (tags: cannot query more than 5 tags)".to_owned())
+        );
+    }
+}

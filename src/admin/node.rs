@@ -1,0 +1,147 @@
+//! What the Admin and Status API need of the process they run in.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::db::Entities;
+use crate::db::declarative::Reader;
+use crate::db::off::Dataset;
+use crate::entities::Registry;
+
+/// The running node, as the Admin API sees it.
+///
+/// Called on the control thread only, hence not `Send`.
+pub trait Node {
+    /// The entities that are served now.
+    fn dataset(&self) -> Arc<Dataset>;
+
+    /// The schemas of the control thread.
+    fn registry(&self) -> &Registry;
+
+    /// Reads configurations by these schemas.
+    fn reader(&self) -> &Reader;
+
+    /// What does not change while the process lives.
+    fn identity(&self) -> &Identity;
+
+    /// The properties of kong.conf as `GET /` shows them, secrets replaced by `******`.
+    fn configuration(&self) -> Map<String, Value>;
+
+    /// Counters.
+    fn statistics(&self) -> Statistics;
+
+    /// Why requests cannot be served yet; `None` if they can.
+    fn not_ready(&self) -> Option<String>;
+
+    /// Takes the node out of service: from now on it says that it is draining.
+    fn drain(&self);
+
+    /// The level of the error log.
+    fn log_level(&self) -> String;
+
+    /// Makes entities the ones that are served, and keeps them for the next start.
+    fn apply(&self, loaded: Loaded) -> ApplyFuture<'_>;
+}
+
+/// The outcome of [`Node::apply`], once all workers have it.
+pub type ApplyFuture<'a> = Pin<Box<dyn Future<Output = Result<(), ApplyError>> + 'a>>;
+
+/// A configuration that is ready to be served.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// All entities as they are stored.
+    pub rows: Entities,
+    /// The hash of the text.
+    pub hash: String,
+    /// The text, to be kept for the next start.
+    pub text: String,
+}
+
+/// Why a configuration could not be put into service.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ApplyError {
+    /// Another one is being put into service.
+    #[error("Currently loading previous configuration")]
+    Busy {
+        /// Seconds after which to try again.
+        retry_after: u64,
+    },
+    /// The workers did not take it in time.
+    #[error("Timed out while loading configuration")]
+    Timeout,
+    /// The process is about to end.
+    #[error("Kong currently exiting")]
+    Exiting,
+    /// Anything else; the log has it.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What does not change while the process lives.
+#[derive(Debug, Clone, Default)]
+pub struct Identity {
+    /// The UUID of the node.
+    pub node_id: String,
+    /// The name of the host.
+    pub hostname: String,
+    /// The version of the Lua VM.
+    pub lua_version: String,
+    /// Whether there is no database.
+    pub is_dbless: bool,
+    /// `traditional`, `control_plane` or `data_plane`.
+    pub role: String,
+    /// The plugins that may be configured.
+    pub plugins: Vec<PluginInfo>,
+    /// Origins that browsers may call from; empty for any.
+    pub cors_origins: Vec<String>,
+    /// Whether answers say how long they took.
+    pub latency_header: bool,
+    /// Whether answers name the server.
+    pub server_header: bool,
+    /// The largest body, in bytes; 0 for any.
+    pub max_body: usize,
+}
+
+/// An installed plugin.
+#[derive(Debug, Clone)]
+pub struct PluginInfo {
+    /// Its name.
+    pub name: String,
+    /// The version its handler states.
+    pub version: String,
+    /// Its place in the order of plugins.
+    pub priority: f64,
+}
+
+/// Counters of the node at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Statistics {
+    /// Open client connections.
+    pub connections_active: u64,
+    /// Those on which a request is being read.
+    pub connections_reading: u64,
+    /// Those on which a response is being written.
+    pub connections_writing: u64,
+    /// Idle keep-alive connections.
+    pub connections_waiting: u64,
+    /// Connections since the start.
+    pub connections_accepted: u64,
+    /// Those that were not refused for want of room.
+    pub connections_handled: u64,
+    /// Requests since the start.
+    pub total_requests: u64,
+    /// Timers that run now.
+    pub timers_running: u64,
+    /// Timers that wait.
+    pub timers_pending: u64,
+    /// The process id of the master.
+    pub master_pid: u32,
+    /// Workers: process id and bytes that their Lua VM holds.
+    pub workers: Vec<(u32, u64)>,
+    /// Shared dictionaries: name, bytes in use, bytes in all.
+    pub dictionaries: Vec<(String, u64, u64)>,
+}

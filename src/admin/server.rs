@@ -1,0 +1,167 @@
+//! Sockets: connections of an API's listeners, HTTP/1.1 and HTTP/2, in the clear or behind TLS.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Response, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio_rustls::TlsAcceptor;
+
+use super::api::Api;
+use super::call::Call;
+use super::reply::Reply;
+use crate::observability::{Level, log};
+
+/// An open socket of an API.
+pub struct Listener {
+    /// The socket.
+    pub socket: Socket,
+    /// How TLS is spoken on it, if it is.
+    pub tls: Option<TlsAcceptor>,
+}
+
+/// A socket that listens.
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A Unix domain socket.
+    Unix(UnixListener),
+}
+
+const LATENCY: HeaderName = HeaderName::from_static("x-kong-admin-latency");
+
+/// Serves an API on its listeners until it is dropped.
+///
+/// Must run inside a [`tokio::task::LocalSet`]: connections are tasks of the control thread.
+///
+/// *Cancel safety*: dropping it closes the listeners; connections go on until they end.
+pub async fn serve(listeners: Vec<Listener>, api: Rc<Api>) {
+    let accepting = listeners.into_iter().map(|listener| {
+        let api = Rc::clone(&api);
+        tokio::task::spawn_local(async move { accept(listener, api).await })
+    });
+    let tasks = Tasks(accepting.collect());
+    std::future::pending::<()>().await;
+    drop(tasks);
+}
+
+/// The accepting tasks, which end with the one that serves.
+struct Tasks(Vec<tokio::task::JoinHandle<()>>);
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.0.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+async fn accept(listener: Listener, api: Rc<Api>) {
+    loop {
+        let accepted = match &listener.socket {
+            Socket::Tcp(socket) => socket.accept().await.map(|(stream, _)| {
+                let _ = stream.set_nodelay(true);
+                start(stream, listener.tls.clone(), Rc::clone(&api));
+            }),
+            Socket::Unix(socket) => {
+                socket.accept().await.map(|(stream, _)| start(stream, listener.tls.clone(), Rc::clone(&api)))
+            }
+        };
+        if let Err(error) = accepted {
+            log::write(Level::Alert, format_args!("accept() failed: {error}"));
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        }
+    }
+}
+
+fn start<S>(stream: S, tls: Option<TlsAcceptor>, api: Rc<Api>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    tokio::task::spawn_local(async move {
+        match tls {
+            None => connection(stream, api).await,
+            Some(acceptor) => match acceptor.accept(stream).await {
+                Ok(stream) => connection(stream, api).await,
+                Err(error) => log::write(Level::Info, format_args!("TLS handshake failed: {error}")),
+            },
+        }
+    });
+}
+
+async fn connection<S>(stream: S, api: Rc<Api>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let service = service_fn(move |request| {
+        let api = Rc::clone(&api);
+        async move { Ok::<_, Infallible>(respond(&api, request).await) }
+    });
+    let mut builder = auto::Builder::new(LocalExecutor);
+    builder.http1().timer(TokioTimer::new()).keep_alive(true);
+    builder.http2().timer(TokioTimer::new());
+    if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
+        log::write(Level::Info, format_args!("connection to the API ended: {error}"));
+    }
+}
+
+/// Runs HTTP/2 streams on the control thread.
+#[derive(Clone, Copy)]
+struct LocalExecutor;
+
+impl<F> hyper::rt::Executor<F> for LocalExecutor
+where
+    F: Future + 'static,
+{
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move {
+            let _ = future.await;
+        });
+    }
+}
+
+async fn respond(api: &Api, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let begin = Instant::now();
+    let is_head = request.method() == Method::HEAD;
+    let identity = api.node().identity();
+    let reply = match read(request, identity.max_body).await {
+        Ok(call) => api.answer(&call).await,
+        Err(refusal) => refusal,
+    };
+    let mut response = reply.into_response(is_head);
+    let headers = response.headers_mut();
+    if identity.latency_header {
+        headers.insert(LATENCY, HeaderValue::from(begin.elapsed().as_millis() as u64));
+    }
+    if identity.server_header {
+        let server = concat!("kong/", env!("CARGO_PKG_VERSION"));
+        headers.insert(header::SERVER, HeaderValue::from_static(server));
+    }
+    response
+}
+
+async fn read(request: Request<Incoming>, max_body: usize) -> Result<Call, Reply> {
+    let (head, body) = request.into_parts();
+    let limit = if max_body == 0 { usize::MAX } else { max_body };
+    let body = match Limited::new(body, limit).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            return Err(Reply::message(413, "Request body too large"));
+        }
+        Err(_) => return Err(Reply::empty(400)),
+    };
+    Ok(Call {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        headers: head.headers,
+        body,
+    })
+}
