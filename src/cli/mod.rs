@@ -9,12 +9,18 @@ mod check;
 mod command;
 mod config;
 mod console;
+mod drain;
 mod health;
 mod hybrid;
 mod migrations;
 pub mod node;
 mod prepare;
+mod quit;
+mod reload;
+mod restart;
 mod roar;
+mod start;
+mod stop;
 mod vault;
 mod version;
 
@@ -28,11 +34,17 @@ pub use console::Console;
 pub const COMMANDS: &[Command] = &[
     check::COMMAND,
     config::COMMAND,
+    drain::COMMAND,
     health::COMMAND,
     hybrid::COMMAND,
     migrations::COMMAND,
     prepare::COMMAND,
+    quit::COMMAND,
+    reload::COMMAND,
+    restart::COMMAND,
     roar::COMMAND,
+    start::COMMAND,
+    stop::COMMAND,
     vault::COMMAND,
     version::COMMAND,
 ];

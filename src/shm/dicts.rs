@@ -62,33 +62,6 @@ impl Dicts {
     }
 }
 
-/// The dictionaries that Kong's configuration template declares, with their sizes in bytes.
-///
-/// `mem_cache` and `dns_cache` are the properties `mem_cache_size` and `resolver_mem_cache_size`. With `stream`
-/// the stream subsystem's own ones (`stream_` before the name) are among them.
-pub fn standard(mem_cache: usize, dns_cache: usize, stream: bool) -> Vec<(String, usize)> {
-    const MIB: usize = 1 << 20;
-    let shared = [
-        ("kong", 5 * MIB),
-        ("kong_locks", 8 * MIB),
-        ("kong_healthchecks", 5 * MIB),
-        ("kong_cluster_events", 5 * MIB),
-        ("kong_rate_limiting_counters", 12 * MIB),
-        ("kong_core_db_cache", mem_cache),
-        ("kong_core_db_cache_miss", 12 * MIB),
-        ("kong_db_cache", mem_cache),
-        ("kong_db_cache_miss", 12 * MIB),
-        ("kong_secrets", 5 * MIB),
-    ];
-    let mut sizes: Vec<(String, usize)> =
-        shared.iter().map(|(name, size)| (name.to_string(), *size)).collect();
-    sizes.push(("kong_dns_cache".to_owned(), dns_cache));
-    if stream {
-        sizes.extend(shared.iter().map(|(name, size)| (format!("stream_{name}"), *size)));
-    }
-    sizes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,13 +109,5 @@ mod tests {
             Dicts::attach(vec![("foreign".to_owned(), OwnedFd::from(file))]),
             Err(ShmError::Layout { .. })
         ));
-    }
-
-    #[test]
-    fn the_standard_set_doubles_for_streams() {
-        assert_eq!(standard(128 << 20, 5 << 20, false).len(), 11);
-        let sizes = standard(128 << 20, 5 << 20, true);
-        assert!(sizes.contains(&("stream_kong_locks".to_owned(), 8 << 20)));
-        assert!(!sizes.iter().any(|(name, _)| name == "stream_kong_dns_cache"));
     }
 }

@@ -1,5 +1,7 @@
 //! `.kong_env`: the configuration in force, as a file that the other commands read.
 
+use std::path::Path;
+
 use super::owner;
 use crate::conf::{Conf, ConfError};
 
@@ -15,13 +17,13 @@ const HEAD: &str = "\
 ";
 
 /// Writes every value that can stand in a file, sorted by name. A secret is written as its reference.
-pub(super) fn write(conf: &Conf) -> Result<(), ConfError> {
+pub(super) fn write(conf: &Conf, path: &Path) -> Result<(), ConfError> {
     let mut text = HEAD.to_owned();
     for (name, value) in conf.values() {
         let Some(value) = conf.written_form(name, value).filter(|value| !value.is_empty()) else { continue };
         text.push_str(&format!("{name} = {}\n", encode(&value)));
     }
-    owner::write_private(&conf.kong_env(), text.as_bytes(), 0o640)
+    owner::write_private(path, text.as_bytes(), 0o640)
 }
 
 /// A value that would not survive as one line is written as a JSON string.

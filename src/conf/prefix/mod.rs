@@ -62,6 +62,15 @@ pub struct Prepared {
 ///
 /// *Errors*: something cannot be made; the message names it.
 pub fn prepare(conf: Conf) -> Result<Prepared, ConfError> {
+    let env_file = conf.kong_env();
+    prepare_with(conf, &env_file)
+}
+
+/// As [`prepare`], for a node that runs: the configuration is written to `env_file` and replaces `.kong_env`
+/// when it serves.
+///
+/// *Errors*: as for [`prepare`].
+pub fn prepare_with(conf: Conf, env_file: &Path) -> Result<Prepared, ConfError> {
     let mut prepared = Prepared { conf, notes: Vec::new(), warnings: Vec::new() };
     make_directories(&mut prepared)?;
     touch_logs(&prepared.conf)?;
@@ -76,7 +85,7 @@ pub fn prepare(conf: Conf) -> Result<Prepared, ConfError> {
              \"{FEW_DESCRIPTORS}\" using \"ulimit -n\""
         ));
     }
-    env_file::write(&prepared.conf)?;
+    env_file::write(&prepared.conf, env_file)?;
     Ok(prepared)
 }
 

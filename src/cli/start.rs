@@ -1,0 +1,131 @@
+//! `kong start`: lays the prefix out and starts a node in it.
+
+use std::fs;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, ensure};
+
+use super::{Command, Console, Invocation, Opt, node};
+use crate::conf::{Conf, Purpose, absolute, prefix};
+use crate::runtime::{Launch, launch};
+
+/// The command.
+pub const COMMAND: Command = Command {
+    name: "start",
+    usage: "\
+Usage: kong start [OPTIONS]
+
+Start a node in the prefix directory. In the background (the default) the command ends once the node
+answers; with nginx_daemon = off it becomes the node.
+
+Options:
+ -c,--conf                 (optional string)   Configuration file.
+
+ -p,--prefix               (optional string)   Override prefix directory.
+
+ --nginx-conf              (optional string)   Accepted and not used: there is no nginx.
+
+ --run-migrations          (optional boolean)  Run migrations before starting.
+
+ --db-timeout              (optional number)   Timeout, in seconds, for all database
+                                               operations.
+
+ --lock-timeout            (default 60)        When --run-migrations is enabled, timeout,
+                                               in seconds, for nodes that wait for the one
+                                               which runs them.
+
+ --nginx-conf-flags        (optional string)   Accepted and not used.
+",
+    subcommands: &[],
+    options: OPTIONS,
+    execute,
+};
+
+/// The options of `start`, which `restart` has, too.
+pub(super) const OPTIONS: &[Opt] = &[
+    Opt::text(Some('c'), "conf"),
+    Opt::text(Some('p'), "prefix"),
+    Opt::text(None, "nginx-conf"),
+    Opt::flag(None, "run-migrations"),
+    Opt::number(None, "db-timeout"),
+    Opt::number(None, "lock-timeout"),
+    Opt::text(None, "nginx-conf-flags"),
+];
+
+/// Starts a node, unless one runs in the prefix.
+pub(super) fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
+    let console = &invocation.console;
+    let conf = node::configured(invocation, Purpose::Start)?;
+    ensure!(!node::is_running(&conf), "Kong is already running in {}", conf.prefix.display());
+    let file = conf.file.clone();
+    let conf = prepare(conf, console)?;
+    conf.storage()?;
+    let node = Launch {
+        prefix: absolute(&conf.prefix),
+        conf: file.as_deref().map(absolute),
+        daemon: conf.nginx.main.daemon,
+    };
+    if let Err(error) = launch(&node) {
+        console.verbose("could not start Kong, stopping services");
+        console.verbose("stopped services");
+        return Err(error.into());
+    }
+    console.info("Kong started");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn prepare(conf: Conf, console: &Console) -> anyhow::Result<Conf> {
+    let place = conf.prefix.clone();
+    console.verbose(format!("preparing nginx prefix directory at {}", place.display()));
+    for warning in &conf.warnings {
+        console.warn(warning);
+    }
+    let prepared = prefix::prepare(conf)?;
+    prepared.notes.iter().for_each(|note| console.info(note));
+    prepared.warnings.iter().for_each(|warning| console.warn(warning));
+    remove_dangling_sockets(&place.join("sockets"), console)?;
+    Ok(prepared.conf)
+}
+
+/// Removes the socket files that a node left which was killed.
+///
+/// *Kong parity*: the warnings.
+fn remove_dangling_sockets(folder: &Path, console: &Console) -> anyhow::Result<()> {
+    let is_socket = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_socket());
+    let sockets: Vec<_> =
+        fs::read_dir(folder)?.flatten().filter(is_socket).map(|entry| entry.path()).collect();
+    if sockets.is_empty() {
+        return Ok(());
+    }
+    console.warn(format!(
+        "Found dangling unix sockets in the prefix directory (\"{}\") while preparing to start Kong. This may be a \
+         sign that Kong was previously shut down uncleanly or is in an unknown state and could require further \
+         investigation.",
+        folder.display()
+    ));
+    console.warn("Attempting to remove dangling sockets before starting Kong...");
+    for socket in sockets {
+        console.warn(format!("removing unix socket: {}", socket.display()));
+        fs::remove_file(&socket).with_context(|| format!("could not remove {}", socket.display()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn only_sockets_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (socket, file) = (folder.path().join("we.sock"), folder.path().join("notes.txt"));
+        drop(UnixListener::bind(&socket).unwrap());
+        fs::write(&file, "kept").unwrap();
+        remove_dangling_sockets(folder.path(), &Console::quiet()).unwrap();
+        assert!(!socket.exists() && file.exists());
+    }
+}

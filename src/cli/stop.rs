@@ -1,0 +1,72 @@
+//! `kong stop`: ends the node in a prefix at once.
+
+use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{anyhow, ensure};
+use nix::sys::signal::Signal;
+
+use super::{Command, Console, Invocation, Opt, node};
+use crate::conf::{Conf, Purpose, Sources};
+use crate::runtime::pid_file::PidFile;
+
+/// The command.
+pub const COMMAND: Command = Command {
+    name: "stop",
+    usage: "\
+Usage: kong stop [OPTIONS]
+
+Stop the node that runs in a prefix, by SIGTERM: requests in flight are cut off.
+
+Options:
+ -p,--prefix      (optional string) prefix Kong is running at
+",
+    subcommands: &[],
+    options: &[Opt::text(Some('p'), "prefix")],
+    execute,
+};
+
+/// How long the command waits for the node's end; Kong does not wait.
+const ENDING: Duration = Duration::from_secs(2);
+
+fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
+    let conf = started(invocation)?;
+    signal(&conf, Signal::SIGTERM, &invocation.console)?;
+    wait_for_end(&conf, ENDING);
+    invocation.console.info("Kong stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The configuration of the node that the command is about, running or not.
+///
+/// *Kong parity*: the errors.
+pub(super) fn started(invocation: &Invocation) -> anyhow::Result<Conf> {
+    let prefix = node::configured(invocation, Purpose::Stop)?.prefix;
+    ensure!(prefix.exists(), "no such prefix: {}", prefix.display());
+    let env = Sources::kong_env(&prefix.join(".kong_env"));
+    Ok(Conf::load(&env.flag("prefix", prefix.to_str()).purpose(Purpose::Stop))?)
+}
+
+/// Sends a signal to the node's master.
+///
+/// *Kong parity*: it is called nginx.
+pub(super) fn signal(conf: &Conf, signal: Signal, console: &Console) -> anyhow::Result<()> {
+    let file = PidFile::of(&conf.prefix);
+    ensure!(file.is_running(), "nginx not running in prefix: {}", conf.prefix.display());
+    let name = signal.as_str().trim_start_matches("SIG");
+    console.verbose(format!("sending {name} signal to nginx running at {}", conf.pid_file().display()));
+    file.signal(signal).map_err(|_| anyhow!("could not send signal"))
+}
+
+/// Whether the node has ended, before or within `limit`.
+pub(super) fn wait_for_end(conf: &Conf, limit: Duration) -> bool {
+    let (file, deadline) = (PidFile::of(&conf.prefix), Instant::now() + limit);
+    while file.is_running() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        sleep(Duration::from_millis(20));
+    }
+    true
+}

@@ -1,0 +1,190 @@
+//! From kong.conf to what processes need.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+use super::{Address, Keepalive, Listen, Needs, Origin, Source, Watch, plugin_folders};
+use crate::conf::{self, Conf, ConfError, Database, Purpose, Sources, prefix};
+
+/// nginx's length of the queue of connections nobody accepted yet.
+const BACKLOG: i32 = 511;
+
+/// Reads the configuration that `origin` names: what [`super::Gateway::load`] begins with.
+///
+/// For [`Source::Files`] it also brings the prefix up to date, and writes [`Origin::candidate`].
+///
+/// *Errors*: as for [`Conf::load`] and [`prefix::prepare_with`].
+pub fn configuration(origin: &Origin) -> Result<Conf, ConfError> {
+    if origin.source == Source::Running {
+        return Conf::from_prefix(&origin.prefix);
+    }
+    // a node goes on without the file it was started with: what that said is in .kong_env
+    let sources = match origin.conf.as_deref().filter(|file| file.exists()) {
+        Some(file) => Sources::new(Some(file)),
+        None => Sources::new(None).without_default_files().over(&origin.running()),
+    };
+    let conf = Conf::load(&sources.flag("prefix", origin.prefix.to_str()).purpose(Purpose::Start))?;
+    Ok(prefix::prepare_with(conf, &origin.candidate())?.conf)
+}
+
+impl Needs {
+    /// What `conf` means for processes: proxy and stream listeners for the workers, Admin and Status API for the
+    /// control thread.
+    ///
+    /// `file` is the kong.conf that is watched, if one was read.
+    ///
+    /// # Errors
+    /// A listener's name cannot be resolved, or it is of a kind that is not served.
+    pub fn of(conf: &Conf, file: Option<&Path>) -> Result<Needs, String> {
+        let main = &conf.nginx.main;
+        let listeners = |list: &[&[conf::Listen]]| -> Result<Vec<Listen>, String> {
+            list.iter().flat_map(|listeners| listeners.iter()).map(listen).collect()
+        };
+        Ok(Needs {
+            workers: main.worker_processes,
+            proxy: listeners(&[&conf.proxy_listen, &conf.stream_listen])?,
+            control: listeners(&[&conf.admin_listen, &conf.status_listen])?,
+            dicts: conf
+                .nginx
+                .shared_dicts
+                .iter()
+                .map(|dict| (dict.name.clone(), dict.size as usize))
+                .collect(),
+            error_log: conf.proxy_error_log.clone(),
+            log_level: conf.log_level.name().to_owned(),
+            logs: logs(conf),
+            user: main.user.as_ref().map(conf::directives::User::to_text),
+            open_files: main.worker_rlimit_nofile,
+            drain_timeout: main.worker_shutdown_timeout,
+            watch: conf.config_watch.then(|| watch(conf, file)),
+        })
+    }
+}
+
+fn listen(listen: &conf::Listen) -> Result<Listen, String> {
+    if listen.udp {
+        return Err(format!("listening on {} over UDP is not built yet", listen.address));
+    }
+    Ok(Listen {
+        address: resolve(&listen.address)?,
+        reuseport: listen.reuseport,
+        backlog: listen.backlog.map_or(BACKLOG, |backlog| backlog.try_into().unwrap_or(i32::MAX)),
+        ipv6_only: listen.ipv6only.unwrap_or(true),
+        deferred: listen.deferred,
+        keepalive: listen.so_keepalive.map(|keepalive| match keepalive {
+            conf::KeepAlive::Off => Keepalive::Off,
+            conf::KeepAlive::On => Keepalive::On { idle: None, interval: None, count: None },
+            conf::KeepAlive::Timing { idle, interval, probes } => {
+                Keepalive::On { idle, interval, count: probes }
+            }
+        }),
+    })
+}
+
+/// The socket address of a listener; what the listener's own address is found by among inherited sockets.
+///
+/// *Errors*: a name does not resolve; nginx's wording.
+pub fn resolve(address: &conf::Address) -> Result<Address, String> {
+    Ok(match address {
+        conf::Address::V4(ip, port) => Address::Tcp(SocketAddr::new(IpAddr::V4(*ip), *port)),
+        conf::Address::V6(ip, port) => Address::Tcp(SocketAddr::new(IpAddr::V6(*ip), *port)),
+        conf::Address::Unix(path) => Address::Unix(path.clone()),
+        conf::Address::Name(name, port) if name == "*" => {
+            Address::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), *port))
+        }
+        conf::Address::Name(name, port) => {
+            let mut found = (name.as_str(), *port).to_socket_addrs().into_iter().flatten();
+            let first =
+                found.next().ok_or_else(|| format!("host not found in \"{name}:{port}\" of the listen"))?;
+            Address::Tcp(first)
+        }
+    })
+}
+
+/// The log files that are not standard streams, syslog servers or off.
+fn logs(conf: &Conf) -> Vec<PathBuf> {
+    let targets = [
+        &conf.proxy_access_log,
+        &conf.proxy_error_log,
+        &conf.proxy_stream_access_log,
+        &conf.proxy_stream_error_log,
+        &conf.admin_access_log,
+        &conf.admin_error_log,
+        &conf.status_access_log,
+        &conf.status_error_log,
+    ];
+    let files = targets.into_iter().filter_map(|target| target.split_whitespace().next());
+    let files = files.filter(|file| !matches!(*file, "off" | "stderr") && !file.starts_with("syslog:"));
+    let mut files: Vec<PathBuf> = files.map(|file| conf.prefix.join(file)).collect();
+    files.sort();
+    files.dedup();
+    files
+}
+
+fn watch(conf: &Conf, file: Option<&Path>) -> Watch {
+    let plugins = plugin_folders(&conf.lua_package_path, &conf.plugins);
+    Watch {
+        reload: file.map(Path::to_owned).into_iter().chain(plugins).collect(),
+        declarative: conf.declarative_config.clone().filter(|_| conf.database == Database::Off),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn conf(properties: &[(&str, &str)]) -> Conf {
+        let sources = Sources::new(None).without_default_files().environment(BTreeMap::new());
+        let with = |sources: Sources, (name, value): &(&str, &str)| sources.flag(name, Some(value));
+        Conf::load(&properties.iter().fold(sources, with)).unwrap()
+    }
+
+    #[test]
+    fn listeners_logs_and_limits_come_from_the_configuration() {
+        let needs = Needs::of(
+            &conf(&[
+                ("database", "off"),
+                ("prefix", "/srv/kong"),
+                ("proxy_listen", "*:8000 reuseport backlog=16384, [::1]:8443 ssl so_keepalive=30s::4"),
+                ("status_listen", "off"),
+                ("admin_listen", "unix:/srv/admin.sock"),
+                ("proxy_access_log", "/dev/stdout"),
+                ("proxy_error_log", "syslog:server=127.0.0.1"),
+                ("nginx_main_worker_processes", "3"),
+                ("nginx_main_worker_shutdown_timeout", "30s"),
+                ("declarative_config", "/dev/null"),
+            ]),
+            Some(Path::new("/etc/kong.conf")),
+        )
+        .unwrap();
+        let [first, second] = needs.proxy.as_slice() else { panic!("{:?}", needs.proxy) };
+        assert_eq!(first.address.to_string(), "0.0.0.0:8000");
+        assert!(first.reuseport && first.backlog == 16384);
+        assert_eq!(second.backlog, 511);
+        let timing = Keepalive::On { idle: Some(Duration::from_secs(30)), interval: None, count: Some(4) };
+        assert_eq!(second.keepalive, Some(timing));
+        assert_eq!(needs.control, [Listen::new(Address::Unix("/srv/admin.sock".into()))]);
+        assert_eq!((needs.workers, needs.drain_timeout), (3, Some(Duration::from_secs(30))));
+        assert!(needs.dicts.contains(&("kong_locks".to_owned(), 8 << 20)));
+        assert!(needs.logs.contains(&PathBuf::from("/srv/kong/logs/admin_access.log")));
+        assert!(!needs.logs.iter().any(|log| log.to_string_lossy().contains("syslog")));
+        let watch = needs.watch.unwrap();
+        assert_eq!(watch.reload, [PathBuf::from("/etc/kong.conf")]);
+        assert_eq!(watch.declarative, Some("/dev/null".into()));
+    }
+
+    #[test]
+    fn an_unknown_name_and_udp_are_refused() {
+        let unknown = conf(&[("proxy_listen", "no-such-host.invalid:8000")]);
+        assert!(
+            Needs::of(&unknown, None)
+                .unwrap_err()
+                .starts_with("host not found in \"no-such-host.invalid:8000\"")
+        );
+        let udp = conf(&[("stream_listen", "127.0.0.1:9000 udp")]);
+        assert!(Needs::of(&udp, None).unwrap_err().contains("over UDP is not built yet"));
+    }
+}
