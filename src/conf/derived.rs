@@ -5,7 +5,7 @@ use std::path::Path;
 use super::listen::{self, Subsystem};
 use super::value::ConfValue;
 use super::values::Values;
-use super::{HeaderTokens, bundled, directives, field::Field, paths, units};
+use super::{HeaderTokens, bundled, checks, directives, field::Field, paths, units};
 
 /// The release line that Kong tags its persisted configuration with.
 const VALIDATION_TAG: &str = "3.9";
@@ -24,6 +24,7 @@ pub fn add(values: &mut Values) {
     let enabled = HeaderTokens::read(values.find("headers_upstream"));
     values.set("enabled_headers_upstream", enabled.to_value(&HeaderTokens::UPSTREAM_NAMES));
     values.set("lmdb_validation_tag", ConfValue::from(VALIDATION_TAG));
+    values.set("pluginservers", checks::pluginservers(values));
     add_host_ports(values);
     add_admin_gui_origin(values);
     directives::add(values);

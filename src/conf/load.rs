@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::checks::Findings;
 use super::property::Kind;
 use super::references::References;
 use super::sources::{self, Sources};
@@ -17,19 +18,18 @@ impl Conf {
     /// last kind holds every finding at once.
     pub fn load(sources: &Sources) -> Result<Conf, ConfError> {
         let mut user = sources.read()?;
-        let mut warnings = legacy::apply(&mut user);
+        let mut findings = Findings { warnings: legacy::apply(&mut user), ..Findings::default() };
         let mut raw = sources::defaults();
         raw.extend(user);
         let references = references::resolve(&mut raw, sources.variables(), sources.read_purpose())?;
-        let mut errors = Vec::new();
-        let mut values = read_values(&raw, &mut errors, &mut warnings);
-        checks::run(&mut values, &mut errors, &mut warnings);
-        if !errors.is_empty() {
-            return Err(ConfError::Invalid(errors));
+        let mut values = read_values(&raw, &mut findings);
+        checks::run(&mut values, &mut findings);
+        if !findings.errors.is_empty() {
+            return Err(ConfError::Invalid(findings.errors));
         }
         derived::add(&mut values);
         let file = sources.file()?.filter(|_| !sources.is_kong_env());
-        Ok(Conf { file, ..Conf::from_values(values, references, warnings) })
+        Ok(Conf { file, ..Conf::from_values(values, references, findings.warnings) })
     }
 
     /// The configuration of the node whose prefix is `prefix`: its `.kong_env`, unaffected by this
@@ -52,24 +52,20 @@ impl Conf {
     }
 }
 
-fn read_values(
-    raw: &BTreeMap<String, String>,
-    errors: &mut Vec<String>,
-    warnings: &mut Vec<String>,
-) -> Values {
+fn read_values(raw: &BTreeMap<String, String>, findings: &mut Findings) -> Values {
     let mut values = Values::default();
     for (name, text) in raw {
-        let property = table::find(name);
-        let kind = property.map_or(Kind::Text, |property| property.kind);
+        let text = text.trim();
+        let kind = table::find(name).map_or(Kind::Text, |property| property.kind);
         match ConfValue::read(text, kind) {
             Ok(Some(value)) => values.set(name, value),
             Ok(None) => {}
-            Err(_) => errors.push(format!("{name} is not a number: '{}'", text.trim())),
+            Err(_) => findings.errors.push(format!("{name} is not a number: '{text}'")),
         }
         match kind {
-            Kind::OneOf(words) => check_word(name, values.text(name), words, errors),
-            Kind::Boolean | Kind::Switch if !is_boolean_word(text.trim()) => {
-                warnings.push(format!("{name} has the unknown value '{}', which means off", text.trim()));
+            Kind::OneOf(words) => check_word(name, values.text(name), words, &mut findings.errors),
+            Kind::Boolean | Kind::Switch if !is_boolean_word(text) => {
+                findings.warnings.push(format!("{name} has the unknown value '{text}', which means off"));
             }
             _ => {}
         }

@@ -16,7 +16,6 @@ mod body;
 mod client;
 pub mod current;
 mod id;
-mod matched;
 mod phase;
 mod request;
 mod response;
@@ -26,13 +25,13 @@ mod upstream;
 pub use body::{BodyError, BodySource, RequestBody, SpoolFile};
 pub use client::{Address, Client, Tls};
 pub use id::RequestId;
-pub use matched::Matched;
 pub use phase::Phase;
 pub use request::{Forwarded, Request};
 pub use response::{BodyChunk, Response, Source};
 pub use times::{Times, now};
 pub use upstream::{PeerFailure, Timeouts, Try, Upstream};
 
+use crate::router::Match;
 use crate::snapshot::Snapshot;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -53,7 +52,7 @@ pub struct Exchange {
     /// What the client asked.
     pub request: Request,
     /// What the router found.
-    pub matched: Option<Matched>,
+    pub matched: Option<Match>,
     /// Where the request goes.
     pub upstream: Upstream,
     /// What the client gets.

@@ -72,7 +72,7 @@ pub struct Match {
 }
 
 /// An immutable set of routes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Router {
     flavor: Flavor,
     candidates: Vec<Candidate>,

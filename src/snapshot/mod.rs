@@ -1,27 +1,34 @@
 //! Entities → the immutable run-time view that requests read.
 //!
-//! A [`Snapshot`] holds everything a request needs to know about the configuration: routes and
-//! services in typed form, plugin instances, the plan of plugins for each route, certificates by
-//! server name. It is built off the request path from plain entities , collects every
-//! error on the way, and is published by one pointer swap ([`Published`]); the old one is freed with
-//! the last request that holds it.
+//! A [`Snapshot`] holds everything a request needs to know about the configuration: compiled routes,
+//! routes and services in typed form, plugin instances, the plan of plugins for each route,
+//! certificates by server name. It is built off the request path from a dataset of entities
+//! ([`build`]) and published by one pointer swap ([`Published`]); the old one is freed with the last
+//! request that holds it.
 //!
 //! Positions: routes, services and plugins refer to each other by index into the snapshot's lists.
 //! An index is only meaningful together with its snapshot.
 
+mod build;
 mod certificates;
 mod plan;
 mod plugin;
 mod published;
+mod read;
 mod route;
 mod service;
 
+pub use build::build;
 pub use certificates::Certificates;
 pub use plan::{Plan, Plans, Step};
 pub use plugin::{Plugin, PluginKind, Scope};
 pub use published::Published;
-pub use route::{PathHandling, Protocols, Route};
+pub use route::{Protocols, Route};
 pub use service::Service;
+
+use crate::db::off::Dataset;
+use crate::router::Router;
+use std::sync::Arc;
 
 /// The immutable run-time form of all entities.
 #[derive(Debug, Default)]
@@ -30,6 +37,10 @@ pub struct Snapshot {
     pub generation: u64,
     /// Hash of the declarative configuration: 32 hexadecimal digits, all zero when there is none.
     pub hash: String,
+    /// The entities themselves, for look-ups by plugins; `None` before the first configuration.
+    pub dataset: Option<Arc<Dataset>>,
+    /// The compiled routes.
+    pub router: Router,
     /// Routes of enabled services, and routes without a service.
     pub routes: Vec<Route>,
     /// All services.

@@ -140,3 +140,81 @@ impl Candidates {
         Candidates { kinds: (0..kinds.len()).filter(|kind| used.contains(kind)).collect(), by_consumer }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Protocols;
+    use super::*;
+    use crate::exchange::Phase;
+    use serde_json::json;
+
+    fn kind(name: &str) -> PluginKind {
+        let phases = Phase::Access.bit();
+        PluginKind { name: name.into(), priority: 1.0, version: "1".into(), phases }
+    }
+
+    fn route(service: Option<usize>) -> Route {
+        let entity = json!({ "id": "r", "protocols": ["http"] });
+        let mut route = Route::of(Arc::new(entity.as_object().unwrap().clone()), &HashMap::new());
+        route.service = service;
+        route
+    }
+
+    fn plugin(kind: usize, route: Option<usize>, service: Option<usize>, consumer: Option<&str>) -> Plugin {
+        Plugin {
+            id: "p".into(),
+            kind,
+            scope: Scope { route, service, consumer: consumer.map(Arc::from) },
+            protocols: Protocols::HTTP,
+            config: Arc::new(json!({})),
+            instance_name: None,
+            entity: Arc::default(),
+        }
+    }
+
+    /// Every scope that can be made of route 0, service 0 and one consumer, most specific first.
+    fn all_scopes() -> Vec<Plugin> {
+        let (r, s, c) = (Some(0), Some(0), Some("c"));
+        [
+            (r, s, c),
+            (r, None, c),
+            (None, s, c),
+            (r, s, None),
+            (None, None, c),
+            (r, None, None),
+            (None, s, None),
+        ]
+        .into_iter()
+        .chain([(None, None, None)])
+        .map(|(route, service, consumer)| plugin(0, route, service, consumer))
+        .collect()
+    }
+
+    #[test]
+    fn the_most_specific_instance_wins_whichever_are_left() {
+        let consumer: Arc<str> = "c".into();
+        let mut plugins = all_scopes();
+        while !plugins.is_empty() {
+            let plans = Plans::build(&[route(Some(0))], &[kind("a")], &plugins);
+            assert_eq!(plans.instance(0, Some(0), Some(0), Some(&consumer)), Some(0));
+            plugins.remove(0);
+        }
+    }
+
+    #[test]
+    fn a_consumer_only_instance_is_a_step_without_a_plugin() {
+        let plugins = [plugin(1, None, None, Some("c"))];
+        let plans = Plans::build(&[route(None)], &[kind("a"), kind("b")], &plugins);
+        assert_eq!(plans.of_route(0).steps, [Step { kind: 1, plugin: None, by_consumer: true }]);
+    }
+
+    #[test]
+    fn routes_without_plugins_of_their_own_share_the_plan_of_their_service() {
+        let plugins = [plugin(0, None, Some(1), None), plugin(0, Some(2), None, None)];
+        let routes = [route(Some(1)), route(Some(1)), route(Some(1)), route(None)];
+        let plans = Plans::build(&routes, &[kind("a")], &plugins);
+        assert!(Arc::ptr_eq(plans.of_route(0), plans.of_route(1)));
+        assert_eq!(plans.of_route(2).steps, [Step { kind: 0, plugin: Some(1), by_consumer: false }]);
+        assert_eq!(plans.of_route(3).phases, 0);
+    }
+}

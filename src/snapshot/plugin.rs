@@ -1,7 +1,8 @@
 //! Plugins at run time.
 
+use crate::db::Entity;
 use crate::exchange::Phase;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// An installed plugin: its handler, without configuration.
@@ -58,5 +59,5 @@ pub struct Plugin {
     /// Its `instance_name`.
     pub instance_name: Option<Arc<str>>,
     /// The entity as stored.
-    pub entity: Arc<Map<String, Value>>,
+    pub entity: Arc<Entity>,
 }

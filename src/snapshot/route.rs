@@ -1,17 +1,13 @@
 //! Routes at run time.
 
-use serde_json::{Map, Value};
+use super::build::protocols;
+use super::{Service, read};
+use crate::db::Entity;
+use crate::router::{Endpoint, PathHandling, Protocol, RouteSpec};
+use serde_json::Value;
+use std::collections::HashMap;
 use std::sync::Arc;
-
-/// How a service's path and a request's are joined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum PathHandling {
-    /// Kong's default: the paths are joined with one slash.
-    #[default]
-    V0,
-    /// Plain concatenation; honoured by the `traditional` router flavor only.
-    V1,
-}
+use uuid::Uuid;
 
 /// A set of route protocols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -96,5 +92,75 @@ pub struct Route {
     /// How paths are joined.
     pub path_handling: PathHandling,
     /// The entity as stored, for `kong.router.get_route()` and logs.
-    pub entity: Arc<Map<String, Value>>,
+    pub entity: Arc<Entity>,
+}
+
+impl Route {
+    /// The run-time form of a stored route; `services` tells where its service stands.
+    pub(super) fn of(entity: Arc<Entity>, services: &HashMap<Arc<str>, usize>) -> Route {
+        let flag = |field, default| read::flag(&entity, field).unwrap_or(default);
+        Route {
+            id: read::shared(&entity, "id").unwrap_or_else(|| "".into()),
+            name: read::shared(&entity, "name"),
+            service: read::foreign(&entity, "service").and_then(|id| services.get(id)).copied(),
+            protocols: protocols(&entity),
+            https_redirect_status: read::integer(&entity, "https_redirect_status_code").unwrap_or(426) as u16,
+            strip_path: flag("strip_path", true),
+            preserve_host: flag("preserve_host", false),
+            request_buffering: flag("request_buffering", true),
+            response_buffering: flag("response_buffering", true),
+            path_handling: path_handling(&entity),
+            entity,
+        }
+    }
+
+    /// What the router is told about the route that stands at `index`.
+    pub(super) fn spec(&self, index: usize, service: Option<&Service>) -> RouteSpec {
+        let entity = &*self.entity;
+        let names = |field| read::texts(entity, field);
+        RouteSpec {
+            index,
+            id: Uuid::parse_str(&self.id).unwrap_or_default(),
+            created_at: read::integer(entity, "created_at"),
+            protocols: read::list(entity, "protocols")
+                .filter_map(Value::as_str)
+                .filter_map(Protocol::from_name)
+                .collect(),
+            hosts: entity.get("hosts").filter(|hosts| hosts.is_array()).map(|_| names("hosts")),
+            paths: names("paths"),
+            methods: names("methods"),
+            headers: headers(entity),
+            snis: names("snis"),
+            sources: endpoints(entity, "sources"),
+            destinations: endpoints(entity, "destinations"),
+            regex_priority: read::integer(entity, "regex_priority").unwrap_or(0),
+            expression: read::text(entity, "expression").map(str::to_owned),
+            priority: read::integer(entity, "priority").unwrap_or(0).max(0) as u64,
+            strip_path: self.strip_path,
+            path_handling: self.path_handling,
+            service_path: service.and_then(|service| service.path.as_deref()).map(str::to_owned),
+        }
+    }
+}
+
+fn path_handling(entity: &Entity) -> PathHandling {
+    match read::text(entity, "path_handling") {
+        Some("v1") => PathHandling::V1,
+        _ => PathHandling::V0,
+    }
+}
+
+fn headers(entity: &Entity) -> Vec<(String, Vec<String>)> {
+    let Some(Value::Object(headers)) = entity.get("headers") else { return Vec::new() };
+    headers.keys().map(|name| (name.clone(), read::texts(headers, name))).collect()
+}
+
+fn endpoints(entity: &Entity, field: &str) -> Vec<Endpoint> {
+    read::list(entity, field)
+        .filter_map(Value::as_object)
+        .map(|endpoint| Endpoint {
+            ip: read::text(endpoint, "ip").map(str::to_owned),
+            port: read::integer(endpoint, "port").map(|port| port as u16),
+        })
+        .collect()
 }

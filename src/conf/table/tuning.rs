@@ -8,17 +8,44 @@ pub const SECTION: Section =
     Section { title: "Tuning and behaviour", introduction: "", properties: PROPERTIES };
 
 const PROPERTIES: &[Property] = &[
-    Property::one_of("worker_consistency", &["strict", "eventual"], "eventual", "")
-        .deprecated(Deprecated::Value("strict")),
-    Property::number("worker_state_update_frequency", "5", ""),
+    Property::one_of(
+        "worker_consistency",
+        &["strict", "eventual"],
+        "eventual",
+        "When a change of an entity takes effect: as soon as it was prepared in the background \
+         (`eventual`), or before the next request is answered (`strict`, deprecated).",
+    )
+    .deprecated(Deprecated::Value("strict")),
+    Property::number(
+        "worker_state_update_frequency",
+        "5",
+        "Seconds between two rebuilds of router and upstreams while entities change.",
+    ),
     Property::one_of(
         "router_flavor",
         &["traditional", "traditional_compatible", "expressions"],
         "traditional_compatible",
-        "",
+        "How routes are matched: by the fields of routes (`traditional_compatible`, or `traditional` \
+         with the priorities of old versions), or by expressions that routes hold (`expressions`).",
     ),
-    Property::number("lua_max_req_headers", "100", ""),
-    Property::number("lua_max_resp_headers", "100", ""),
-    Property::number("lua_max_uri_args", "100", ""),
-    Property::number("lua_max_post_args", "100", ""),
+    Property::number(
+        "lua_max_req_headers",
+        "100",
+        "How many request headers Lua code sees. Between 1 and 1000.",
+    ),
+    Property::number(
+        "lua_max_resp_headers",
+        "100",
+        "How many response headers Lua code sees. Between 1 and 1000.",
+    ),
+    Property::number(
+        "lua_max_uri_args",
+        "100",
+        "How many arguments of the query Lua code sees. Between 1 and 1000.",
+    ),
+    Property::number(
+        "lua_max_post_args",
+        "100",
+        "How many arguments of a form body Lua code sees. Between 1 and 1000.",
+    ),
 ];

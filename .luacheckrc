@@ -1,0 +1,7 @@
+-- Lua that ships inside the binary runs on LuaJIT with the ngx and kong tables of the gateway.
+std = "ngx_lua"
+max_line_length = 110
+unused_args = false
+redefined = false
+globals = { "kong", "ngx" }
+read_globals = { "table.new" }

@@ -1,0 +1,8 @@
+//! Black-box specs: the built `kong`, real sockets, a file for each area.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod proxy;
+mod reload;
+mod start;

@@ -1,0 +1,182 @@
+//! A gateway process with a prefix of its own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// What a gateway is started with.
+#[derive(Clone, Default)]
+pub struct Setup {
+    properties: BTreeMap<String, String>,
+    declarative: Option<String>,
+}
+
+impl Setup {
+    /// DB-less, with this kong.yml.
+    pub fn declarative(text: impl Into<String>) -> Setup {
+        Setup { declarative: Some(text.into()), ..Setup::default() }
+    }
+
+    /// Sets a kong.conf property.
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Setup {
+        self.properties.insert(name.into(), value.into());
+        self
+    }
+
+    /// Starts the gateway and waits until it answers.
+    pub fn start(self) -> Gateway {
+        let (gateway, output) = self.try_start();
+        assert!(output.status.success(), "kong start: {}", text(&output));
+        gateway
+    }
+
+    /// Runs `kong start` and returns what it said.
+    pub fn try_start(self) -> (Gateway, Output) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let prefix = folder.path().join("prefix");
+        let (proxy, tls, admin, status) = (free_port(), free_port(), free_port(), free_port());
+        let mut properties = BTreeMap::from([
+            ("prefix", prefix.display().to_string()),
+            ("database", "off".to_string()),
+            ("nginx_main_worker_processes", "2".to_string()),
+            ("nginx_main_user", "root root".to_string()),
+            ("proxy_listen", format!("127.0.0.1:{proxy}, 127.0.0.1:{tls} http2 ssl")),
+            ("admin_listen", format!("127.0.0.1:{admin}")),
+            ("admin_gui_listen", "off".to_string()),
+            ("status_listen", format!("127.0.0.1:{status}")),
+            ("anonymous_reports", "off".to_string()),
+            ("log_level", "info".to_string()),
+        ])
+        .into_iter()
+        .map(|(name, value)| (name.to_string(), value))
+        .collect::<BTreeMap<_, _>>();
+        if let Some(text) = &self.declarative {
+            let file = folder.path().join("kong.yml");
+            fs::write(&file, text).expect("kong.yml");
+            properties.insert("declarative_config".into(), file.display().to_string());
+        }
+        properties.extend(self.properties);
+        let gateway = Gateway { folder, prefix, proxy, tls, admin, status, properties };
+        gateway.write_conf();
+        let output = kong(&["start", "-c", gateway.conf_file().to_str().expect("utf-8")]);
+        (gateway, output)
+    }
+}
+
+/// A running gateway; stopped when dropped.
+pub struct Gateway {
+    folder: TempDir,
+    /// Its prefix.
+    pub prefix: PathBuf,
+    /// Port of the plain proxy listener.
+    pub proxy: u16,
+    /// Port of the TLS proxy listener.
+    pub tls: u16,
+    /// Port of the Admin API.
+    pub admin: u16,
+    /// Port of the Status API.
+    pub status: u16,
+    /// kong.conf as it stands on disk.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl Gateway {
+    /// The gateway's kong.conf.
+    pub fn conf_file(&self) -> PathBuf {
+        self.folder.path().join("kong.conf")
+    }
+
+    /// The gateway's kong.yml.
+    pub fn declarative_file(&self) -> PathBuf {
+        self.folder.path().join("kong.yml")
+    }
+
+    /// Its temporary folder, for files of the spec's own.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes kong.conf from `properties`.
+    pub fn write_conf(&self) {
+        let lines: String =
+            self.properties.iter().map(|(n, v)| format!("{n} = {}\n", v.replace('#', "\\#"))).collect();
+        fs::write(self.conf_file(), lines).expect("kong.conf");
+    }
+
+    /// Runs a `kong` command on this prefix.
+    pub fn command(&self, name: &str, arguments: &[&str]) -> Output {
+        let prefix = self.prefix.to_str().expect("utf-8");
+        kong(&[&[name, "-p", prefix], arguments].concat())
+    }
+
+    /// Runs `kong reload` with the kong.conf on disk.
+    pub fn reload(&self) -> Output {
+        let conf = self.conf_file();
+        self.command("reload", &["-c", conf.to_str().expect("utf-8")])
+    }
+
+    /// The error log so far.
+    pub fn error_log(&self) -> String {
+        fs::read_to_string(self.prefix.join("logs/error.log")).unwrap_or_default()
+    }
+
+    /// Waits until the error log has `text`.
+    pub fn wait_for_log(&self, text: &str) {
+        self.eventually(&format!("{text:?} in the error log"), |gateway| gateway.error_log().contains(text));
+    }
+
+    /// Waits up to ten seconds until `condition` holds.
+    pub fn eventually(&self, what: &str, mut condition: impl FnMut(&Gateway) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !condition(self) {
+            assert!(Instant::now() < deadline, "waited in vain for {what}; error log:\n{}", self.error_log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The master's process id.
+    pub fn master(&self) -> u32 {
+        let text = fs::read_to_string(self.prefix.join("pids/nginx.pid")).expect("pid file");
+        text.trim().parse().expect("a process id")
+    }
+
+    /// Process ids of the master's children.
+    pub fn workers(&self) -> Vec<u32> {
+        let master = self.master();
+        let children =
+            fs::read_to_string(format!("/proc/{master}/task/{master}/children")).unwrap_or_default();
+        children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- error log\n{}", self.error_log());
+        }
+        self.command("stop", &[]);
+    }
+}
+
+/// Runs the built `kong` with these arguments.
+pub fn kong(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kong"));
+    command.args(arguments);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("KONG_")) {
+        command.env_remove(name);
+    }
+    command.output().expect("kong runs")
+}
+
+/// A TCP port of the loopback address that nobody listens on.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
