@@ -12,6 +12,7 @@ pub mod encode;
 mod fields;
 pub mod log;
 mod random;
+mod regex;
 mod request;
 mod response;
 mod shared;
@@ -39,6 +40,7 @@ pub(super) fn push(frame: &Frame, settings: &Settings) {
     encode::install(frame, ngx);
     log::install(frame, ngx);
     random::install(frame, ngx);
+    regex::install(frame, ngx);
     response::install(frame, ngx);
     shared::install(frame, ngx, settings.dicts.as_deref());
     sleep::install(frame, ngx);

@@ -1,0 +1,254 @@
+//! `ngx.re`: Perl-compatible regular expressions.
+//!
+//! Compiled patterns are cached for each worker, whether or not the option `o` asks for it.
+
+mod find;
+mod replace;
+
+use crate::lua::frame::{Answer, Flow, Frame};
+use pcre2::bytes::{CaptureLocations, Regex, RegexBuilder};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::c_int;
+use std::rc::Rc;
+
+/// Compiled patterns kept; when there are more, all go and the cache fills again.
+const CACHED: usize = 8192;
+
+thread_local! {
+    static CACHE: RefCell<HashMap<Vec<u8>, Rc<Pattern>>> = RefCell::new(HashMap::new());
+}
+
+pub(super) fn install(frame: &Frame, ngx: c_int) {
+    super::noun(frame, ngx, "re", |frame, table| {
+        frame.set_function(table, "match", find::match_);
+        frame.set_function(table, "find", find::find);
+        frame.set_function(table, "gmatch", find::gmatch);
+        frame.set_function(table, "sub", |frame| replace::replace(frame, false));
+        frame.set_function(table, "gsub", |frame| replace::replace(frame, true));
+    });
+}
+
+/// A compiled pattern and the options that are not the compiler's.
+struct Pattern {
+    regex: Regex,
+    /// Duplicate names: the captures of one name form a list.
+    duplicate_names: bool,
+    utf: bool,
+}
+
+/// What the option letters ask for.
+#[derive(Default)]
+struct Options {
+    anchored: bool,
+    caseless: bool,
+    duplicate_names: bool,
+    multi_line: bool,
+    dotall: bool,
+    extended: bool,
+    utf: bool,
+    check_utf: bool,
+}
+
+impl Options {
+    /// # Errors
+    /// A letter that is no option.
+    fn read(letters: &[u8]) -> Result<Self, Flow> {
+        let mut options = Self { check_utf: true, ..Self::default() };
+        for letter in letters {
+            match letter {
+                b'a' => options.anchored = true,
+                b'i' => options.caseless = true,
+                b'D' => options.duplicate_names = true,
+                b'm' => options.multi_line = true,
+                b's' => options.dotall = true,
+                b'x' => options.extended = true,
+                b'u' => options.utf = true,
+                b'U' => {
+                    options.utf = true;
+                    options.check_utf = false;
+                }
+                // Compile once, compile to machine code, match by DFA, JavaScript syntax.
+                b'o' | b'j' | b'd' | b'J' => {}
+                other => {
+                    let (other, all) = (char::from(*other), String::from_utf8_lossy(letters));
+                    return Err(Flow::raise(format!("unknown flag \"{other}\" (flags \"{all}\")")));
+                }
+            }
+        }
+        Ok(options)
+    }
+
+    fn compile(&self, pattern: &[u8]) -> Result<Regex, String> {
+        let text = as_text(pattern);
+        let prefix = match (self.duplicate_names, self.anchored) {
+            (true, true) => "(?J)\\G(?:",
+            (true, false) => "(?J)",
+            (false, true) => "\\G(?:",
+            (false, false) => "",
+        };
+        // A comment of an extended pattern may run to its end.
+        let suffix = if self.anchored { "\n)" } else { "" };
+        let suffix = if self.extended { suffix } else { suffix.trim_start() };
+        RegexBuilder::new()
+            .caseless(self.caseless)
+            .multi_line(self.multi_line)
+            .dotall(self.dotall)
+            .extended(self.extended)
+            .utf(self.utf)
+            .jit_if_available(true)
+            .build(&format!("{prefix}{text}{suffix}"))
+            .map_err(|error| compile_error(&error, pattern, prefix.len()))
+    }
+}
+
+/// A pattern as text: bytes that are no UTF-8 become escapes.
+fn as_text(pattern: &[u8]) -> std::borrow::Cow<'_, str> {
+    match std::str::from_utf8(pattern) {
+        Ok(text) => text.into(),
+        Err(_) => {
+            let escaped = pattern.iter().map(|byte| {
+                if byte.is_ascii() { char::from(*byte).to_string() } else { format!("\\x{byte:02x}") }
+            });
+            escaped.collect::<String>().into()
+        }
+    }
+}
+
+/// The words nginx has for a pattern that does not compile.
+fn compile_error(error: &pcre2::Error, pattern: &[u8], prefix: usize) -> String {
+    let text = error.to_string();
+    let reason = text.rsplit(": ").next().unwrap_or_default();
+    let whole = String::from_utf8_lossy(pattern);
+    let at = error.offset().unwrap_or(0).saturating_sub(prefix);
+    match pattern.get(at..) {
+        Some(rest) if !rest.is_empty() => {
+            let rest = String::from_utf8_lossy(rest);
+            format!("pcre2_compile() failed: {reason} in \"{whole}\" at \"{rest}\"")
+        }
+        _ => format!("pcre2_compile() failed: {reason} in \"{whole}\""),
+    }
+}
+
+/// The compiled pattern of argument 2 with the option letters at `options`, or what an answer says is wrong with it.
+fn pattern(frame: &Frame, options: c_int) -> Result<Result<Rc<Pattern>, String>, Flow> {
+    let source = frame.bytes(2)?;
+    let letters = frame.optional_bytes(options)?.unwrap_or_default();
+    let mut key = Vec::with_capacity(source.len() + letters.len() + 1);
+    key.extend_from_slice(letters);
+    key.push(0);
+    key.extend_from_slice(source);
+    if let Some(known) = CACHE.with_borrow(|cache| cache.get(&key).map(Rc::clone)) {
+        return Ok(Ok(known));
+    }
+    let options = Options::read(letters)?;
+    let regex = match options.compile(source) {
+        Ok(regex) => regex,
+        Err(message) => return Ok(Err(message)),
+    };
+    let (duplicate_names, utf) = (options.duplicate_names, options.utf);
+    let compiled = Rc::new(Pattern { regex, duplicate_names, utf });
+    CACHE.with_borrow_mut(|cache| {
+        if cache.len() >= CACHED {
+            cache.clear();
+        }
+        cache.insert(key, Rc::clone(&compiled));
+    });
+    Ok(Ok(compiled))
+}
+
+impl Pattern {
+    /// Matches from a position on; what an answer says went wrong.
+    fn exec(&self, subject: &[u8], from: usize, into: &mut CaptureLocations) -> Result<bool, String> {
+        if self.utf && !subject.is_ascii() && std::str::from_utf8(subject).is_err() {
+            // As PCRE2 numbers malformed UTF-8; it would panic in the crate's hands otherwise.
+            return Err("pcre2_match() failed: -4".into());
+        }
+        match self.regex.captures_read_at(into, subject, from) {
+            Ok(found) => Ok(found.is_some()),
+            Err(error) => Err(format!("pcre2_match() failed: {}", error.code())),
+        }
+    }
+
+    /// The position after one character.
+    fn step(&self, subject: &[u8], from: usize) -> usize {
+        let mut next = from + 1;
+        while self.utf && subject.get(next).is_some_and(|byte| byte & 0xc0 == 0x80) {
+            next += 1;
+        }
+        next
+    }
+
+    /// Fills a table with the captures: by number from 0, and by name; `false` for those that took
+    /// no part.
+    fn fill(&self, frame: &Frame, table: c_int, subject: &[u8], found: &CaptureLocations) {
+        for index in 0..found.len() {
+            push_capture(frame, subject, found, index);
+            frame.set_index(table, index);
+        }
+        for (index, name) in self.regex.capture_names().iter().enumerate() {
+            let Some(name) = name else { continue };
+            if self.duplicate_names {
+                self.fill_duplicates(frame, table, subject, found, name);
+            } else {
+                push_capture(frame, subject, found, index);
+                frame.set_field(table, name);
+            }
+        }
+    }
+
+    fn fill_duplicates(
+        &self,
+        frame: &Frame,
+        table: c_int,
+        subject: &[u8],
+        found: &CaptureLocations,
+        name: &str,
+    ) {
+        frame.push_table(2, 0);
+        let names = self.regex.capture_names().iter().enumerate();
+        let same = names.filter(|(_, other)| other.as_deref() == Some(name));
+        for (position, (index, _)) in same.enumerate() {
+            push_capture(frame, subject, found, index);
+            frame.set_index(-2, position + 1);
+        }
+        frame.set_field(table, name);
+    }
+}
+
+fn push_capture(frame: &Frame, subject: &[u8], found: &CaptureLocations, index: usize) {
+    match found.get(index).and_then(|(from, to)| subject.get(from..to)) {
+        Some(text) => frame.push_bytes(text),
+        None => frame.push_boolean(false),
+    }
+}
+
+/// Position in the subject that `ctx.pos` asks for, from 0; none beyond the end.
+fn start(frame: &Frame, ctx: c_int, length: usize) -> Result<Option<usize>, Flow> {
+    if frame.is_nil(ctx) {
+        return Ok(Some(0));
+    }
+    frame.expect(ctx, crate::lua::frame::Kind::Table, c"table")?;
+    frame.push_field(ctx, "pos");
+    let position = frame.optional_number(-1)?.unwrap_or(1.0);
+    frame.pop(1);
+    let position = if position < 1.0 { 0 } else { position as usize - 1 };
+    Ok((position <= length).then_some(position))
+}
+
+/// Sets `ctx.pos` to what follows a match that ended at `end`.
+fn follow(frame: &Frame, ctx: c_int, end: usize) {
+    if !frame.is_nil(ctx) {
+        frame.push_integer(end as i64 + 1);
+        frame.set_field(ctx, "pos");
+    }
+}
+
+/// Answers "nothing", as matching does.
+fn nothing(frame: &Frame) -> Answer {
+    frame.push_nil();
+    Ok(1)
+}
+
+#[cfg(test)]
+mod tests;
