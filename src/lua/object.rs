@@ -28,6 +28,18 @@ pub fn push<T: Object>(frame: &Frame, value: T) {
     frame.set_metatable(-2);
 }
 
+/// Pushes a value as OpenResty's objects are: a table that Lua code may add fields to, with the value
+/// as its first item and the methods in its metatable.
+pub fn push_wrapped<T: Object>(frame: &Frame, value: T) {
+    frame.push_table(1, 0);
+    push(frame, value);
+    frame.set_index(-2, 1);
+    push_type::<T>(frame);
+    frame.push_field(-1, "wrapped");
+    frame.set_metatable(-3);
+    frame.pop(1);
+}
+
 /// The value in the userdata at `at`, or in the first item of the table there.
 ///
 /// # Errors
@@ -68,6 +80,11 @@ fn push_type<T: Object>(frame: &Frame) {
     frame.push_table(0, 8);
     let methods = frame.top();
     T::methods(frame, methods);
+    // The metatable of tables that wrap the value: the same methods, nothing to collect.
+    frame.push_table(0, 1);
+    frame.push_value(methods);
+    frame.set_field(-2, "__index");
+    frame.set_field(-3, "wrapped");
     frame.set_field(-2, "__index");
     // SAFETY: pushes one value.
     unsafe { ffi::lua_pushcclosure(state, collect::<T>, 0) };

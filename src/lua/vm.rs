@@ -39,6 +39,8 @@ pub struct Settings {
     pub subsystem: &'static str,
     /// The dictionaries of `ngx.shared`.
     pub dicts: Option<Arc<Dicts>>,
+    /// Certificates that outgoing TLS trusts (`lua_ssl_trusted_certificate`); none for the system's.
+    pub trusted: Option<Arc<rustls::RootCertStore>>,
     /// Bytes of a request body kept in memory: `nginx_http_client_body_buffer_size`.
     pub body_memory: usize,
 }
@@ -55,6 +57,7 @@ impl Default for Settings {
             worker_count: 1,
             subsystem: "http",
             dicts: None,
+            trusted: None,
             body_memory: 8 * 1024,
         }
     }

@@ -17,6 +17,7 @@ mod request;
 mod response;
 mod shared;
 mod sleep;
+pub(super) mod socket;
 pub mod time;
 mod timer;
 pub mod var;
@@ -44,6 +45,7 @@ pub(super) fn push(frame: &Frame, settings: &Settings) {
     response::install(frame, ngx);
     shared::install(frame, ngx, settings.dicts.as_deref());
     sleep::install(frame, ngx);
+    socket::install(frame, ngx);
     time::install(frame, ngx);
     timer::install(frame, ngx);
     worker::install(frame, ngx, settings);

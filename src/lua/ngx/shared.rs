@@ -32,26 +32,10 @@ impl Object for Shared {
 pub(super) fn install(frame: &Frame, ngx: c_int, dicts: Option<&Dicts>) {
     frame.push_table(0, 16);
     for dict in dicts.iter().flat_map(|dicts| dicts.iter()) {
-        push_dict(frame, dict);
+        object::push_wrapped(frame, Shared(Arc::clone(dict)));
         frame.set_field(-2, dict.name());
     }
     frame.set_field(ngx, "shared");
-}
-
-/// A dictionary is a table in OpenResty: plugins test for that and index it.
-fn push_dict(frame: &Frame, dict: &Arc<Dict>) {
-    frame.push_table(1, 0);
-    object::push(frame, Shared(Arc::clone(dict)));
-    // The userdata's own metatable has the methods as its `__index`.
-    frame.push_metatable(-1);
-    frame.push_field(-1, "__index");
-    frame.push_table(0, 1);
-    frame.insert(-2);
-    frame.set_field(-2, "__index");
-    frame.insert(-3);
-    frame.pop(1);
-    frame.set_index(-3, 1);
-    frame.set_metatable(-2);
 }
 
 fn dict(frame: &Frame) -> Result<&Dict, Flow> {

@@ -1,0 +1,159 @@
+//! `connect` of TCP sockets.
+
+use super::connection::Connection;
+use super::stream::Stream;
+use super::tcp::this;
+use super::{pool, within};
+use crate::lua::frame::{Answer, Flow, Frame, Kind};
+use crate::lua::task::Resume;
+use std::ffi::c_int;
+use std::io;
+use tokio::net::{TcpStream, UnixStream};
+
+/// Where to connect to.
+enum Peer {
+    Inet(String, u16),
+    Unix(String),
+}
+
+/// What `connect` was asked for.
+struct Wanted {
+    peer: Peer,
+    pool: String,
+    pool_size: Option<usize>,
+}
+
+/// `connect(host, port, options?)` or `connect("unix:path", options?)`.
+pub(super) fn connect(frame: &Frame) -> Answer {
+    start(frame, false)
+}
+
+/// As [`connect`], answering the socket, which is the first argument.
+pub(super) fn connect_and_answer_socket(frame: &Frame) -> Answer {
+    start(frame, true)
+}
+
+fn start(frame: &Frame, answers_socket: bool) -> Answer {
+    let socket = this(frame)?;
+    let wanted = match read_arguments(frame)? {
+        Ok(wanted) => wanted,
+        Err(message) => return frame.fail(message),
+    };
+    // Connecting again leaves the former connection behind.
+    drop(socket.take());
+    let Wanted { peer, pool, pool_size } = wanted;
+    if let Some(connection) = pool::take(&pool) {
+        socket.0.slot.replace(Some(connection));
+        if answers_socket {
+            frame.push_value(1)
+        } else {
+            frame.push_integer(1)
+        }
+        return Ok(1);
+    }
+    let kept = if answers_socket { Some(keep(frame)?) } else { None };
+    frame.wait(async move {
+        let limit = socket.0.timeouts.get().connect;
+        let result = match peer {
+            Peer::Unix(path) => within(limit, UnixStream::connect(path)).await.map(Stream::Unix),
+            Peer::Inet(host, port) => inet(limit, &host, port).await,
+        };
+        Box::new(move |frame: &Frame| match result {
+            Err(message) => frame.fail(message),
+            Ok(stream) => {
+                socket.0.slot.replace(Some(Connection::new(stream, pool, pool_size)));
+                match kept {
+                    Some(kept) => kept.push(frame),
+                    None => frame.push_integer(1),
+                }
+                Ok(1)
+            }
+        }) as Resume
+    })
+}
+
+fn keep(frame: &Frame) -> Result<crate::lua::Reference, Flow> {
+    frame.push_value(1);
+    Ok(crate::lua::Vm::current()?.reference_to_top(frame))
+}
+
+fn read_arguments(frame: &Frame) -> Result<Result<Wanted, String>, Flow> {
+    let host = frame.text(2)?.into_owned();
+    if let Some(path) = host.strip_prefix("unix:") {
+        let (pool, pool_size) = options(frame, 3)?;
+        let peer = Peer::Unix(path.to_owned());
+        return Ok(Ok(Wanted { pool: pool.unwrap_or(host), peer, pool_size }));
+    }
+    let port = frame.number(3)?;
+    if !(0.0..=65_535.0).contains(&port) {
+        return Ok(Err(format!("bad port number: {port}")));
+    }
+    let port = port as u16;
+    let (pool, pool_size) = options(frame, 4)?;
+    let pool = pool.unwrap_or_else(|| format!("{host}:{port}"));
+    Ok(Ok(Wanted { peer: Peer::Inet(host, port), pool, pool_size }))
+}
+
+type Options = (Option<String>, Option<usize>);
+
+fn options(frame: &Frame, at: c_int) -> Result<Options, Flow> {
+    if frame.kind(at) != Kind::Table {
+        return Ok((None, None));
+    }
+    frame.push_field(at, "pool");
+    let pool = match frame.kind(-1) {
+        Kind::Nil => None,
+        Kind::String | Kind::Number => Some(frame.text(-1)?.into_owned()),
+        _ => {
+            let kind = frame.kind_name(-1);
+            let text = format!("bad \"pool\" option type: {kind}");
+            return Err(Flow::Argument(at, text));
+        }
+    };
+    frame.push_field(at, "pool_size");
+    let size = frame.optional_number(-1)?;
+    frame.pop(2);
+    match size {
+        Some(size) if size <= 0.0 => {
+            Err(Flow::Argument(at, format!("bad \"pool_size\" option value: {size}")))
+        }
+        size => Ok((pool, size.map(|size| size as usize))),
+    }
+}
+
+/// Connects to the addresses of a name, one after the other.
+async fn inet(limit: std::time::Duration, host: &str, port: u16) -> Result<Stream, String> {
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let addresses = match host.parse::<std::net::IpAddr>() {
+        Ok(ip) => vec![(ip, port).into()],
+        Err(_) => resolve(host, port).await?,
+    };
+    let work = async {
+        let mut last = io::Error::from(io::ErrorKind::NotConnected);
+        for address in addresses {
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    // Lua code writes whole messages; waiting to join them would only delay them.
+                    stream.set_nodelay(true)?;
+                    return Ok(Stream::Tcp(stream));
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    };
+    within(limit, work).await
+}
+
+/// Addresses of a host name.
+///
+/// # Errors
+/// nginx's words for a name that has none.
+pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<std::net::SocketAddr>, String> {
+    let unknown = || format!("{host} could not be resolved (3: Host not found)");
+    let addresses: Vec<_> = match tokio::net::lookup_host((host, port)).await {
+        Ok(addresses) => addresses.collect(),
+        Err(_) => return Err(unknown()),
+    };
+    if addresses.is_empty() { Err(unknown()) } else { Ok(addresses) }
+}

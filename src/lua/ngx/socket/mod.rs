@@ -1,0 +1,98 @@
+//! `ngx.socket`: connections that Lua code reads and writes as if it blocked.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`stream`] | a connection over TCP, a unix socket or TLS |
+//! | [`connection`] | what a socket is connected to: the stream and what was read ahead |
+//! | [`tcp`], [`connect`], [`receive`] | the methods of `ngx.socket.tcp()` |
+//! | [`pool`] | idle connections, kept for the next `connect` |
+//! | [`tls`] | handshakes |
+//! | [`udp`] | `ngx.socket.udp()` |
+//!
+//! A socket is borrowed only while it is polled, so that one light thread can read while another
+//! writes. Error texts are those of OpenResty, since plugins compare them.
+
+mod connect;
+mod connection;
+mod pool;
+mod receive;
+mod stream;
+mod tcp;
+mod tls;
+mod udp;
+
+use crate::lua::frame::Frame;
+use std::ffi::c_int;
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+pub(super) fn install(frame: &Frame, ngx: c_int) {
+    super::noun(frame, ngx, "socket", |frame, table| {
+        for name in ["tcp", "stream"] {
+            frame.set_function(table, name, |frame| {
+                tcp::push(frame);
+                Ok(1)
+            });
+        }
+        frame.set_function(table, "connect", |frame| {
+            tcp::push(frame);
+            frame.insert(1);
+            connect::connect_and_answer_socket(frame)
+        });
+        frame.set_function(table, "udp", |frame| {
+            udp::push(frame);
+            Ok(1)
+        });
+    });
+}
+
+/// How long the operations of a socket may take.
+#[derive(Clone, Copy)]
+struct Timeouts {
+    connect: Duration,
+    send: Duration,
+    read: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let minute = Duration::from_secs(60);
+        Self { connect: minute, send: minute, read: minute }
+    }
+}
+
+/// Waits for an operation, for so long.
+///
+/// # Errors
+/// Its own error in OpenResty's words, or "timeout".
+async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> Result<T, String> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(words(&error)),
+        Err(_) => Err("timeout".into()),
+    }
+}
+
+/// An error in the words of OpenResty: the system's, in lower case.
+fn words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::NotConnected => return "closed".into(),
+        io::ErrorKind::TimedOut => return "timeout".into(),
+        _ => {}
+    }
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    text.to_ascii_lowercase()
+}
+
+/// Milliseconds that Lua gave as a duration; nothing and what is not positive mean the default.
+fn milliseconds(number: Option<f64>) -> Duration {
+    match number {
+        Some(number) if number > 0.0 => Duration::from_millis(number as u64),
+        _ => Timeouts::default().read,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! The object that `ngx.socket.tcp()` answers, and the methods that neither connect nor receive.
+
+use super::connection::{self, Connection, Slot};
+use super::{Timeouts, connect, milliseconds, pool, receive, tls, within};
+use crate::lua::frame::{Answer, Flow, Frame, Kind};
+use crate::lua::object::{self, Object};
+use crate::lua::task::Resume;
+use std::cell::{Cell, RefCell};
+use std::ffi::{CStr, c_int};
+use std::rc::Rc;
+
+/// A socket, connected or not. Clones are the same socket.
+#[derive(Clone, Default)]
+pub(super) struct Socket(pub(super) Rc<Inner>);
+
+#[derive(Default)]
+pub(super) struct Inner {
+    pub(super) slot: Slot,
+    pub(super) timeouts: Cell<Timeouts>,
+    reading: Cell<bool>,
+    writing: Cell<bool>,
+    /// Certificate and key to show at the next handshake.
+    pub(super) identity: RefCell<Option<tls::Identity>>,
+}
+
+/// Marks a socket as busy until dropped.
+pub(super) struct Busy(Rc<Inner>, fn(&Inner) -> &Cell<bool>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        (self.1)(&self.0).set(false);
+    }
+}
+
+impl Socket {
+    /// # Errors
+    /// OpenResty's words when another light thread is reading.
+    pub(super) fn begin_reading(&self) -> Result<Busy, &'static str> {
+        self.begin(|inner| &inner.reading).ok_or("socket busy reading")
+    }
+
+    /// # Errors
+    /// OpenResty's words when another light thread is writing.
+    pub(super) fn begin_writing(&self) -> Result<Busy, &'static str> {
+        self.begin(|inner| &inner.writing).ok_or("socket busy writing")
+    }
+
+    fn begin(&self, flag: fn(&Inner) -> &Cell<bool>) -> Option<Busy> {
+        if flag(&self.0).replace(true) { None } else { Some(Busy(Rc::clone(&self.0), flag)) }
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.0.slot.borrow().is_some()
+    }
+
+    pub(super) fn take(&self) -> Option<Connection> {
+        self.0.slot.take()
+    }
+}
+
+impl Object for Socket {
+    const NAME: &'static CStr = c"tcp socket";
+
+    fn methods(frame: &Frame, table: c_int) {
+        frame.set_function(table, "connect", connect::connect);
+        frame.set_function(table, "sslhandshake", tls::handshake);
+        frame.set_function(table, "setclientcert", tls::set_client_certificate);
+        frame.set_function(table, "send", send);
+        frame.set_function(table, "receive", receive::receive);
+        frame.set_function(table, "receiveany", receive::receive_any);
+        frame.set_function(table, "receiveuntil", receive::receive_until);
+        frame.set_function(table, "settimeout", set_timeout);
+        frame.set_function(table, "settimeouts", set_timeouts);
+        frame.set_function(table, "setkeepalive", set_keepalive);
+        frame.set_function(table, "getreusedtimes", reused_times);
+        frame.set_function(table, "setoption", |frame| {
+            frame.push_integer(1);
+            Ok(1)
+        });
+        frame.set_function(table, "close", close);
+    }
+}
+
+/// Pushes a new socket: a table with the methods in its metatable and the socket as its first item.
+pub(super) fn push(frame: &Frame) {
+    object::push_wrapped(frame, Socket::default());
+}
+
+/// The socket in the first argument.
+///
+/// # Errors
+/// A type error.
+pub(super) fn this(frame: &Frame) -> Result<Socket, Flow> {
+    object::at::<Socket>(frame, 1).cloned()
+}
+
+/// `settimeout(milliseconds)`.
+fn set_timeout(frame: &Frame) -> Answer {
+    let limit = milliseconds(frame.optional_number(2)?);
+    this(frame)?.0.timeouts.set(Timeouts { connect: limit, send: limit, read: limit });
+    Ok(0)
+}
+
+/// `settimeouts(connect, send, read)`.
+fn set_timeouts(frame: &Frame) -> Answer {
+    let limit = |at| frame.optional_number(at).map(milliseconds);
+    let timeouts = Timeouts { connect: limit(2)?, send: limit(3)?, read: limit(4)? };
+    this(frame)?.0.timeouts.set(timeouts);
+    Ok(0)
+}
+
+/// `send(data)`: a string, a number, or a list of these, nested at will.
+fn send(frame: &Frame) -> Answer {
+    let socket = this(frame)?;
+    let mut data = Vec::new();
+    gather(frame, 2, &mut data)?;
+    if !socket.is_connected() {
+        return frame.fail("closed");
+    }
+    let busy = match socket.begin_writing() {
+        Ok(busy) => busy,
+        Err(message) => return frame.fail(message),
+    };
+    frame.wait(async move {
+        let limit = socket.0.timeouts.get().send;
+        let result = within(limit, connection::write_all(&socket.0.slot, &data)).await;
+        drop(busy);
+        Box::new(move |frame: &Frame| match result {
+            Ok(()) => {
+                frame.push_integer(data.len() as i64);
+                Ok(1)
+            }
+            Err(message) => {
+                // After a write that failed nobody knows what the peer has got.
+                drop(socket.take());
+                frame.fail(message)
+            }
+        }) as Resume
+    })
+}
+
+fn gather(frame: &Frame, at: c_int, out: &mut Vec<u8>) -> Result<(), Flow> {
+    match frame.kind(at) {
+        Kind::Table => {
+            frame.reserve(4)?;
+            for index in 1..=frame.length(at) {
+                frame.push_index(at, index);
+                gather(frame, frame.top(), out)?;
+                frame.pop(1);
+            }
+        }
+        Kind::String | Kind::Number => out.extend_from_slice(frame.bytes(at)?),
+        Kind::Boolean => out.extend_from_slice(if frame.truth(at) { b"true" } else { b"false" }),
+        Kind::Nil if at == frame.top() && at > 2 => out.extend_from_slice(b"nil"),
+        _ => {
+            let kind = frame.kind_name(at);
+            let text = format!("string, number, boolean, nil, or array table expected, got {kind}");
+            return Err(Flow::Argument(2, text));
+        }
+    }
+    Ok(())
+}
+
+/// `setkeepalive(milliseconds?, size?)`: puts the connection into its pool.
+fn set_keepalive(frame: &Frame) -> Answer {
+    let socket = this(frame)?;
+    let keep = match frame.optional_number(2)? {
+        None => Some(Timeouts::default().read),
+        Some(number) if number <= 0.0 => None,
+        Some(number) => Some(milliseconds(Some(number))),
+    };
+    let size = frame.optional_number(3)?.map(|size| size as usize);
+    if socket.0.reading.get() {
+        return frame.fail("socket busy reading");
+    }
+    let Some(mut connection) = socket.take() else { return frame.fail("closed") };
+    if !connection.ahead.is_empty() {
+        return frame.fail("unread data in buffer");
+    }
+    if !connection.is_quiet() {
+        return frame.fail("connection in dubious state");
+    }
+    let size = connection.pool_size.or(size).unwrap_or(pool::DEFAULT_SIZE);
+    pool::put(connection, keep, size);
+    frame.push_integer(1);
+    Ok(1)
+}
+
+fn reused_times(frame: &Frame) -> Answer {
+    let socket = this(frame)?;
+    let reused = socket.0.slot.borrow().as_ref().map(|connection| connection.reused);
+    match reused {
+        Some(reused) => frame.push_integer(i64::from(reused)),
+        None => return frame.fail("closed"),
+    }
+    Ok(1)
+}
+
+fn close(frame: &Frame) -> Answer {
+    match this(frame)?.take() {
+        Some(_) => frame.push_integer(1),
+        None => return frame.fail("closed"),
+    }
+    Ok(1)
+}
