@@ -1,0 +1,117 @@
+-- kong.service: where the request goes.
+
+local native = require "kong.native"
+local phase_checker = require "kong.pdk.private.phases"
+
+local ngx = ngx
+local error, floor, type = error, math.floor, type
+local check_phase = phase_checker.check
+
+local PHASES = phase_checker.phases
+local UNTIL_BALANCER = phase_checker.new(PHASES.rewrite, PHASES.access, PHASES.balancer, PHASES.preread)
+
+local _SERVICE = {}
+
+
+-- Throws, in the name of the caller's caller, unless the value is an integer in the range.
+local function check_integer(name, value, least, most)
+  if type(value) ~= "number" or floor(value) ~= value then
+    error(name .. " must be an integer", 3)
+  elseif value < least or value > most then
+    error(name .. " must be an integer between " .. least .. " and " .. most .. ": given " .. value, 3)
+  end
+end
+
+
+function _SERVICE.set_upstream(host)
+  check_phase(PHASES.access)
+  if type(host) ~= "string" then
+    error("host must be a string", 2)
+  elseif not kong.db.upstreams:select_by_name(host) then
+    return nil, "could not find an Upstream named '" .. host .. "'"
+  end
+  native.upstream_set("host", host)
+  return true
+end
+
+
+function _SERVICE.set_target(host, port)
+  check_phase(UNTIL_BALANCER)
+  if type(host) ~= "string" then
+    error("host must be a string", 2)
+  end
+  check_integer("port", port, 0, 65535)
+  native.upstream_set("host_header", host)
+  native.upstream_set("host", host)
+  native.upstream_set("port", port)
+end
+
+
+function _SERVICE.set_target_retry_callback(retry_callback)
+  check_phase(PHASES.access)
+  if type(retry_callback) ~= "function" then
+    error("retry_callback must be a function", 2)
+  end
+  ngx.ctx.balancer_data.retry_callback = retry_callback
+end
+
+
+function _SERVICE.set_retries(retries)
+  check_phase(PHASES.access)
+  check_integer("retries", retries, 0, 32767)
+  native.upstream_set("retries", retries)
+end
+
+
+function _SERVICE.set_timeouts(connect_timeout, write_timeout, read_timeout)
+  check_phase(PHASES.access)
+  check_integer("connect_timeout", connect_timeout, 1, 2147483646)
+  check_integer("write_timeout", write_timeout, 1, 2147483646)
+  check_integer("read_timeout", read_timeout, 1, 2147483646)
+  native.upstream_set("connect_timeout", connect_timeout)
+  native.upstream_set("write_timeout", write_timeout)
+  native.upstream_set("read_timeout", read_timeout)
+end
+
+
+function _SERVICE.set_tls_cert_key(chain, key)
+  check_phase(UNTIL_BALANCER)
+  if type(chain) ~= "cdata" then
+    error("chain must be a parsed cdata object", 2)
+  elseif type(key) ~= "cdata" then
+    error("key must be a parsed cdata object", 2)
+  end
+  return nil, "client certificates of OpenSSL are not supported; use a certificate entity"
+end
+
+
+function _SERVICE.set_tls_verify(on)
+  check_phase(UNTIL_BALANCER)
+  if type(on) ~= "boolean" then
+    error("argument must be a boolean", 2)
+  end
+  native.upstream_set("tls_verify", on)
+  return true
+end
+
+
+function _SERVICE.set_tls_verify_depth(depth)
+  check_phase(UNTIL_BALANCER)
+  if type(depth) ~= "number" then
+    error("argument must be a number", 2)
+  end
+  native.upstream_set("tls_verify_depth", depth)
+  return true
+end
+
+
+function _SERVICE.set_tls_verify_store(store)
+  check_phase(UNTIL_BALANCER)
+  if type(store) ~= "table" then
+    error("argument must be a resty.openssl.x509.store object", 2)
+  end
+  return nil, "certificate stores of OpenSSL are not supported; use ca_certificates of the service"
+end
+
+
+return { new = function() return _SERVICE end }
