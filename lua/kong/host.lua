@@ -14,6 +14,7 @@ ffi.cdef [[
   typedef struct {
     uint32_t (*phase)(void);
     int (*has_request)(void);
+    int (*log_level)(void);
     int (*request_id)(kong_text *out);
     int (*method)(kong_text *out);
     int (*request_header)(const char *name, size_t len, kong_text *out);
@@ -21,7 +22,6 @@ ffi.cdef [[
     void (*set_request_header)(const char *name, size_t name_len, const char *value, size_t value_len);
     void (*clear_request_header)(const char *name, size_t len);
     int (*response_header)(const char *name, size_t len, kong_text *out);
-    int (*set_response_header)(const char *name, size_t name_len, const char *value, size_t value_len);
     int (*response_sent)(void);
     uint64_t (*cache_sequence)(void);
     double (*now)(void);
@@ -44,6 +44,10 @@ end
 
 function _M.has_request()
   return hot.has_request() ~= 0
+end
+
+function _M.log_level()
+  return hot.log_level()
 end
 
 function _M.request_id()

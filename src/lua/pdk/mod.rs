@@ -1,0 +1,99 @@
+//! Native parts of the PDK: the modules `kong.native` and, for hot calls, the table of C functions
+//! that `lua/kong/host.lua` reaches through LuaJIT's FFI.
+//!
+//! The PDK itself is Lua (`lua/kong/pdk/`, one file per namespace). What it needs of the gateway it
+//! asks here. Every function works on the exchange of the running code.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`hot`] | headers, arguments, phase: functions that compiled Lua calls directly |
+//! | [`request`], [`response`], [`upstream`] | the sides of an exchange |
+//! | [`routing`] | route, service, captures, configuration of plugins for a consumer |
+//! | [`entities`] | `kong.db`: reading the entities in force |
+//! | [`secrets`] | `{vault://…}` references |
+//! | [`text`] | identifiers, digests, compression, addresses, paths |
+//! | [`node`] | this machine and process, its logs and files |
+//! | [`values`] | JSON values as Lua values and back |
+
+mod entities;
+mod hot;
+mod node;
+pub mod request;
+pub mod response;
+mod routing;
+mod secrets;
+mod text;
+mod upstream;
+pub mod values;
+
+use super::frame::Frame;
+use super::plugin::RunnerSettings;
+use super::{Context, LuaError, Phase, Vm};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+thread_local! {
+    static SETTINGS: RefCell<Option<Rc<RunnerSettings>>> = const { RefCell::new(None) };
+}
+
+/// Makes `kong.native` and the global `kong` of a VM.
+///
+/// # Errors
+/// When an embedded module fails: a defect of the build.
+pub fn install(vm: &Vm, settings: &RunnerSettings) -> Result<(), LuaError> {
+    SETTINGS.set(Some(Rc::new(settings.clone())));
+    let set_up = vm.load("=native", b"package.loaded['kong.native'] = ...")?;
+    let jit = vm.settings().jit;
+    vm.call_now(&set_up, Context::bare(Phase::Init), move |frame| {
+        push_native(frame, jit);
+        1
+    })?;
+    let start = vm.load("=kong", b"require('kong.globals')(...)")?;
+    let configuration = serde_json::Value::Object(settings.configuration.clone());
+    vm.call_now(&start, Context::bare(Phase::Init), |frame| {
+        if values::push(frame, &configuration).is_err() {
+            frame.push_table(0, 0);
+        }
+        1
+    })?;
+    Ok(())
+}
+
+/// What the runner was set up with, for the functions here.
+fn settings() -> Option<Rc<RunnerSettings>> {
+    SETTINGS.with_borrow(Clone::clone)
+}
+
+fn push_native(frame: &Frame, jit: bool) {
+    frame.push_table(0, 96);
+    let table = frame.top();
+    hot::install(frame, table, jit);
+    request::install(frame, table);
+    response::install(frame, table);
+    upstream::install(frame, table);
+    routing::install(frame, table);
+    entities::install(frame, table);
+    secrets::install(frame, table);
+    text::install(frame, table);
+    node::install(frame, table);
+}
+
+/// The name of a phase in messages of the PDK and the log.
+pub(super) const fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Init => "init",
+        Phase::InitWorker => "init_worker",
+        Phase::Certificate => "certificate",
+        Phase::Rewrite => "rewrite",
+        Phase::Access => "access",
+        Phase::Balancer => "balancer",
+        Phase::Response => "response",
+        Phase::HeaderFilter => "header_filter",
+        Phase::BodyFilter => "body_filter",
+        Phase::Log => "log",
+        Phase::Preread => "preread",
+        Phase::Error => "error",
+        Phase::AdminApi => "admin_api",
+        Phase::Timer => "timer",
+    }
+}

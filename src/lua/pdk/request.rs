@@ -1,0 +1,205 @@
+//! The client's side of an exchange.
+
+use crate::exchange::Exchange;
+use crate::http::{Fields, Known, uri};
+use crate::lua::context;
+use crate::lua::frame::{Answer, Frame};
+use std::ffi::c_int;
+
+pub(super) fn install(frame: &Frame, table: c_int) {
+    frame.set_function(table, "raw_path", |frame| {
+        context::with_exchange(|exchange| {
+            frame.push_bytes(uri::split_query(&exchange.request.head.target).0);
+        })?;
+        Ok(1)
+    });
+    frame.set_function(table, "request_header_values", |frame| {
+        let name = frame.bytes(1)?;
+        frame.push_table(2, 0);
+        let list = frame.top();
+        context::with_exchange(|exchange| {
+            for (at, value) in exchange.request.head.fields.values(name).enumerate() {
+                frame.push_bytes(value);
+                frame.set_index(list, at + 1);
+            }
+        })?;
+        Ok(1)
+    });
+    frame.set_function(table, "add_request_header", |frame| {
+        let name = frame.bytes(1)?;
+        super::each_value(frame, 2, |value| {
+            context::with_exchange(|exchange| exchange.request.head.fields.append(name, &clean(value)))
+        })?;
+        Ok(0)
+    });
+    frame.set_function(table, "clear_query_arg", |frame| {
+        let name = frame.bytes(1)?;
+        context::with_exchange(|exchange| clear_query_arg(exchange, name))?;
+        Ok(0)
+    });
+    frame.set_function(table, "set_authority", set_authority);
+    frame.set_function(table, "client_certificate_chain", client_certificate_chain);
+    frame.set_function(table, "request_client_certificate", |frame| {
+        frame.fail("client certificates are asked for by the listener in this version")
+    });
+    frame.set_function(table, "disable_session_reuse", |frame| {
+        frame.fail("session reuse is set for the listener in this version")
+    });
+}
+
+/// The value of the first line of a request header, and how many lines it has. Dashes and underscores
+/// in the name are the same where there is no exact match, as in nginx's `$http_` variables.
+pub fn header<'a>(exchange: &'a Exchange, name: &[u8]) -> Option<(&'a [u8], usize)> {
+    find(&exchange.request.head.fields, name)
+}
+
+pub(super) fn find<'a>(fields: &'a Fields, name: &[u8]) -> Option<(&'a [u8], usize)> {
+    if let Some(first) = fields.value(name) {
+        return Some((first, count(fields, |other| other.eq_ignore_ascii_case(name))));
+    }
+    if !name.iter().any(|byte| matches!(byte, b'-' | b'_')) {
+        return None;
+    }
+    let (_, first) = fields.iter().find(|(other, _)| same_but_dashes(other, name))?;
+    Some((first, count(fields, |other| same_but_dashes(other, name))))
+}
+
+/// Gives a request header this one value, as `ngx.req.set_header` does.
+pub fn set_header(exchange: &mut Exchange, name: &[u8], value: &[u8]) {
+    exchange.request.head.fields.set(name, &clean(value));
+    if Known::of(name) == Known::Host {
+        let host = value.split(|byte| *byte == b':').next().unwrap_or_default();
+        exchange.request.host = host.to_ascii_lowercase();
+    }
+}
+
+/// Removes a request header.
+pub fn clear_header(exchange: &mut Exchange, name: &[u8]) {
+    exchange.request.head.fields.remove(name);
+}
+
+/// Decodes the first value of a query argument into `value`. Tells how often the argument is there, and
+/// whether the first has a `=`.
+pub fn query_arg(exchange: &Exchange, name: &[u8], value: &mut Vec<u8>) -> Option<(i32, bool)> {
+    let query = exchange.request.query()?;
+    let (mut found, mut has_value) = (0, false);
+    let mut decoded = Vec::new();
+    for part in query.split(|byte| *byte == b'&') {
+        let at = memchr::memchr(b'=', part);
+        let (key, rest) = part.split_at(at.unwrap_or(part.len()));
+        if !matches(key, name, &mut decoded) {
+            continue;
+        }
+        if found == 0 {
+            has_value = at.is_some();
+            decode(rest.get(1..).unwrap_or_default(), value);
+        }
+        found += 1;
+    }
+    (found > 0).then_some((found, has_value))
+}
+
+/// A field value without the bytes that would end its line; they are percent-encoded.
+pub fn clean(value: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    let breaks = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
+    if !value.iter().any(breaks) {
+        return value.into();
+    }
+    let mut out = Vec::with_capacity(value.len() + 8);
+    for byte in value {
+        if breaks(byte) {
+            uri::push_triplet(&mut out, *byte);
+        } else {
+            out.push(*byte);
+        }
+    }
+    out.into()
+}
+
+fn count(fields: &Fields, same: impl Fn(&[u8]) -> bool) -> usize {
+    fields.iter().filter(|(name, _)| same(name)).count()
+}
+
+fn same_but_dashes(one: &[u8], other: &[u8]) -> bool {
+    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| plain(*a) == plain(*b))
+}
+
+fn matches(key: &[u8], name: &[u8], decoded: &mut Vec<u8>) -> bool {
+    if memchr::memchr2(b'%', b'+', key).is_none() {
+        return key == name;
+    }
+    decode(key, decoded);
+    decoded == name
+}
+
+fn decode(text: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    let mut rest = text;
+    while let Some((&byte, tail)) = rest.split_first() {
+        match uri::triplet(rest) {
+            Some(value) => {
+                out.push(value);
+                rest = rest.get(3..).unwrap_or_default();
+            }
+            None => {
+                out.push(if byte == b'+' { b' ' } else { byte });
+                rest = tail;
+            }
+        }
+    }
+}
+
+fn clear_query_arg(exchange: &mut Exchange, name: &[u8]) {
+    let Some(query) = exchange.request.query() else { return };
+    let mut decoded = Vec::new();
+    let kept: Vec<&[u8]> = query
+        .split(|byte| *byte == b'&')
+        .filter(|part| {
+            let key = part.split(|byte| *byte == b'=').next().unwrap_or_default();
+            !matches(key, name, &mut decoded)
+        })
+        .collect();
+    let joined = kept.join(&b'&');
+    if joined.len() != query.len() {
+        exchange.request.args = Some((!joined.is_empty()).then_some(joined));
+    }
+}
+
+/// Sets the authority of a gRPC request; refuses for any other.
+fn set_authority(frame: &Frame) -> Answer {
+    let authority = frame.bytes(1)?;
+    let set = context::with_exchange(|exchange| {
+        if exchange.request.grpc {
+            exchange.upstream.host_header = Some(authority.to_vec());
+        }
+        exchange.request.grpc
+    })?;
+    if set { Ok(0) } else { frame.fail("cannot set :authority pseudo-header on non-grpc requests") }
+}
+
+/// The client's certificates in PEM, leaf first; nil without one.
+fn client_certificate_chain(frame: &Frame) -> Answer {
+    let pem = context::with_exchange(|exchange| {
+        let tls = exchange.client.tls.as_ref()?;
+        let chain = &tls.client_certificates;
+        (!chain.is_empty()).then(|| chain.iter().map(|der| pem_of(der)).collect::<String>())
+    })?;
+    match pem {
+        Some(pem) => frame.push_text(&pem),
+        None => frame.push_nil(),
+    }
+    Ok(1)
+}
+
+fn pem_of(der: &[u8]) -> String {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in text.as_bytes().chunks(64) {
+        pem.push_str(&String::from_utf8_lossy(line));
+        pem.push('\n');
+    }
+    pem.push_str("-----END CERTIFICATE-----\n");
+    pem
+}

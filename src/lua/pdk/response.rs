@@ -1,0 +1,63 @@
+//! The response of an exchange.
+
+use crate::exchange::{Exchange, Phase, Source};
+use crate::lua::frame::{Answer, Frame};
+use crate::lua::{context, task};
+use std::ffi::c_int;
+
+pub(super) fn install(frame: &Frame, table: c_int) {
+    frame.set_function(table, "set_status", |frame| {
+        let status = frame.integer(1)?;
+        context::with_exchange(|exchange| {
+            exchange.response.head.status = u16::try_from(status).unwrap_or(500);
+            exchange.response.head.reason.clear();
+        })?;
+        Ok(0)
+    });
+    frame.set_function(table, "add_response_header", |frame| {
+        let name = frame.bytes(1)?;
+        super::each_value(frame, 2, |value| {
+            let value = super::request::clean(value);
+            context::with_exchange(|exchange| exchange.response.head.fields.append(name, &value))
+        })?;
+        Ok(0)
+    });
+    frame.set_function(table, "finish", finish);
+    frame.set_function(table, "response_body", |frame| {
+        context::with_exchange(|exchange| frame.push_bytes(&exchange.response.body))?;
+        Ok(1)
+    });
+}
+
+/// The value of the first line of a response header, and how many lines it has.
+pub fn header<'a>(exchange: &'a Exchange, name: &[u8]) -> Option<(&'a [u8], usize)> {
+    super::request::find(&exchange.response.head.fields, name)
+}
+
+/// Gives the response its body and ends the phase.
+fn finish(frame: &Frame) -> Answer {
+    let body = frame.optional_bytes(1)?.unwrap_or_default();
+    context::with_exchange(|exchange| {
+        exchange.response.body.clear();
+        exchange.response.body.extend_from_slice(body);
+        exchange.response.source = Source::Exit;
+        exchange.lua.exited = true;
+        if exchange.phase == Phase::Access {
+            exchange.lua.buffered = false;
+        }
+    })?;
+    Err(task::exit())
+}
+
+/// Makes the response of a request whose plugin threw during access: 500 in the client's format.
+pub fn unexpected(exchange: &mut Exchange) {
+    const MESSAGE: &str = "An unexpected error occurred";
+    let body = format!("{{\n  \"message\":\"{MESSAGE}\",\n  \"request_id\":\"{}\"\n}}", exchange.id);
+    let response = &mut exchange.response;
+    response.head.status = 500;
+    response.head.fields.set(b"Content-Type", b"application/json; charset=utf-8");
+    response.head.fields.set(b"Content-Length", body.len().to_string().as_bytes());
+    response.body = body.into_bytes();
+    response.source = Source::Error;
+    exchange.lua.buffered = false;
+}

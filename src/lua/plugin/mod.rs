@@ -1,0 +1,26 @@
+//! Plugins: which are installed, which run for a request, and running them.
+//!
+//! - [`Runner`]: one per worker; runs a phase of all plugins that a request has
+//! - [`RunnerSettings`]: what plugins see of the gateway: configuration, node, shared state
+//! - [`load_kinds`]: the installed plugins as the snapshot wants them
+//!
+//! The loop over plugins is Lua (`lua/kong/runloop/runner.lua`), so that it compiles into traces with
+//! the plugins. What it runs is a plan: the steps of a route with the configuration of each. A plan is
+//! made in Lua at the first request that needs it in a generation, from [`crate::snapshot::Plan`]; a
+//! configuration becomes a Lua table once and stays the same table over generations while nothing
+//! about it changes, since plugins use it as a key.
+//!
+//! A plugin that throws ends the phase. The error and its stack go to the log with the plugin's name,
+//! the request gets a 500, and nothing else is harmed: the coroutine is given up, the plan goes on to
+//! be used.
+
+mod configs;
+mod outcome;
+mod plans;
+mod runner;
+mod settings;
+
+pub use configs::Configs;
+pub use outcome::PhaseOutcome;
+pub use runner::{Runner, load_kinds};
+pub use settings::RunnerSettings;

@@ -1,0 +1,400 @@
+//! Runs the plugins of a request, phase by phase.
+
+use super::configs::Configs;
+use super::outcome::PhaseOutcome;
+use super::plans::PlanNumbers;
+use super::settings::RunnerSettings;
+use crate::exchange::{Exchange, Phase, Source};
+use crate::lua::{Context, Frame, LuaError, Outcome, Reference, Vm, pdk};
+use crate::observability::log;
+use crate::snapshot::{Plan, PluginKind, Snapshot, Step};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The plugins of a worker.
+///
+/// Clones are the same runner.
+#[derive(Clone, Debug)]
+pub struct Runner {
+    inner: Rc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    vm: Vm,
+    kinds: Vec<PluginKind>,
+    functions: Functions,
+    numbers: PlanNumbers,
+    configs: Configs,
+}
+
+/// The functions of `kong.runloop.runner`.
+#[derive(Debug)]
+struct Functions {
+    define: Reference,
+    forget: Reference,
+    init_worker: Reference,
+    configure: Reference,
+    certificate: Reference,
+    rewrite: Reference,
+    access: Reference,
+    collect_rest: Reference,
+    response: Reference,
+    header_filter: Reference,
+    body_filter: Reference,
+    log: Reference,
+    log_rest: Reference,
+    running: Reference,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Runner>> = const { RefCell::new(None) };
+}
+
+/// The plugins that are installed, in the order they run: what a snapshot is built with. Loads each
+/// handler in this VM.
+///
+/// # Errors
+/// One text with every plugin that cannot be used and why.
+pub fn load_kinds(vm: &Vm, settings: &RunnerSettings) -> Result<Vec<PluginKind>, LuaError> {
+    pdk::install(vm, settings)?;
+    let runner: mlua::Table = vm.lua().load("return require 'kong.runloop.runner'").eval()?;
+    let load: mlua::Function = runner.get("load")?;
+    let (kinds, problem): (Option<Vec<mlua::Table>>, Option<String>) = load.call(settings.plugins.clone())?;
+    let kinds = kinds.ok_or_else(|| LuaError::Setup(problem.unwrap_or_default()))?;
+    kinds.iter().map(kind).collect()
+}
+
+fn kind(row: &mlua::Table) -> Result<PluginKind, LuaError> {
+    let text = |at: i64| -> Result<Arc<str>, LuaError> { Ok(row.get::<String>(at)?.into()) };
+    Ok(PluginKind { name: text(1)?, priority: row.get(2)?, version: text(3)?, phases: row.get(4)? })
+}
+
+impl Runner {
+    /// Loads the plugins of a worker.
+    ///
+    /// # Errors
+    /// One text with every plugin that cannot be used and why.
+    pub fn new(vm: &Vm, settings: &RunnerSettings) -> Result<Runner, LuaError> {
+        let kinds = load_kinds(vm, settings)?;
+        let functions = Functions::of(vm)?;
+        let (numbers, configs) = (PlanNumbers::default(), Configs::default());
+        let inner = Inner { vm: vm.clone(), kinds, functions, numbers, configs };
+        let runner = Runner { inner: Rc::new(inner) };
+        CURRENT.set(Some(runner.clone()));
+        Ok(runner)
+    }
+
+    /// The installed plugins, in the order they run.
+    pub fn kinds(&self) -> &[PluginKind] {
+        &self.inner.kinds
+    }
+
+    /// Whether a request of this plan needs Lua in a phase.
+    ///
+    /// *Cost*: one bit test.
+    pub fn wants(plan: &Plan, phase: Phase) -> bool {
+        plan.phases & phase.bit() != 0
+    }
+
+    /// Runs `init_worker` of all plugins. What one throws is logged.
+    pub async fn init_worker(&self) {
+        let context = Context::bare(Phase::InitWorker);
+        let done = self.inner.vm.call(&self.inner.functions.init_worker, context, |_| 0).await;
+        report(done.err().as_ref(), "init_worker", "");
+    }
+
+    /// Tells plugins with a `configure` phase their configurations, at start and after each change.
+    pub async fn configure(&self, snapshot: &Arc<Snapshot>) {
+        let context = Context::bare(Phase::InitWorker);
+        let push = |frame: &Frame| {
+            self.push_all_configs(frame, snapshot);
+            1
+        };
+        let done = self.inner.vm.call(&self.inner.functions.configure, context, push).await;
+        report(done.err().as_ref(), "configure", "");
+    }
+
+    /// Global plugins, while a TLS handshake chooses its certificate.
+    pub async fn certificate(&self, exchange: &mut Exchange) -> PhaseOutcome {
+        self.early(exchange, Phase::Certificate, &self.inner.functions.certificate).await
+    }
+
+    /// Global plugins, before routing.
+    pub async fn rewrite(&self, exchange: &mut Exchange) -> PhaseOutcome {
+        self.early(exchange, Phase::Rewrite, &self.inner.functions.rewrite).await
+    }
+
+    /// The plugins of the matched route.
+    ///
+    /// *Cancel safety*: dropping the future ends the plugin where it waits.
+    pub async fn access(&self, exchange: &mut Exchange) -> PhaseOutcome {
+        exchange.phase = Phase::Access;
+        let plan = plan_of(exchange);
+        if plan.steps.is_empty() {
+            return PhaseOutcome::Continue;
+        }
+        let Some(number) = self.number(&exchange.snapshot.clone(), &plan) else {
+            return self.fail(exchange, &LuaError::Setup("a plan could not be made".into()));
+        };
+        exchange.lua.plan = number;
+        let push = push_number(number);
+        match self.inner.vm.call(&self.inner.functions.access, Context::of(exchange), push).await {
+            Ok(Outcome::Done) => PhaseOutcome::Continue,
+            Ok(Outcome::Exit) => {
+                self.collect_rest(exchange, number);
+                exchange.response.source = Source::Exit;
+                PhaseOutcome::Exited
+            }
+            Err(error) => {
+                let outcome = self.fail(exchange, &error);
+                self.collect_rest(exchange, number);
+                pdk::response::unexpected(exchange);
+                outcome
+            }
+        }
+    }
+
+    /// The `response` phase: the upstream's whole response stands in the exchange.
+    pub async fn response(&self, exchange: &mut Exchange) -> PhaseOutcome {
+        self.early(exchange, Phase::Response, &self.inner.functions.response).await
+    }
+
+    /// Plugins that change the response head.
+    pub fn header_filter(&self, exchange: &mut Exchange) -> PhaseOutcome {
+        self.late(exchange, Phase::HeaderFilter, &self.inner.functions.header_filter)
+    }
+
+    /// Plugins that change a piece of the response body: `response.chunk`.
+    pub fn body_filter(&self, exchange: &mut Exchange) -> PhaseOutcome {
+        self.late(exchange, Phase::BodyFilter, &self.inner.functions.body_filter)
+    }
+
+    /// Plugins that log the request. One that throws keeps no other from logging.
+    pub fn log(&self, exchange: &mut Exchange) {
+        let mut function = &self.inner.functions.log;
+        while self.late(exchange, Phase::Log, function) == PhaseOutcome::Failed {
+            function = &self.inner.functions.log_rest;
+        }
+    }
+
+    /// Lets go of plans and configurations that no request uses any more. Call it after a change of
+    /// configuration, and now and then.
+    pub fn sweep(&self, current: &Snapshot) {
+        for number in self.inner.numbers.expired() {
+            let forgotten = self.inner.vm.call_now(
+                &self.inner.functions.forget,
+                Context::bare(Phase::Init),
+                push_number(number),
+            );
+            report(forgotten.err().as_ref(), "plan", "");
+        }
+        self.inner.configs.retain(current);
+    }
+
+    async fn early(&self, exchange: &mut Exchange, phase: Phase, function: &Reference) -> PhaseOutcome {
+        exchange.phase = phase;
+        let Some(number) = self.number_for(exchange, phase) else { return PhaseOutcome::Continue };
+        let call = self.inner.vm.call(function, Context::of(exchange), push_number(number)).await;
+        self.outcome(exchange, call)
+    }
+
+    fn late(&self, exchange: &mut Exchange, phase: Phase, function: &Reference) -> PhaseOutcome {
+        exchange.phase = phase;
+        let Some(number) = self.number_for(exchange, phase) else { return PhaseOutcome::Continue };
+        let call = self.inner.vm.call_now(function, Context::of(exchange), push_number(number));
+        self.outcome(exchange, call)
+    }
+
+    /// The plan to run after routing is the one that access ran, and that of global plugins for a
+    /// request that did not come so far; none where it has nothing for the phase.
+    fn number_for(&self, exchange: &Exchange, phase: Phase) -> Option<u32> {
+        let ran = exchange.lua.plan != 0;
+        let plan = if ran { plan_of(exchange) } else { exchange.snapshot.plans.global().clone() };
+        if !Self::wants(&plan, phase) {
+            return None;
+        }
+        if ran { Some(exchange.lua.plan) } else { self.number(&exchange.snapshot, &plan) }
+    }
+
+    fn outcome(&self, exchange: &mut Exchange, call: Result<Outcome, LuaError>) -> PhaseOutcome {
+        match call {
+            Ok(Outcome::Done) => PhaseOutcome::Continue,
+            Ok(Outcome::Exit) => {
+                if exchange.phase != Phase::Log {
+                    exchange.response.source = Source::Exit;
+                }
+                PhaseOutcome::Exited
+            }
+            Err(error) => self.fail(exchange, &error),
+        }
+    }
+
+    fn fail(&self, exchange: &mut Exchange, error: &LuaError) -> PhaseOutcome {
+        let read = |frame: &Frame| frame.text_at(-1).map(|name| String::from_utf8_lossy(name).into_owned());
+        let running = self.inner.vm.evaluate_now(
+            &self.inner.functions.running,
+            Context::of(exchange),
+            |_| 0,
+            read,
+        );
+        let name = running.ok().and_then(|(_, name)| name).unwrap_or_default();
+        report(Some(error), crate::lua::pdk::phase_name(exchange.phase), &name);
+        PhaseOutcome::Failed
+    }
+
+    fn collect_rest(&self, exchange: &mut Exchange, number: u32) {
+        let function = &self.inner.functions.collect_rest;
+        let rest = self.inner.vm.call_now(function, Context::of(exchange), push_number(number));
+        report(rest.err().as_ref(), "access", "");
+    }
+
+    /// The number of a plan, made at its first use.
+    fn number(&self, snapshot: &Arc<Snapshot>, plan: &Arc<Plan>) -> Option<u32> {
+        if let Some(number) = self.inner.numbers.find(snapshot, plan) {
+            return Some(number);
+        }
+        if self.inner.numbers.is_new(snapshot) {
+            self.sweep(snapshot);
+        }
+        let number = self.inner.numbers.assign(snapshot, plan);
+        let mut problem = None;
+        let push = |frame: &Frame| match self.push_plan(frame, snapshot, plan, number) {
+            Ok(count) => count,
+            Err(error) => {
+                problem = Some(error);
+                0
+            }
+        };
+        let defined = self.inner.vm.call_now(&self.inner.functions.define, Context::bare(Phase::Init), push);
+        report(defined.err().as_ref().or(problem.as_ref()), "plan", "");
+        Some(number)
+    }
+
+    /// Pushes the arguments of `define` and counts them.
+    fn push_plan(
+        &self,
+        frame: &Frame,
+        snapshot: &Arc<Snapshot>,
+        plan: &Plan,
+        number: u32,
+    ) -> Result<i32, LuaError> {
+        let room = plan.steps.len().saturating_mul(3) + 8;
+        frame.reserve(room).map_err(|_| LuaError::Setup("a plan is too long".into()))?;
+        frame.push_integer(number.into());
+        for step in &plan.steps {
+            self.push_step(frame, snapshot, step)?;
+        }
+        Ok(i32::try_from(1 + plan.steps.len() * 3).unwrap_or(1))
+    }
+
+    fn push_step(&self, frame: &Frame, snapshot: &Arc<Snapshot>, step: &Step) -> Result<(), LuaError> {
+        frame.push_integer(self.kind_number(snapshot, step.kind));
+        match step.plugin.and_then(|index| snapshot.plugins.get(index)) {
+            Some(plugin) => self.inner.configs.push(&self.inner.vm, frame, snapshot, plugin)?,
+            None => frame.push_boolean(false),
+        }
+        frame.push_boolean(step.by_consumer);
+        Ok(())
+    }
+
+    /// The number of a kind in this VM, from 1: kinds of a snapshot stand in the same order, unless a
+    /// plugin was added or removed between the two, which a reload does.
+    fn kind_number(&self, snapshot: &Snapshot, kind: usize) -> i64 {
+        let name = snapshot.kinds.get(kind).map(|kind| &kind.name);
+        let at = self.inner.kinds.iter().position(|mine| Some(&mine.name) == name);
+        at.map_or(0, |at| at as i64 + 1)
+    }
+
+    /// Pushes a table with the list of configurations of each plugin in use, by its number.
+    fn push_all_configs(&self, frame: &Frame, snapshot: &Arc<Snapshot>) {
+        frame.push_table(self.inner.kinds.len(), 0);
+        let all = frame.top();
+        for kind in 0..snapshot.kinds.len() {
+            let instances: Vec<_> = snapshot.plugins.iter().filter(|p| p.kind == kind).collect();
+            let number = self.kind_number(snapshot, kind);
+            if instances.is_empty() || number == 0 {
+                continue;
+            }
+            frame.push_table(instances.len(), 0);
+            for (at, plugin) in instances.into_iter().enumerate() {
+                if self.inner.configs.push(&self.inner.vm, frame, snapshot, plugin).is_ok() {
+                    frame.set_index(-2, at + 1);
+                }
+            }
+            frame.set_index(all, usize::try_from(number).unwrap_or(0));
+        }
+    }
+
+    /// Pushes the configuration that holds for a plugin when this consumer asks; `nil` for none.
+    pub(in crate::lua) fn push_consumer_config(
+        frame: &Frame,
+        exchange: &Exchange,
+        number: usize,
+        consumer: &str,
+    ) {
+        let pushed = CURRENT.with_borrow(|current| {
+            let runner = current.as_ref()?;
+            let name = &runner.inner.kinds.get(number.checked_sub(1)?)?.name;
+            let snapshot = &exchange.snapshot;
+            let kind = snapshot.kinds.iter().position(|kind| kind.name == *name)?;
+            let route = exchange.matched.as_ref().map(|found| found.route);
+            let service = route.and_then(|index| snapshot.routes.get(index)?.service);
+            let consumer = Arc::from(consumer);
+            let index = snapshot.plans.instance(kind, route, service, Some(&consumer))?;
+            let plugin = snapshot.plugins.get(index)?;
+            runner.inner.configs.push(&runner.inner.vm, frame, snapshot, plugin).ok()
+        });
+        if pushed.is_none() {
+            frame.push_nil();
+        }
+    }
+}
+
+impl Functions {
+    fn of(vm: &Vm) -> Result<Functions, LuaError> {
+        let table: mlua::Table = vm.lua().load("return require 'kong.runloop.runner'").eval()?;
+        let function = |name: &str| -> Result<Reference, LuaError> {
+            vm.reference(table.get::<mlua::Function>(name)?)
+        };
+        Ok(Functions {
+            define: function("define")?,
+            forget: function("forget")?,
+            init_worker: function("init_worker")?,
+            configure: function("configure")?,
+            certificate: function("certificate")?,
+            rewrite: function("rewrite")?,
+            access: function("access")?,
+            collect_rest: function("collect_rest")?,
+            response: function("response")?,
+            header_filter: function("header_filter")?,
+            body_filter: function("body_filter")?,
+            log: function("log")?,
+            log_rest: function("log_rest")?,
+            running: function("running")?,
+        })
+    }
+}
+
+/// The plan of the matched route, or of global plugins.
+fn plan_of(exchange: &Exchange) -> Arc<Plan> {
+    let plans = &exchange.snapshot.plans;
+    match &exchange.matched {
+        Some(found) => plans.of_route(found.route).clone(),
+        None => plans.global().clone(),
+    }
+}
+
+fn push_number(number: u32) -> impl Fn(&Frame) -> i32 {
+    move |frame| {
+        frame.push_integer(number.into());
+        1
+    }
+}
+
+fn report(error: Option<&LuaError>, phase: &str, plugin: &str) {
+    if let Some(error) = error {
+        log::error!("[kong] [{plugin}] {phase}: {}", error.report());
+    }
+}
