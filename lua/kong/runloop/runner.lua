@@ -98,11 +98,10 @@ end
 
 
 -- Makes plan `number` out of steps given flat: number of the plugin, configuration or false,
--- whether a consumer may bring another. Route and service are tables, or nil.
-function _M.define(number, route, service, ...)
+-- whether a consumer may bring another.
+function _M.define(number, ...)
   local flat = { ... }
-  local plan = { n = 0, route = route, service = service, later = lists(), by_consumer = false,
-                 rewrite = { n = 0 }, certificate = { n = 0 } }
+  local plan = { n = 0, later = lists(), by_consumer = false, rewrite = { n = 0 }, certificate = { n = 0 } }
   for i = 1, #flat, 3 do
     local plugin, conf, by_consumer = plugins[flat[i]], flat[i + 1], flat[i + 2]
     plan.n = plan.n + 1
@@ -142,7 +141,7 @@ end
 local function early(phase)
   return function(number)
     local plan = plans[number]
-    run(phase, plan[phase], context.enter(plan))
+    run(phase, plan[phase], context.enter())
   end
 end
 
@@ -178,7 +177,7 @@ end
 
 function _M.access(number)
   local plan = plans[number]
-  local ctx = context.enter(plan)
+  local ctx = context.enter()
   if plan.by_consumer then
     access_by_consumer(plan, ctx)
   else
@@ -215,7 +214,7 @@ end
 local function late(phase)
   return function(number)
     local plan = plans[number]
-    local ctx = context.enter(plan)
+    local ctx = context.enter()
     run(phase, (ctx.KONG_LATER or plan.later)[phase], ctx)
   end
 end

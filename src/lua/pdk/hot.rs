@@ -108,8 +108,10 @@ extern "C" fn response_sent() -> c_int {
     c_int::from(current::with(|exchange| exchange.response.head_sent).unwrap_or(false))
 }
 
+/// The generation of the configuration in the high half, the number of cache invalidations in the low.
 extern "C" fn cache_sequence() -> u64 {
-    cache::sequence()
+    let generation = super::settings().map_or(0, |settings| settings.published.generation());
+    (generation & 0xf_ffff) << 32 | cache::sequence() & 0xffff_ffff
 }
 
 extern "C" fn now() -> f64 {

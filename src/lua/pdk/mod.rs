@@ -10,11 +10,13 @@
 //! | [`request`], [`response`], [`upstream`] | the sides of an exchange |
 //! | [`routing`] | route, service, captures, configuration of plugins for a consumer |
 //! | [`entities`] | `kong.db`: reading the entities in force |
+//! | [`caching`] | `kong.cache`: invalidations, single flight |
 //! | [`secrets`] | `{vault://…}` references |
 //! | [`text`] | identifiers, digests, compression, addresses, paths |
 //! | [`node`] | this machine and process, its logs and files |
 //! | [`values`] | JSON values as Lua values and back |
 
+mod caching;
 mod entities;
 mod hot;
 mod node;
@@ -26,7 +28,7 @@ mod text;
 mod upstream;
 pub mod values;
 
-use super::frame::Frame;
+use super::frame::{Flow, Frame, Kind};
 use super::plugin::RunnerSettings;
 use super::{Context, LuaError, Phase, Vm};
 use std::cell::RefCell;
@@ -72,6 +74,7 @@ fn push_native(frame: &Frame, jit: bool) {
     response::install(frame, table);
     upstream::install(frame, table);
     routing::install(frame, table);
+    caching::install(frame, table);
     entities::install(frame, table);
     secrets::install(frame, table);
     text::install(frame, table);
@@ -96,4 +99,46 @@ pub(super) const fn phase_name(phase: Phase) -> &'static str {
         Phase::AdminApi => "admin_api",
         Phase::Timer => "timer",
     }
+}
+
+/// Calls `each` with the string at `at`, or with every string of the list there.
+fn each_value(frame: &Frame, at: i32, mut each: impl FnMut(&[u8]) -> Result<(), Flow>) -> Result<(), Flow> {
+    if frame.kind(at) != Kind::Table {
+        return each(frame.bytes(at)?);
+    }
+    for index in 1..=frame.length(at) {
+        frame.push_index(at, index);
+        each(frame.bytes(-1)?)?;
+        frame.pop(1);
+    }
+    Ok(())
+}
+
+/// Adds a value under a name: the first as a string, further ones in a list with it.
+fn add_value(frame: &Frame, table: i32, name: &[u8], value: &[u8]) -> Result<(), Flow> {
+    frame.reserve(6)?;
+    frame.push_bytes(name);
+    frame.push_value(-1);
+    frame.raw_get(table);
+    match frame.kind(-1) {
+        Kind::Table => {
+            frame.push_bytes(value);
+            frame.set_index(-2, frame.length(-2) + 1);
+            frame.pop(2);
+        }
+        Kind::String => {
+            frame.push_table(2, 0);
+            frame.insert(-2);
+            frame.set_index(-2, 1);
+            frame.push_bytes(value);
+            frame.set_index(-2, 2);
+            frame.raw_set(table);
+        }
+        _ => {
+            frame.pop(1);
+            frame.push_bytes(value);
+            frame.raw_set(table);
+        }
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The client's side of an exchange.
 
 use crate::exchange::Exchange;
+use crate::http::query::{self, Args, DEFAULT_MAX_ARGS};
 use crate::http::{Fields, Known, uri};
 use crate::lua::context;
 use crate::lua::frame::{Answer, Frame};
@@ -82,21 +83,16 @@ pub fn clear_header(exchange: &mut Exchange, name: &[u8]) {
 /// whether the first has a `=`.
 pub fn query_arg(exchange: &Exchange, name: &[u8], value: &mut Vec<u8>) -> Option<(i32, bool)> {
     let query = exchange.request.query()?;
-    let (mut found, mut has_value) = (0, false);
-    let mut decoded = Vec::new();
-    for part in query.split(|byte| *byte == b'&') {
-        let at = memchr::memchr(b'=', part);
-        let (key, rest) = part.split_at(at.unwrap_or(part.len()));
-        if !matches(key, name, &mut decoded) {
-            continue;
-        }
-        if found == 0 {
-            has_value = at.is_some();
-            decode(rest.get(1..).unwrap_or_default(), value);
-        }
-        found += 1;
+    let mut found = None;
+    for arg in Args::new(query, DEFAULT_MAX_ARGS).filter(|arg| *arg.name == *name) {
+        let (count, _) = found.get_or_insert_with(|| {
+            value.clear();
+            value.extend_from_slice(arg.value.as_deref().unwrap_or_default());
+            (0, arg.value.is_some())
+        });
+        *count += 1;
     }
-    (found > 0).then_some((found, has_value))
+    found
 }
 
 /// A field value without the bytes that would end its line; they are percent-encoded.
@@ -125,39 +121,13 @@ fn same_but_dashes(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(a, b)| plain(*a) == plain(*b))
 }
 
-fn matches(key: &[u8], name: &[u8], decoded: &mut Vec<u8>) -> bool {
-    if memchr::memchr2(b'%', b'+', key).is_none() {
-        return key == name;
-    }
-    decode(key, decoded);
-    decoded == name
-}
-
-fn decode(text: &[u8], out: &mut Vec<u8>) {
-    out.clear();
-    let mut rest = text;
-    while let Some((&byte, tail)) = rest.split_first() {
-        match uri::triplet(rest) {
-            Some(value) => {
-                out.push(value);
-                rest = rest.get(3..).unwrap_or_default();
-            }
-            None => {
-                out.push(if byte == b'+' { b' ' } else { byte });
-                rest = tail;
-            }
-        }
-    }
-}
-
 fn clear_query_arg(exchange: &mut Exchange, name: &[u8]) {
     let Some(query) = exchange.request.query() else { return };
-    let mut decoded = Vec::new();
     let kept: Vec<&[u8]> = query
         .split(|byte| *byte == b'&')
         .filter(|part| {
             let key = part.split(|byte| *byte == b'=').next().unwrap_or_default();
-            !matches(key, name, &mut decoded)
+            *query::unescape(key) != *name
         })
         .collect();
     let joined = kept.join(&b'&');

@@ -23,4 +23,4 @@ mod settings;
 pub use configs::Configs;
 pub use outcome::PhaseOutcome;
 pub use runner::{Runner, load_kinds};
-pub use settings::RunnerSettings;
+pub use settings::{RunnerSettings, Statistics};

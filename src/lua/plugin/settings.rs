@@ -1,6 +1,8 @@
 //! What plugins see of the gateway.
 
+use crate::conf::TrustedIps;
 use crate::snapshot::Published;
+use crate::vaults::Vaults;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -15,6 +17,40 @@ pub struct RunnerSettings {
     pub node_id: String,
     /// Where code that runs for no request finds entities.
     pub published: Arc<Published>,
+    /// Where `{vault://…}` references are looked up.
+    pub vaults: Option<Arc<Vaults>>,
+    /// Peers that are trusted to speak for others: `kong.ip.is_trusted()`.
+    pub trusted: TrustedIps,
+    /// Reads the process's counters: `kong.nginx.get_statistics()`.
+    pub statistics: Option<fn() -> Statistics>,
+}
+
+/// Counters of a worker process, as `kong.nginx.get_statistics()` tells them.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(missing_docs)] // the fields are nginx's names
+pub struct Statistics {
+    pub active: u64,
+    pub reading: u64,
+    pub writing: u64,
+    pub waiting: u64,
+    pub accepted: u64,
+    pub handled: u64,
+    pub requests: u64,
+}
+
+impl Statistics {
+    /// Each counter with its name in Lua.
+    pub fn fields(self) -> [(&'static str, u64); 7] {
+        [
+            ("connections_active", self.active),
+            ("connections_reading", self.reading),
+            ("connections_writing", self.writing),
+            ("connections_waiting", self.waiting),
+            ("connections_accepted", self.accepted),
+            ("connections_handled", self.handled),
+            ("total_requests", self.requests),
+        ]
+    }
 }
 
 impl Default for RunnerSettings {
@@ -24,6 +60,9 @@ impl Default for RunnerSettings {
             configuration: Map::new(),
             node_id: uuid::Uuid::new_v4().to_string(),
             published: Arc::default(),
+            vaults: None,
+            trusted: TrustedIps::default(),
+            statistics: None,
         }
     }
 }

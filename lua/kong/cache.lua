@@ -1,0 +1,353 @@
+-- kong.cache and kong.core_cache: values by key, loaded by a callback when they are missing.
+--
+-- Level 1 is a table in this VM, level 2 a shared dictionary of all workers, level 3 the callback; 4
+-- is an outdated value that is given because the callback failed. One worker at a time loads a key.
+
+local buffer = require "string.buffer"
+local host = require "kong.host"
+local native = require "kong.native"
+
+local ngx = ngx
+local decode, encode, now = buffer.decode, buffer.encode, host.now
+local error, floor, max, pcall, setmetatable, tostring, type, xpcall =
+  error, math.floor, math.max, pcall, setmetatable, tostring, type, xpcall
+
+-- Entries of level 1. They lie in two halves: what is used moves to the young one, and when that is
+-- full the old one is dropped.
+local CAPACITY = 500000
+-- The host's sequence is the generation of the configuration in the high bits and the number of
+-- invalidations in the low ones.
+local GENERATION = 2 ^ 32
+
+local NIL = {}
+
+local _M = {}
+local mt = { __index = _M }
+
+-- All caches of this VM, by name.
+local caches = {}
+
+
+-- ---- level 1 --------------------------------------------------------------------------------
+
+local function clear(self)
+  self.young, self.old, self.count = {}, {}, 0
+end
+
+local function remember(self, key, value, expires)
+  if self.count >= CAPACITY / 2 then
+    self.old, self.young, self.count = self.young, {}, 0
+  end
+  if not self.young[key] then
+    self.count = self.count + 1
+  end
+  self.young[key] = { value, expires }
+end
+
+local function forget(self, key)
+  self.young[key], self.old[key] = nil, nil
+end
+
+local function recall(self, key)
+  local entry = self.young[key]
+  if not entry then
+    entry = self.old[key]
+    if not entry then
+      return nil
+    end
+    self.old[key] = nil
+    remember(self, key, entry[1], entry[2])
+  end
+  if entry[2] == 0 or entry[2] > now() then
+    return entry[1]
+  end
+end
+
+
+-- Drops what other workers, or a new configuration, have made invalid since the last look.
+local function catch_up(self)
+  local sequence = host.cache_sequence()
+  if sequence == self.sequence then
+    return
+  end
+  local same_generation = floor(sequence / GENERATION) == floor(self.sequence / GENERATION)
+  local keys, seen = native.cache_missed(self.sequence % GENERATION)
+  self.sequence = sequence - sequence % GENERATION + seen
+  if not keys or not same_generation then
+    return clear(self)
+  end
+  local prefix = self.name .. ":"
+  for i = 1, #keys do
+    if keys[i]:sub(1, #prefix) == prefix then
+      forget(self, keys[i]:sub(#prefix + 1))
+    end
+  end
+end
+
+
+-- ---- level 2 --------------------------------------------------------------------------------
+
+-- Values belong to the configuration they were loaded under, so that one that is gone brings none
+-- back.
+local function shared_key(self, key)
+  return self.name .. native.configuration_tag() .. key
+end
+
+local function share(self, key, value, ttl)
+  local dict, misses = self.dict, self.misses
+  if not dict then
+    return
+  elseif value == nil then
+    misses:set(shared_key(self, key), true, ttl)
+    return
+  end
+  local encoded, text = pcall(encode, { value, ttl > 0 and now() + ttl or 0 })
+  if encoded then
+    dict:set(shared_key(self, key), text, ttl)
+  end
+end
+
+-- A shared value and when it expires; NIL for one known to be missing.
+local function shared(self, key)
+  local dict = self.dict
+  if not dict then
+    return nil
+  end
+  local text = dict:get(shared_key(self, key))
+  if text then
+    local pair = decode(text)
+    return pair[1], pair[2]
+  end
+  if self.misses:get(shared_key(self, key)) then
+    local left = self.misses:ttl(shared_key(self, key)) or 0
+    return NIL, left > 0 and now() + left or 0
+  end
+end
+
+local function outdated(self, key)
+  local text = self.dict and self.dict:get_stale(shared_key(self, key))
+  return text and decode(text)[1]
+end
+
+
+-- ---- level 3 --------------------------------------------------------------------------------
+
+local function keep(self, key, value, ttl)
+  remember(self, key, value == nil and NIL or value, ttl > 0 and now() + ttl or 0)
+  share(self, key, value, ttl)
+end
+
+
+local function lifetime(self, opts, value, given)
+  if type(given) == "number" then
+    return given
+  end
+  local name = value == nil and "neg_ttl" or "ttl"
+  return opts and opts[name] or self[name]
+end
+
+
+-- Calls the callback. Answers value, error text, level.
+local function load(self, key, opts, callback, ...)
+  local ok, value, err, ttl = xpcall(callback, debug.traceback, ...)
+  if not ok then
+    return nil, "callback threw an error: " .. tostring(value)
+  elseif err then
+    local resurrect_ttl = opts and opts.resurrect_ttl or self.resurrect_ttl
+    local old = resurrect_ttl and outdated(self, key)
+    if old == nil then
+      return nil, tostring(err)
+    end
+    ngx.log(ngx.WARN, "callback returned an error (", tostring(err), ") but stale value found in shm will be ",
+            "resurrected for ", resurrect_ttl, "s (resurrect_ttl)")
+    keep(self, key, old, resurrect_ttl)
+    return old, nil, 4
+  end
+
+  ttl = lifetime(self, opts, value, ttl)
+  if ttl >= 0 and native.is_current() then
+    keep(self, key, value, ttl)
+  end
+  return value, nil, 3
+end
+
+
+-- Ends a flight whatever came of it.
+local function landed(flight, ...)
+  if flight then
+    flight:land()
+  end
+  return ...
+end
+
+
+local function fetch(self, key, opts, callback, ...)
+  local value, expires = shared(self, key)
+  if value ~= nil then
+    remember(self, key, value, expires)
+    return value, nil, 2
+  elseif not callback then
+    return nil, nil, -1
+  end
+
+  local flight, err = native.cache_board(self.name .. ":" .. key)
+  if err then
+    return nil, "could not acquire callback lock: " .. err
+  elseif not flight then
+    value = recall(self, key)
+    if value ~= nil then
+      return value, nil, 2
+    end
+    return fetch(self, key, opts, callback, ...)
+  end
+  return landed(flight, load(self, key, opts, callback, ...))
+end
+
+
+-- ---- the interface --------------------------------------------------------------------------
+
+local function check_key(key)
+  if type(key) ~= "string" then
+    error("key must be a string", 3)
+  end
+end
+
+
+-- A cache by name; one with the same name is the same cache. Options: ttl, neg_ttl, resurrect_ttl in
+-- seconds, 0 for ever; shm_name.
+function _M.new(name, opts)
+  opts = opts or {}
+  local self = caches[name]
+  if not self then
+    local shm_name = opts.shm_name or name
+    self = setmetatable({
+      name = name,
+      dict = ngx.shared[shm_name],
+      misses = ngx.shared[shm_name .. "_miss"] or ngx.shared[shm_name],
+      ttl = max(opts.ttl or 3600, 0),
+      neg_ttl = max(opts.neg_ttl or 300, 0),
+      resurrect_ttl = opts.resurrect_ttl,
+      sequence = host.cache_sequence(),
+    }, mt)
+    clear(self)
+    caches[name] = self
+  end
+  return self
+end
+
+
+-- Another cache over the same dictionary.
+function _M:sibling(name)
+  return _M.new(name, { shm_name = "kong_db_cache", ttl = self.ttl, neg_ttl = self.neg_ttl })
+end
+
+
+-- The value of a key, loaded by `callback(...)` if need be: it returns the value, an error, a ttl.
+-- Answers value, error, level.
+function _M:get(key, opts, callback, ...)
+  check_key(key)
+  catch_up(self)
+  local value, level, err = recall(self, key), 1, nil
+  if value == nil then
+    value, err, level = fetch(self, key, opts, callback, ...)
+    if err then
+      return nil, "failed to get from node cache: " .. err
+    end
+  end
+  if value == NIL then
+    return nil, nil, level
+  end
+  return value, nil, level
+end
+
+
+-- Loads the value of a key anew. Answers value, error, ttl.
+function _M:renew(key, opts, callback, ...)
+  check_key(key)
+  local value, err = load(self, key, opts, callback, ...)
+  if err then
+    return nil, "failed to renew key in node cache: " .. err
+  end
+  native.cache_invalidate(self.name .. ":" .. key)
+  return value, nil, lifetime(self, opts, value)
+end
+
+
+-- Several keys at once: a list of key, options, callback, argument, four by four, with `n` fours.
+function _M:get_bulk(bulk, opts)
+  if type(bulk) ~= "table" then
+    error("bulk must be a table", 2)
+  elseif opts ~= nil and type(opts) ~= "table" then
+    error("opts must be a table", 2)
+  end
+  local results = { n = 0 }
+  for i = 1, bulk.n * 4, 4 do
+    local value, err, level = self:get(bulk[i], bulk[i + 1], bulk[i + 2], bulk[i + 3])
+    local n = results.n
+    results[n + 1], results[n + 2], results[n + 3] = value, err, level
+    results.n = n + 3
+  end
+  return results
+end
+
+
+-- Seconds left, error, value of a key, without loading it; nil for one that is not there.
+function _M:probe(key)
+  check_key(key)
+  local value, expires = shared(self, key)
+  if value == nil then
+    return nil
+  end
+  local left = expires == 0 and 0 or expires - now()
+  if value == NIL then
+    return left, nil, nil
+  end
+  return left, nil, value
+end
+
+
+-- Stores a value.
+function _M:safe_set(key, value)
+  check_key(key)
+  keep(self, key, value, self.ttl)
+  return true
+end
+
+
+-- Drops a key in all workers of this node.
+function _M:invalidate_local(key)
+  check_key(key)
+  ngx.log(ngx.DEBUG, "[DB cache] ", self.name, " invalidating (local): '", key, "'")
+  forget(self, key)
+  if self.dict then
+    self.dict:delete(shared_key(self, key))
+    self.misses:delete(shared_key(self, key))
+  end
+  native.cache_invalidate(self.name .. ":" .. key)
+end
+
+
+-- Drops a key in all nodes.
+function _M:invalidate(key)
+  check_key(key)
+  self:invalidate_local(key)
+  local ok, err = kong.cluster_events:broadcast("invalidations", key)
+  if not ok then
+    ngx.log(ngx.ERR, "[DB cache] failed to broadcast cached entity invalidation: ", err)
+  end
+end
+
+
+-- Drops everything in all workers of this node.
+function _M:purge()
+  ngx.log(ngx.NOTICE, "[DB cache] purging (local) cache")
+  clear(self)
+  if self.dict then
+    self.dict:flush_all()
+    self.misses:flush_all()
+  end
+  native.cache_invalidate_all()
+end
+
+
+return _M

@@ -1,0 +1,162 @@
+//! What the request matched: `kong.router`, captures, configurations for a consumer.
+
+use super::values;
+use crate::exchange::Exchange;
+use crate::http::Scheme;
+use crate::http::query::Args;
+use crate::lua::context;
+use crate::lua::frame::{Answer, Flow, Frame};
+use crate::lua::plugin::Runner;
+use crate::router::{MatchInput, RequestFields, Scheme as RouteScheme, UriCaptures};
+use std::ffi::c_int;
+
+pub(super) fn install(frame: &Frame, table: c_int) {
+    frame.set_function(table, "matched", matched);
+    frame.set_function(table, "route_entity", |frame| {
+        push_entity(frame, |exchange| {
+            let route = exchange.matched.as_ref()?.route;
+            Some(&exchange.snapshot.routes.get(route)?.entity)
+        })
+    });
+    frame.set_function(table, "service_entity", |frame| {
+        push_entity(frame, |exchange| {
+            let service = exchange.upstream.service.or_else(|| service_of_route(exchange))?;
+            Some(&exchange.snapshot.services.get(service)?.entity)
+        })
+    });
+    frame.set_function(table, "uri_captures", uri_captures);
+    frame.set_function(table, "consumer_conf", |frame| {
+        let number = usize::try_from(frame.integer(1)?).unwrap_or(0);
+        let consumer = frame.text(2)?;
+        context::with_exchange(|exchange| {
+            Runner::push_consumer_config(frame, exchange, number, &consumer);
+        })?;
+        Ok(1)
+    });
+    frame.set_function(table, "times", times);
+    frame.set_function(table, "source", |frame| {
+        context::with_exchange(|exchange| frame.push_text(exchange.response.source.as_str()))?;
+        Ok(1)
+    });
+}
+
+fn service_of_route(exchange: &Exchange) -> Option<usize> {
+    exchange.snapshot.routes.get(exchange.matched.as_ref()?.route)?.service
+}
+
+/// Generation, index of the route and index of the service, each or the latter two nil.
+fn matched(frame: &Frame) -> Answer {
+    let (generation, route, service) = context::with_exchange(|exchange| {
+        let route = exchange.matched.as_ref().map(|found| found.route);
+        (exchange.snapshot.generation, route, exchange.upstream.service.or_else(|| service_of_route(exchange)))
+    })?;
+    frame.push_number(generation as f64);
+    for index in [route, service] {
+        match index {
+            Some(index) => frame.push_integer(index as i64),
+            None => frame.push_nil(),
+        }
+    }
+    Ok(3)
+}
+
+type Entity = serde_json::Map<String, serde_json::Value>;
+
+fn push_entity(frame: &Frame, find: fn(&Exchange) -> Option<&std::sync::Arc<Entity>>) -> Answer {
+    match context::with_exchange(|exchange| find(exchange).cloned())? {
+        Some(entity) => values::push_object(frame, &entity)?,
+        None => frame.push_nil(),
+    }
+    Ok(1)
+}
+
+/// A table of what the groups of the route's regex captured, by number and by name; nil for none.
+fn uri_captures(frame: &Frame) -> Answer {
+    let captures = context::with_exchange(|exchange| {
+        let found = exchange.matched?;
+        exchange.snapshot.router.captures(&found, &input_of(exchange))
+    })?;
+    match captures {
+        Some(captures) => push_captures(frame, &captures)?,
+        None => frame.push_nil(),
+    }
+    Ok(1)
+}
+
+fn push_captures(frame: &Frame, captures: &UriCaptures) -> Result<(), Flow> {
+    frame.push_table(captures.numbered.len(), captures.named.len() + 1);
+    let table = frame.top();
+    for (number, text) in captures.numbered.iter().enumerate() {
+        let Some(text) = text else { continue };
+        frame.reserve(4)?;
+        frame.push_bytes(text);
+        frame.set_index(table, number);
+    }
+    for (name, text) in &captures.named {
+        frame.reserve(4)?;
+        frame.push_bytes(text);
+        frame.set_field(table, name);
+    }
+    Ok(())
+}
+
+impl RequestFields for crate::exchange::Request {
+    fn each_header(&self, name: &str, visit: &mut dyn FnMut(&[u8]) -> bool) {
+        for value in self.head.fields.values(name.as_bytes()) {
+            if !visit(value) {
+                return;
+            }
+        }
+    }
+
+    fn each_query_arg(&self, name: &str, visit: &mut dyn FnMut(Option<&[u8]>) -> bool) {
+        let args = Args::new(self.head.query().unwrap_or_default(), 0);
+        for arg in args.filter(|arg| *arg.name == *name.as_bytes()) {
+            if !visit(arg.value.as_deref()) {
+                return;
+            }
+        }
+    }
+}
+
+/// The request as it was when the router matched it.
+fn input_of(exchange: &Exchange) -> MatchInput<'_> {
+    let request = &exchange.request;
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    let remote = request.remote.as_ref().unwrap_or(&exchange.client.peer);
+    MatchInput {
+        scheme: match exchange.client.scheme {
+            Scheme::Http => RouteScheme::Http,
+            Scheme::Https => RouteScheme::Https,
+        },
+        method: text(request.head.method.as_bytes()).unwrap_or_default(),
+        host: request.head.fields.known(crate::http::Known::Host).and_then(text),
+        path: &request.path,
+        fields: request,
+        sni: exchange.client.tls.as_ref().and_then(|tls| tls.sni.as_deref()),
+        src_ip: Some(remote.ip()),
+        src_port: Some(remote.port()),
+        dst_ip: Some(exchange.client.local.ip()),
+        dst_port: Some(exchange.client.local.port()),
+    }
+}
+
+/// When the steps of the exchange happened, in milliseconds, in the order of `Times`; zero for never.
+fn times(frame: &Frame) -> Answer {
+    let times = context::with_exchange(|exchange| exchange.times)?;
+    let steps = [
+        times.start,
+        times.access_start,
+        times.access_end,
+        times.balancer_start,
+        times.balancer_end,
+        times.header_filter_start,
+        times.body_filter_start,
+        times.response_end,
+    ];
+    frame.reserve(steps.len())?;
+    for step in steps {
+        frame.push_number((step / 1000) as f64);
+    }
+    Ok(steps.len() as c_int)
+}
