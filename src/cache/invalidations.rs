@@ -51,11 +51,8 @@ pub fn missed(seen: u64) -> (Missed, u64) {
     let now = SEQUENCE.load(Ordering::Relaxed);
     let newer: Vec<Arc<str>> =
         keys.iter().filter(|(number, _)| *number > seen).map(|(_, key)| key.clone()).collect();
-    let missed = if newer.len() as u64 == now.saturating_sub(seen) {
-        Missed::Keys(newer)
-    } else {
-        Missed::Everything
-    };
+    let missed =
+        if newer.len() as u64 == now.saturating_sub(seen) { Missed::Keys(newer) } else { Missed::Everything };
     (missed, now)
 }
 

@@ -33,7 +33,9 @@ mod library;
 pub mod loader;
 pub mod ngx;
 pub mod object;
+pub mod pdk;
 mod phase;
+pub mod plugin;
 pub mod sources;
 pub mod task;
 #[cfg(test)]

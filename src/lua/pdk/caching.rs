@@ -68,13 +68,12 @@ fn board(frame: &Frame) -> Answer {
         Flight::Other(mut landed) => frame.wait(async move {
             let waited = tokio::time::timeout(LONGEST_WAIT, landed.changed()).await.is_ok();
             Box::new(move |frame: &Frame| {
-                if waited {
-                    frame.push_nil();
-                    return 1;
-                }
                 frame.push_nil();
+                if waited {
+                    return Ok(1);
+                }
                 frame.push_text("timeout");
-                2
+                Ok(2)
             }) as crate::lua::task::Resume
         }),
     }

@@ -71,9 +71,7 @@ pub(super) fn install(frame: &Frame, table: c_int, jit: bool) {
     frame.set_function(table, "response_sent", |frame| truth(frame, response_sent()));
     frame.set_function(table, "cache_sequence", |frame| number(frame, cache_sequence() as f64));
     frame.set_function(table, "now", |frame| number(frame, now()));
-    frame.set_function(table, "request_id", |frame| {
-        optional(frame, |exchange| Some(exchange.id.as_bytes()))
-    });
+    frame.set_function(table, "request_id", |frame| optional(frame, |exchange| Some(exchange.id.as_bytes())));
     frame.set_function(table, "method", |frame| {
         optional(frame, |exchange| Some(exchange.request.head.method.as_bytes()))
     });

@@ -23,8 +23,7 @@ pub(super) fn install(frame: &Frame, table: c_int) {
         Ok(1)
     });
     frame.set_function(table, "hostname", |frame| {
-        let name = nix::unistd::gethostname().unwrap_or_default();
-        frame.push_text(&name.to_string_lossy());
+        frame.push_text(&hostname());
         Ok(1)
     });
     frame.set_function(table, "clock_us", |frame| {
@@ -48,6 +47,12 @@ pub(super) fn install(frame: &Frame, table: c_int) {
     frame.set_function(table, "trusts", trusts);
     frame.set_function(table, "append_to_file", append_to_file);
     frame.set_function(table, "statistics", statistics);
+}
+
+/// The machine's name, without a domain unless it was set with one.
+fn hostname() -> String {
+    nix::sys::utsname::uname()
+        .map_or_else(|_| String::new(), |names| names.nodename().to_string_lossy().into_owned())
 }
 
 /// Whether an address is among `trusted_ips`.

@@ -48,7 +48,11 @@ fn service_of_route(exchange: &Exchange) -> Option<usize> {
 fn matched(frame: &Frame) -> Answer {
     let (generation, route, service) = context::with_exchange(|exchange| {
         let route = exchange.matched.as_ref().map(|found| found.route);
-        (exchange.snapshot.generation, route, exchange.upstream.service.or_else(|| service_of_route(exchange)))
+        (
+            exchange.snapshot.generation,
+            route,
+            exchange.upstream.service.or_else(|| service_of_route(exchange)),
+        )
     })?;
     frame.push_number(generation as f64);
     for index in [route, service] {

@@ -31,13 +31,7 @@ impl Configs {
     ///
     /// # Errors
     /// When Lua has no memory for it.
-    pub fn push(
-        &self,
-        vm: &Vm,
-        frame: &Frame,
-        snapshot: &Snapshot,
-        plugin: &Plugin,
-    ) -> Result<(), LuaError> {
+    pub fn push(&self, vm: &Vm, frame: &Frame, snapshot: &Snapshot, plugin: &Plugin) -> Result<(), LuaError> {
         let mut known = self.known.borrow_mut();
         if let Some(config) = known.get(&plugin.id) {
             let same = Arc::ptr_eq(&config.entity, &plugin.entity) || config.entity == plugin.entity;

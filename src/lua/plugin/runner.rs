@@ -15,12 +15,11 @@ use std::sync::Arc;
 /// The plugins of a worker.
 ///
 /// Clones are the same runner.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Runner {
     inner: Rc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     vm: Vm,
     kinds: Vec<PluginKind>,
@@ -233,12 +232,8 @@ impl Runner {
 
     fn fail(&self, exchange: &mut Exchange, error: &LuaError) -> PhaseOutcome {
         let read = |frame: &Frame| frame.text_at(-1).map(|name| String::from_utf8_lossy(name).into_owned());
-        let running = self.inner.vm.evaluate_now(
-            &self.inner.functions.running,
-            Context::of(exchange),
-            |_| 0,
-            read,
-        );
+        let running =
+            self.inner.vm.evaluate_now(&self.inner.functions.running, Context::of(exchange), |_| 0, read);
         let name = running.ok().and_then(|(_, name)| name).unwrap_or_default();
         report(Some(error), crate::lua::pdk::phase_name(exchange.phase), &name);
         PhaseOutcome::Failed
@@ -355,9 +350,8 @@ impl Runner {
 impl Functions {
     fn of(vm: &Vm) -> Result<Functions, LuaError> {
         let table: mlua::Table = vm.lua().load("return require 'kong.runloop.runner'").eval()?;
-        let function = |name: &str| -> Result<Reference, LuaError> {
-            vm.reference(table.get::<mlua::Function>(name)?)
-        };
+        let function =
+            |name: &str| -> Result<Reference, LuaError> { vm.reference(table.get::<mlua::Function>(name)?) };
         Ok(Functions {
             define: function("define")?,
             forget: function("forget")?,
