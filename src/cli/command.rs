@@ -8,6 +8,8 @@ use clap::{Arg, ArgAction, ArgMatches};
 
 use super::Console;
 use super::console::Verbosity;
+use super::version::{LUA_VERSION, NGINX_VERSION, NGX_LUA_VERSION};
+use crate::KONG_VERSION;
 
 /// The end of every usage text.
 pub const UNIVERSAL_OPTIONS: &str = " --v              verbose\n --vv             debug\n";
@@ -116,6 +118,7 @@ impl Command {
             Ok(invocation) => invocation,
             Err(refusal) => return refuse(refusal.as_deref(), &self.full_usage()),
         };
+        announce(&invocation.console);
         (self.execute)(&invocation).unwrap_or_else(|error| report(&error, &invocation.console))
     }
 
@@ -176,6 +179,14 @@ pub fn refuse(message: Option<&str>, usage: &str) -> ExitCode {
     }
     eprint!("{usage}");
     ExitCode::FAILURE
+}
+
+/// Says, for `--v` and `--vv`, what is running.
+fn announce(console: &Console) {
+    console.verbose(format!("Kong: {KONG_VERSION}"));
+    console.debug(format!("ngx_lua: {NGX_LUA_VERSION}"));
+    console.debug(format!("nginx: {NGINX_VERSION}"));
+    console.debug(format!("Lua: {LUA_VERSION}"));
 }
 
 /// Prints why a command failed.

@@ -31,7 +31,6 @@ Kong, Monolith destroyer.
       _|___|     |____|_
      (_____)     (______)
 
-   ####  #######  ##  ######
 "#;
 
 fn execute(_: &Invocation) -> anyhow::Result<ExitCode> {

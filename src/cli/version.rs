@@ -6,9 +6,11 @@ use super::{Command, Invocation, Opt};
 use crate::KONG_VERSION;
 
 /// What `ngx.config.ngx_lua_version` is in Kong 3.9: plugins and scripts compare it.
-const NGX_LUA_VERSION: u32 = 10_026;
+pub const NGX_LUA_VERSION: u32 = 10_026;
 /// What `ngx.config.nginx_version` is in Kong 3.9.
-const NGINX_VERSION: u32 = 1_025_003;
+pub const NGINX_VERSION: u32 = 1_025_003;
+/// What runs Lua code.
+pub const LUA_VERSION: &str = "LuaJIT 2.1";
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -29,7 +31,9 @@ Options:
 
 fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     if invocation.flag("all") {
-        println!("Kong: {KONG_VERSION}\nngx_lua: {NGX_LUA_VERSION}\nnginx: {NGINX_VERSION}\nLua: LuaJIT 2.1");
+        println!(
+            "Kong: {KONG_VERSION}\nngx_lua: {NGX_LUA_VERSION}\nnginx: {NGINX_VERSION}\nLua: {LUA_VERSION}"
+        );
     } else {
         println!("{KONG_VERSION}");
     }

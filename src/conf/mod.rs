@@ -10,6 +10,7 @@
 //! *Kong parity*: names, defaults, messages and the order of precedence are Kong's. What Kong hands to
 //! nginx (`nginx_http_…` and its siblings) is read by [`directives`].
 
+mod access_log;
 mod bundled;
 mod checks;
 mod choice;
@@ -37,9 +38,11 @@ pub mod units;
 mod value;
 mod values;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use access_log::{AccessLogTarget, Server};
 pub use bundled::PLUGINS as BUNDLED_PLUGINS;
 pub use choice::{ClusterMtls, ClusterOcsp, Database, Role, RouterFlavor, UntrustedLua, WorkerConsistency};
 pub use directives::Directives;
@@ -57,6 +60,9 @@ pub use values::Values;
 
 use crate::observability::Level;
 use field::{Field, milliseconds, optional_milliseconds, optional_seconds, seconds};
+
+/// What is shown instead of a sensitive value.
+const MASK: &str = "******";
 
 /// Defines [`Conf`]: one line per property. The field's name is the property's; its type says how the
 /// value is read, or the function after `=` does.
@@ -273,6 +279,20 @@ impl Conf {
         self.values.find(name)
     }
 
+    /// Every value as it may be shown: `******` for what is sensitive, the reference for what is one.
+    ///
+    /// *Kong parity*: this is the `configuration` of the Admin API's root.
+    pub fn public_values(&self) -> impl Iterator<Item = (&str, Cow<'_, ConfValue>)> {
+        self.values.iter().map(|(name, value)| {
+            let shown = match self.references.get(name) {
+                _ if Conf::is_sensitive(name) => Cow::Owned(ConfValue::from(MASK)),
+                Some(reference) => Cow::Owned(ConfValue::from(reference.as_str())),
+                None => Cow::Borrowed(value),
+            };
+            (name, shown)
+        })
+    }
+
     /// Replaces values and reads the typed fields anew.
     fn set_values<'a>(&mut self, replaced: impl IntoIterator<Item = (&'a str, ConfValue)>) {
         for (name, value) in replaced {
@@ -327,6 +347,39 @@ mod tests {
         }
         for field in FIELDS {
             assert!(table::find(field).is_some() || table::family_of(field).is_some(), "{field} has no row");
+        }
+    }
+
+    #[test]
+    fn secrets_are_masked_and_references_shown() {
+        let environment = [("PG_DATABASE".to_owned(), "secret".to_owned())].into();
+        let sources = Sources::new(None)
+            .without_default_files()
+            .environment(environment)
+            .flag("pg_password", Some("hide_me"))
+            .flag("pg_database", Some("{vault://env/pg-database}"));
+        let conf = Conf::load(&sources).unwrap();
+        let shown =
+            |name: &str| conf.public_values().find(|(known, _)| *known == name).map(|(_, value)| value);
+        assert_eq!(conf.pg_database, "secret");
+        assert_eq!(shown("pg_password").as_deref(), Some(&ConfValue::from(MASK)));
+        assert_eq!(shown("pg_database").as_deref(), Some(&ConfValue::from("{vault://env/pg-database}")));
+        assert_eq!(shown("pg_ro_password"), None, "an unset secret is not shown at all");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_file_makes_the_loader_fail_otherwise(text in "(\\PC|\n){0,200}") {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), &text).unwrap();
+            drop(Conf::load(&Sources::new(Some(file.path())).environment([].into())));
+        }
+
+        #[test]
+        fn no_value_makes_the_loader_fail_otherwise(row in 0..200_usize, value in "\\PC{0,40}") {
+            let property = table::properties().nth(row % table::properties().count()).unwrap();
+            let sources = Sources::new(None).without_default_files().environment([].into());
+            drop(Conf::load(&sources.flag(property.name, Some(&value))));
         }
     }
 

@@ -76,7 +76,7 @@ impl<'a> Vaults<'a> {
 
     fn look_up(&self, text: &str) -> Result<String, ReferenceError> {
         let reference = Reference::parse(text)?;
-        if reference.vault != "env" || !self.names.iter().any(|name| *name == reference.vault) {
+        if reference.vault != "env" || !self.names.contains(&reference.vault) {
             return Err(ReferenceError::NoVault(reference.vault));
         }
         EnvVault { prefix: &self.env_prefix, environment: self.environment }.look_up(&reference)

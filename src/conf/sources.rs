@@ -125,7 +125,7 @@ impl Sources {
         }
 
         if self.with_environment {
-            merged.extend(self.from_environment());
+            merged.extend(self.environment_properties());
         }
 
         let mut flags = self.flags.clone();
@@ -134,7 +134,7 @@ impl Sources {
         Ok(merged)
     }
 
-    fn from_environment(&self) -> impl Iterator<Item = (String, String)> {
+    fn environment_properties(&self) -> impl Iterator<Item = (String, String)> {
         let candidates: BTreeSet<String> = self
             .environment
             .keys()

@@ -18,8 +18,8 @@ mod words;
 
 pub use pluginservers::list as pluginservers;
 
-use super::directives;
 use super::values::Values;
+use super::{access_log, directives};
 
 /// What the checks found.
 #[derive(Debug, Default)]
@@ -53,6 +53,7 @@ pub fn run(values: &mut Values, findings: &mut Findings) {
     words::check_sizes(values, findings);
     pluginservers::check(values, findings);
     listeners::check(values, findings);
+    access_log::check(values, findings);
     directives::check(values, &mut findings.errors, &mut findings.warnings);
     tls::make_absolute(values);
 }

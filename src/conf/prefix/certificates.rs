@@ -68,7 +68,7 @@ pub(super) fn make_defaults(prepared: &mut Prepared) -> Result<(), ConfError> {
     Ok(())
 }
 
-fn make_default(certificate: &PathBuf, key: &PathBuf, key_type: KeyType) -> Result<(), ConfError> {
+fn make_default(certificate: &Path, key: &Path, key_type: KeyType) -> Result<(), ConfError> {
     if certificate.exists() || key.exists() {
         return Ok(());
     }
