@@ -18,11 +18,11 @@ Stop the node that runs in a prefix, if there is one, and start one: `kong stop`
 
 Options:
  -c,--conf                 (optional string)   configuration file
- -p,--prefix               (optional string)   prefix at which Kong should be running
+ -p,--prefix               (optional string)   prefix of the node
  --nginx-conf              (optional string)   accepted and not used
- --run-migrations          (optional boolean)  optionally run migrations on the DB
- --db-timeout              (optional number)
- --lock-timeout            (default 60)
+ --run-migrations          (optional boolean)  as for `kong start`
+ --db-timeout              (optional number)   as for `kong start`
+ --lock-timeout            (default 60)        as for `kong start`
  --nginx-conf-flags        (optional string)   accepted and not used
 ",
     subcommands: &[],

@@ -21,22 +21,20 @@ Start a node in the prefix directory. In the background (the default) the comman
 answers; with nginx_daemon = off it becomes the node.
 
 Options:
- -c,--conf                 (optional string)   Configuration file.
+ -c,--conf                 (optional string)   configuration file
 
- -p,--prefix               (optional string)   Override prefix directory.
+ -p,--prefix               (optional string)   prefix directory, instead of the configured one
 
- --nginx-conf              (optional string)   Accepted and not used: there is no nginx.
+ --nginx-conf              (optional string)   accepted and not used: there is no nginx
 
- --run-migrations          (optional boolean)  Run migrations before starting.
+ --run-migrations          (optional boolean)  bring the database up to date first
 
- --db-timeout              (optional number)   Timeout, in seconds, for all database
-                                               operations.
+ --db-timeout              (optional number)   seconds that a database operation may take
 
- --lock-timeout            (default 60)        When --run-migrations is enabled, timeout,
-                                               in seconds, for nodes that wait for the one
-                                               which runs them.
+ --lock-timeout            (default 60)        seconds to wait for another node that is
+                                               running the migrations
 
- --nginx-conf-flags        (optional string)   Accepted and not used.
+ --nginx-conf-flags        (optional string)   accepted and not used
 ",
     subcommands: &[],
     options: OPTIONS,

@@ -27,6 +27,8 @@ pub struct Configuration {
     pub drain_timeout_ms: Option<u64>,
     pub watch: Option<Watch>,
     pub user: Option<String>,
+    /// Size of the dictionary of counts, in KiB.
+    pub counts_kib: usize,
 }
 
 pub struct Echo;
@@ -88,7 +90,7 @@ fn needs(configuration: &Configuration) -> Needs {
         workers: configuration.workers,
         proxy: configuration.ports.iter().copied().map(listen).chain(socket).collect(),
         control: vec![Listen::new(Address::Tcp(([127, 0, 0, 1], configuration.control_port).into()))],
-        dicts: vec![("counts".to_owned(), 1 << 20)],
+        dicts: vec![("counts".to_owned(), configuration.counts_kib << 10)],
         error_log: "logs/error.log".to_owned(),
         log_level: "info".to_owned(),
         drain_timeout: configuration.drain_timeout_ms.map(Duration::from_millis),

@@ -29,6 +29,7 @@ impl Node {
             ports,
             control_port,
             reuseport: true,
+            counts_kib: 1024,
             ..Configuration::default()
         };
         Node { prefix, configuration }

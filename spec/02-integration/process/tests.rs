@@ -21,6 +21,9 @@ pub static ALL: &[(&str, fn())] = tests! {
     a_started_gateway_answers_and_term_ends_it_without_a_trace
     a_gateway_that_cannot_start_says_why_and_leaves_nothing_behind
     twenty_reloads_under_load_lose_no_connection
+    two_reloads_at_once_are_both_answered
+    a_dictionary_of_another_size_is_a_new_one
+    a_replaced_executable_is_picked_up_by_a_reload
     a_failing_reload_says_why_and_changes_nothing
     a_connection_from_before_a_reload_lives_on_until_it_ends_or_the_timeout_passes
     a_killed_worker_process_is_replaced_and_counters_go_on
@@ -103,6 +106,53 @@ fn twenty_reloads_under_load_lose_no_connection() {
     eventually("only one worker process", || children(node.master()) == 1);
 }
 
+fn two_reloads_at_once_are_both_answered() {
+    let mut node = Node::new(1);
+    node.start().unwrap();
+    node.configuration.name = "second".to_owned();
+    let answers = std::thread::scope(|scope| {
+        let reloads =
+            [scope.spawn(|| node.reload()), scope.spawn(|| node.reload()), scope.spawn(|| node.reload())];
+        reloads.map(|reload| reload.join().unwrap())
+    });
+    assert_eq!(answers, [Ok(()), Ok(()), Ok(())]);
+    assert_eq!(node.answer().name, "second");
+}
+
+fn a_dictionary_of_another_size_is_a_new_one() {
+    let mut node = Node::new(1);
+    node.start().unwrap();
+    assert_eq!((node.answer().count, node.answer().count), (1, 2));
+    node.reload().unwrap();
+    assert_eq!(node.answer().count, 3);
+    node.configuration.counts_kib *= 2;
+    node.reload().unwrap();
+    assert_eq!(node.answer().count, 1);
+}
+
+fn a_replaced_executable_is_picked_up_by_a_reload() {
+    let node = Node::new(1);
+    node.write(".kong_env");
+    node.write("kong.json");
+    let (executable, next) = (node.path("gateway"), node.path("gateway.next"));
+    std::fs::copy(std::env::current_exe().unwrap(), &executable).unwrap();
+    std::fs::copy(&executable, &next).unwrap();
+    let role = serde_json::json!({"Master": {
+        "launch": {"prefix": node.path(""), "conf": node.path("kong.json"), "daemon": false}, "starter": null
+    }});
+    let mut master =
+        std::process::Command::new(&executable).env("KONG_PROCESS", role.to_string()).spawn().unwrap();
+    eventually("an answer", || ask(node.port()).is_ok());
+    let old = node.answer().process;
+    std::fs::rename(&next, &executable).unwrap();
+    let runs = |process: u32| std::fs::read_link(format!("/proc/{process}/exe")).unwrap();
+    assert!(runs(old).to_string_lossy().ends_with("(deleted)"));
+    node.reload().unwrap();
+    assert_eq!(runs(node.answer().process), executable);
+    node.signal(Signal::SIGTERM);
+    assert!(master.wait().unwrap().success());
+}
+
 fn a_failing_reload_says_why_and_changes_nothing() {
     let mut node = Node::new(1);
     node.start().unwrap();
@@ -174,13 +224,13 @@ fn a_worker_process_that_keeps_crashing_is_backed_off_from() {
     node.start().unwrap();
     let started = Instant::now();
     let mut crashes = 0;
-    while started.elapsed() < Duration::from_secs(4) {
+    while started.elapsed() < Duration::from_secs(2) {
         let crash = Client::connect(node.port()).and_then(|mut client| client.ask("crash"));
         crashes += usize::from(crash.is_err());
     }
     let starts = node.log().matches("start worker process").count();
     assert!(starts > 10, "{starts} starts, {crashes} crashes");
-    assert!(starts < 25, "{starts} starts in four seconds are a spin");
+    assert!(starts < 25, "{starts} starts in two seconds are a spin");
     assert!(node.log().contains("the next one starts in 100 ms"));
     eventually("service again", || ask(node.port()).is_ok());
 }

@@ -13,8 +13,8 @@ use crate::observability::log;
 /// Raises the limit of open files as far as asked and allowed.
 pub(in crate::runtime) fn raise_open_files(needs: &Needs) {
     let Some(wanted) = needs.open_files else { return };
-    let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
-    if setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted)).is_ok() {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    if soft >= wanted || setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted)).is_ok() {
         return;
     }
     log::alert!("setrlimit(RLIMIT_NOFILE, {wanted}) failed: the limit is {hard}");

@@ -10,7 +10,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use notify::{EventKind, RecursiveMode};
 use tokio::sync::mpsc;
@@ -54,8 +54,8 @@ struct Seen {
 }
 
 impl Watcher {
-    /// Begins to watch.
-    pub(super) fn start(watch: Watch) -> Watcher {
+    /// Begins to watch. What changed after `since` is reported, too: it may have been read before that.
+    pub(super) fn start(watch: Watch, since: SystemTime) -> Watcher {
         let (sender, reports) = mpsc::unbounded_channel();
         let system = match report_changes(&watch, sender) {
             Ok(system) => Some(system),
@@ -64,7 +64,7 @@ impl Watcher {
                 None
             }
         };
-        let seen = Seen::now(&watch);
+        let seen = Seen::now(&watch).without_changes(&watch, since);
         Watcher { watch, reports, system, seen }
     }
 
@@ -127,6 +127,21 @@ impl Seen {
     }
 }
 
+impl Seen {
+    /// Forgets the fingerprints of what changed after `since`.
+    fn without_changes(mut self, watch: &Watch, since: SystemTime) -> Seen {
+        // a time in the future is a wrong clock's, and would be seen as a change for ever
+        let changed = |path: &PathBuf| {
+            newest(path, DEPTH).is_some_and(|time| time > since && time <= SystemTime::now())
+        };
+        for (print, path) in self.reload.iter_mut().zip(&watch.reload) {
+            *print ^= u64::from(changed(path));
+        }
+        self.declarative ^= u64::from(watch.declarative.as_ref().is_some_and(changed));
+        self
+    }
+}
+
 /// The folders that hold the enabled plugins' sources, wherever `lua_package_path` finds them.
 pub fn plugin_folders(lua_package_path: &str, plugins: &[String]) -> Vec<PathBuf> {
     let templates = lua_package_path.split(';').filter_map(|template| template.split_once('?'));
@@ -151,6 +166,17 @@ fn fingerprint(path: &Path, depth: usize, hasher: &mut DefaultHasher) {
     } else {
         (file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec()).hash(hasher);
     }
+}
+
+/// When a file, or the newest in a folder, was changed.
+fn newest(path: &Path, depth: usize) -> Option<SystemTime> {
+    let own = fs::metadata(path).ok()?;
+    if !own.is_dir() || depth == 0 {
+        return own.modified().ok();
+    }
+    let names =
+        fs::read_dir(path).ok()?.flatten().map(|entry| entry.path()).filter(|name| !is_left_behind(name));
+    names.filter_map(|name| newest(&name, depth - 1)).max()
 }
 
 /// Whether a name is one that editors use for their own files.
@@ -230,7 +256,7 @@ mod tests {
         fs::write(at("..2/kong.yml"), "two").unwrap();
         symlink("..1", at("..data")).unwrap();
         symlink("..data/kong.yml", at("kong.yml")).unwrap();
-        let mut watcher = Watcher::start(watch(&[&at("kong.conf")], &at("kong.yml")));
+        let mut watcher = Watcher::start(watch(&[&at("kong.conf")], &at("kong.yml")), SystemTime::now());
         assert!(nothing(&mut watcher).await);
 
         fs::write(at("kong.conf"), "in place").unwrap();
@@ -256,7 +282,8 @@ mod tests {
         let path = format!("{}/?.lua;;./?.lua", folder.path().display());
         let folders = plugin_folders(&path, &["mine".to_owned(), "other".to_owned()]);
         assert_eq!(folders, [plugin.as_path()]);
-        let mut watcher = Watcher::start(watch(&[&folders[0]], &folder.path().join("absent.yml")));
+        let mut watcher =
+            Watcher::start(watch(&[&folders[0]], &folder.path().join("absent.yml")), SystemTime::now());
         fs::write(plugin.join(".handler.lua.swp"), "x").unwrap();
         assert!(nothing(&mut watcher).await);
         fs::write(plugin.join("inner/access.lua"), "return 1").unwrap();
@@ -268,9 +295,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("kong.yml");
         fs::write(&file, "one").unwrap();
-        let mut watcher = Watcher::start(watch(&[], &file));
+        let mut watcher = Watcher::start(watch(&[], &file), SystemTime::now());
         watcher.system = None;
         fs::write(&file, "other").unwrap();
         assert_eq!(change(&mut watcher).await, Some(Change::Declarative));
+    }
+
+    #[tokio::test]
+    async fn a_change_between_loading_and_watching_is_not_missed_and_a_future_time_is_no_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let (conf, declarative) = (folder.path().join("kong.conf"), folder.path().join("kong.yml"));
+        let since = SystemTime::now() - Duration::from_secs(1);
+        fs::write(&conf, "written while it was being loaded").unwrap();
+        let file = fs::File::create(&declarative).unwrap();
+        file.set_modified(SystemTime::now() + Duration::from_secs(3600)).unwrap();
+        let mut watcher = Watcher::start(watch(&[&conf], &declarative), since);
+        assert_eq!(change(&mut watcher).await, Some(Change::Reload(conf)));
+        assert!(nothing(&mut watcher).await);
     }
 }
