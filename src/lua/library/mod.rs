@@ -2,8 +2,14 @@
 //!
 //! `require` finds them after `package.path`, before C modules of the system.
 
+mod aes;
 mod base64;
+mod bytes;
 mod cjson;
+mod digest;
+mod errlog;
+mod semaphore;
+mod ssl;
 pub(super) mod table;
 
 use super::frame::Frame;
@@ -15,6 +21,19 @@ const MODULES: &[(&str, Open)] = &[
     ("cjson", |frame| frame.push_function(cjson::load)),
     ("cjson.safe", |frame| frame.push_function(cjson::load_safe)),
     ("ngx.base64", |frame| frame.push_function(base64::load)),
+    ("ngx.errlog", |frame| frame.push_function(errlog::load)),
+    ("ngx.process", |frame| frame.push_function(errlog::load_process)),
+    ("ngx.semaphore", |frame| frame.push_function(semaphore::load)),
+    ("ngx.ssl", |frame| frame.push_function(ssl::load)),
+    ("resty.aes.cipher", |frame| frame.push_function(aes::load)),
+    ("resty.md5", |frame| frame.push_function(digest::load)),
+    ("resty.random", |frame| frame.push_function(bytes::load_random)),
+    ("resty.sha1", |frame| frame.push_function(digest::load)),
+    ("resty.sha224", |frame| frame.push_function(digest::load)),
+    ("resty.sha256", |frame| frame.push_function(digest::load)),
+    ("resty.sha384", |frame| frame.push_function(digest::load)),
+    ("resty.sha512", |frame| frame.push_function(digest::load)),
+    ("resty.string", |frame| frame.push_function(bytes::load_string)),
     ("table.clone", |frame| frame.push_function(table::load)),
     ("table.isarray", |frame| frame.push_function(table::load)),
     ("table.isempty", |frame| frame.push_function(table::load)),

@@ -18,7 +18,7 @@ mod pool;
 mod receive;
 mod stream;
 mod tcp;
-mod tls;
+pub(in crate::lua) mod tls;
 mod udp;
 
 use crate::lua::frame::Frame;
