@@ -12,6 +12,9 @@ mod semaphore;
 mod ssl;
 pub(super) mod table;
 
+#[cfg(test)]
+mod tests;
+
 use super::frame::Frame;
 
 /// What pushes the loader function of a native module.
