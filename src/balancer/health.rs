@@ -1,0 +1,225 @@
+//! Health of addresses, counted by all workers together.
+//!
+//! Responses and probes are counted as successes or failures. So many failures of one kind in a row
+//! make an address unavailable, so many successes in a row make it available again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+/// The thresholds of passive or active health checks; 0 never reaches a threshold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Checks {
+    /// Statuses that count as success.
+    pub healthy_statuses: Vec<u16>,
+    /// Successes that make an address available.
+    pub successes: u8,
+    /// Statuses that count as failure.
+    pub unhealthy_statuses: Vec<u16>,
+    /// Failures by status that make an address unavailable.
+    pub http_failures: u8,
+    /// Failed connections that make an address unavailable.
+    pub tcp_failures: u8,
+    /// Timeouts that make an address unavailable.
+    pub timeouts: u8,
+}
+
+/// How an exchange with an address ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// A response.
+    Status(u16),
+    /// No connection, or one that broke.
+    TcpFailure,
+    /// No response in time.
+    Timeout,
+    /// A connection was all that was asked for.
+    Connected,
+}
+
+/// What is counted, as the position of its counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counter {
+    Success = 0,
+    HttpFailure = 1,
+    TcpFailure = 2,
+    Timeout = 3,
+}
+
+/// The health of one address: four counters of eight bits, and whether it is down.
+#[derive(Debug, Default)]
+pub struct Health {
+    word: AtomicU64,
+}
+
+/// Set while the address is unavailable.
+const DOWN: u64 = 1 << 32;
+const SUCCESSES: u64 = 0xff;
+const FAILURES: u64 = 0xffff_ff00;
+
+impl Health {
+    /// Whether requests may go there.
+    pub fn is_available(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & DOWN == 0
+    }
+
+    /// Sets the state and forgets what was counted; whether that changed anything.
+    pub fn set_available(&self, available: bool) -> bool {
+        let word = if available { 0 } else { DOWN };
+        self.word.swap(word, Ordering::Relaxed) & DOWN != word
+    }
+
+    /// Counts an outcome; whether availability changed.
+    ///
+    /// *Kong parity*: successes are not counted while the address is all well, nor failures while it
+    /// is down; a success forgets failures, a failure forgets successes.
+    pub fn report(&self, outcome: Outcome, checks: &Checks) -> bool {
+        let Some((counter, limit)) = checks.counter(outcome) else {
+            return false;
+        };
+        if limit == 0 {
+            return false;
+        }
+        let count = |word: u64| Self::count(word, counter, limit);
+        let before = self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
+        before.is_ok_and(|before| count(before).is_some_and(|after| (before ^ after) & DOWN != 0))
+    }
+
+    /// The word after one more of `counter`, if that counts.
+    fn count(word: u64, counter: Counter, limit: u8) -> Option<u64> {
+        let success = counter == Counter::Success;
+        let down = word & DOWN != 0;
+        let settled = if success { !down && word & FAILURES == 0 } else { down && word & SUCCESSES == 0 };
+        if settled {
+            return None;
+        }
+        let kept = word & (DOWN | if success { SUCCESSES } else { FAILURES });
+        let shift = counter as u32 * 8;
+        let number = ((kept >> shift) & 0xff) + 1;
+        if number >= u64::from(limit) {
+            return Some(if success { 0 } else { DOWN });
+        }
+        Some(kept & !(0xff << shift) | number << shift)
+    }
+}
+
+impl Checks {
+    /// Which counter an outcome counts towards, and how far.
+    fn counter(&self, outcome: Outcome) -> Option<(Counter, u8)> {
+        Some(match outcome {
+            Outcome::Timeout => (Counter::Timeout, self.timeouts),
+            Outcome::TcpFailure => (Counter::TcpFailure, self.tcp_failures),
+            Outcome::Connected => (Counter::Success, self.successes),
+            Outcome::Status(status) if self.healthy_statuses.contains(&status) => {
+                (Counter::Success, self.successes)
+            }
+            Outcome::Status(status) if status == 0 || self.unhealthy_statuses.contains(&status) => {
+                (Counter::HttpFailure, self.http_failures)
+            }
+            Outcome::Status(_) => return None,
+        })
+    }
+}
+
+/// The health of all addresses of an upstream.
+#[derive(Debug, Default)]
+pub struct HealthBoard {
+    addresses: Mutex<HashMap<String, Arc<Health>>>,
+    version: AtomicU64,
+}
+
+impl HealthBoard {
+    /// The health of the address `ip:port` of the target `host`; new ones are well.
+    pub fn health(&self, host: &str, ip: &str, port: u16) -> Arc<Health> {
+        let key = format!("{host} {ip}:{port}");
+        self.addresses.lock().entry(key).or_default().clone()
+    }
+
+    /// Tells all workers that some availability changed.
+    pub fn announce_change(&self) {
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Grows with each change.
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+}
+
+/// The health boards of all upstreams; one value for all workers.
+#[derive(Debug, Default)]
+pub struct HealthBoards(Mutex<HashMap<Uuid, Arc<HealthBoard>>>);
+
+impl HealthBoards {
+    /// The board of an upstream, made when first asked for.
+    pub fn board(&self, upstream: Uuid) -> Arc<HealthBoard> {
+        self.0.lock().entry(upstream).or_default().clone()
+    }
+
+    /// Forgets upstreams that are gone.
+    pub fn retain(&self, exists: impl Fn(Uuid) -> bool) {
+        self.0.lock().retain(|upstream, _| exists(*upstream));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checks() -> Checks {
+        Checks {
+            healthy_statuses: vec![200],
+            successes: 2,
+            unhealthy_statuses: vec![500],
+            http_failures: 3,
+            tcp_failures: 2,
+            timeouts: 0,
+        }
+    }
+
+    #[test]
+    fn failures_in_a_row_take_an_address_out_and_successes_bring_it_back() {
+        let (health, checks) = (Health::default(), checks());
+        let report = |outcome| (health.report(outcome, &checks), health.is_available());
+        assert_eq!(report(Outcome::Status(500)), (false, true));
+        assert_eq!(report(Outcome::Status(500)), (false, true));
+        assert_eq!(report(Outcome::Status(500)), (true, false));
+        assert_eq!(report(Outcome::Status(500)), (false, false));
+        assert_eq!(report(Outcome::Status(200)), (false, false));
+        assert_eq!(report(Outcome::Status(404)), (false, false));
+        assert_eq!(report(Outcome::Status(200)), (true, true));
+    }
+
+    #[test]
+    fn a_success_forgets_failures_and_kinds_are_counted_apart() {
+        let (health, checks) = (Health::default(), checks());
+        for outcome in
+            [Outcome::Status(500), Outcome::Status(500), Outcome::Status(200), Outcome::Status(500)]
+        {
+            assert!(!health.report(outcome, &checks));
+        }
+        assert!(!health.report(Outcome::TcpFailure, &checks));
+        assert!(health.report(Outcome::TcpFailure, &checks));
+        assert!(!health.is_available());
+    }
+
+    #[test]
+    fn a_threshold_of_zero_is_never_reached() {
+        let (health, checks) = (Health::default(), checks());
+        for _ in 0..300 {
+            assert!(!health.report(Outcome::Timeout, &checks));
+        }
+        assert!(health.is_available());
+    }
+
+    #[test]
+    fn the_state_can_be_set_by_hand() {
+        let health = Health::default();
+        assert!(health.set_available(false));
+        assert!(!health.set_available(false));
+        assert!(health.set_available(true));
+    }
+}
