@@ -178,7 +178,7 @@ fn latency_prefers_the_quicker_address() {
         let balancers = balancers(spec(Algorithm::Latency, &[("10.0.0.1:1", 10), ("10.0.0.2:2", 10)]));
         tokio::time::pause();
         for _ in 0..20 {
-            tokio::time::advance(Duration::from_secs(1)).await;
+            tokio::time::advance(Duration::from_millis(100)).await;
             let peer = pick(&balancers, "", &[]).await.unwrap();
             let seconds = if peer.port == 1 { 0.5 } else { 0.01 };
             balancers.report_latency(UPSTREAM, &peer, seconds);

@@ -274,6 +274,7 @@ impl Inner {
                 OrderItem::Kind(kind) => Some(*kind),
                 OrderItem::Last => self.cache.borrow().last_success(name),
             };
+            let kind = kind.filter(|kind| given.is_some() || self.asks_for(name, *kind));
             kinds.extend(kind.filter(|kind| !kinds.contains(kind)));
         }
         let search = match name.ends_with('.') {
@@ -291,6 +292,12 @@ impl Inner {
             candidates.extend(bare_last.then_some(bare));
         }
         candidates
+    }
+
+    /// Whether a resolution of `name` without a given type asks for `kind`.
+    fn asks_for(&self, name: &str, kind: Kind) -> bool {
+        let serves_srv = self.order.contains(&OrderItem::Kind(Kind::Srv));
+        !self.options.new_client || (kind == Kind::Srv) == (serves_srv && is_service_name(name))
     }
 
     /// The answer for exactly this name and type; a stale one is refreshed meanwhile.
@@ -376,8 +383,10 @@ impl Inner {
     fn keep(&self, name: &str, kind: Kind, reply: Reply) -> Rc<Answer> {
         let now = Instant::now();
         let owner = name.strip_suffix('.').unwrap_or(name);
-        let (wanted, mut others): (Vec<Record>, Vec<Record>) =
-            reply.records.into_iter().partition(|record| record.kind() == kind && record.name == owner);
+        let (wanted, mut others): (Vec<Record>, Vec<Record>) = reply
+            .records
+            .into_iter()
+            .partition(|record| record.kind() == kind && (record.name == owner || self.options.new_client));
         while let Some(first) = others.first() {
             let (name, kind) = (first.name.clone(), first.kind());
             let (same, rest): (Vec<Record>, Vec<Record>) =
@@ -444,6 +453,13 @@ fn literal_answer(name: &str, kind: Option<Kind>, tries: &mut Tries) -> Option<R
     let record = Record { name: name.to_owned(), ttl: FOREVER, data: Data::Address(ip) };
     let expires = now + std::time::Duration::from_secs(FOREVER.into());
     Some(Ok(Rc::new(Answer::new(vec![record], None, expires, now))))
+}
+
+/// `_service._protocol.name`
+fn is_service_name(name: &str) -> bool {
+    let mut labels = name.splitn(3, '.');
+    let mut marked = || labels.next().is_some_and(|label| label.len() > 1 && label.starts_with('_'));
+    marked() && marked() && labels.next().is_some_and(|rest| !rest.is_empty())
 }
 
 fn literal(name: &str) -> Option<IpAddr> {

@@ -330,3 +330,21 @@ fn the_cache_keeps_its_size() {
         assert!(resolver.cached_names() <= 20);
     });
 }
+
+#[test]
+fn the_new_client_asks_for_services_by_their_name_only() {
+    with_server(|server, options| async move {
+        server.add_srv("_s._tcp.a.com", 1, 1, 8001, "h.a.com");
+        server.add_a("h.a.com", 60, 1);
+        server.add("w.com", RecordType::A, 60, RData::CNAME(CNAME(name("a.com"))));
+        let along = WireRecord::from_rdata(name("a.com"), 60, RData::A(A(Ipv4Addr::new(10, 0, 0, 7))));
+        server.zones.borrow_mut().get_mut(&("w.com".into(), RecordType::A)).unwrap().push(along);
+        let order = vec![OrderItem::Kind(Kind::A), OrderItem::Kind(Kind::Srv)];
+        let resolver = Resolver::new(DnsOptions { new_client: true, order, ..options });
+        let address = resolver.to_ip("_s._tcp.a.com", 80, false).await.unwrap();
+        assert_eq!(address, Address { ip: ip(1), port: 8001 });
+        assert_eq!(server.questions(), ["_s._tcp.a.com:SRV", "h.a.com:A"]);
+        assert_eq!(resolver.to_ip("w.com", 80, false).await.unwrap().ip, ip(7));
+        assert_eq!(server.questions(), ["w.com:A"]);
+    });
+}
