@@ -7,6 +7,8 @@ use anyhow::{Context, bail, ensure};
 
 use super::{Command, Invocation, Opt, node};
 use crate::conf::{Conf, Database, absolute};
+use crate::db::declarative::Reader;
+use crate::entities::{Options, Registry, RouterFlavor};
 
 const DEFAULT_FILE: &str = "./kong.yml";
 const EXAMPLE: &str = include_str!("config_example.yml");
@@ -60,10 +62,23 @@ fn init(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn parse(invocation: &Invocation, _: &Conf) -> anyhow::Result<ExitCode> {
+fn parse(invocation: &Invocation, conf: &Conf) -> anyhow::Result<ExitCode> {
     let path =
         file(invocation).context("expected a declarative configuration file; see `kong config --help`")?;
-    bail!("Failed parsing:\n{}: parsing declarative files is not built yet", path.display())
+    let reader = Reader::new(&schemas(conf)?);
+    match reader.read_file(&path.to_string_lossy()) {
+        Ok(_) => {
+            invocation.console.info("parse successful");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => bail!("Failed parsing:\n{error}"),
+    }
+}
+
+/// The schemas that files are read by: those of the core entities, for the configured router.
+fn schemas(conf: &Conf) -> anyhow::Result<Registry> {
+    let flavor = RouterFlavor::from_name(conf.router_flavor.as_str()).unwrap_or_default();
+    Ok(Registry::new(Options { flavor, vaults: conf.vaults.clone(), ..Options::default() })?)
 }
 
 fn db_import(conf: &Conf) -> anyhow::Result<ExitCode> {

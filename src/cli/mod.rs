@@ -13,6 +13,7 @@ mod drain;
 mod health;
 mod hybrid;
 mod migrations;
+mod narration;
 pub mod node;
 mod prepare;
 mod quit;

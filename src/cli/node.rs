@@ -8,12 +8,21 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use super::Invocation;
+use super::{Invocation, narration};
 use crate::conf::{Conf, Purpose, Sources};
 
 /// The configuration that the command line asks for: `-c`, `-p`, the environment, the default files.
 pub fn configured(invocation: &Invocation, purpose: Purpose) -> anyhow::Result<Conf> {
     Ok(Conf::load(&sources(invocation).purpose(purpose))?)
+}
+
+/// The same, telling `--v` and `--vv` where every value comes from.
+pub fn announced(invocation: &Invocation, purpose: Purpose) -> anyhow::Result<Conf> {
+    let sources = sources(invocation).purpose(purpose);
+    narration::tell_sources(&invocation.console, &sources);
+    let conf = Conf::load(&sources)?;
+    narration::tell_values(&invocation.console, &conf);
+    Ok(conf)
 }
 
 /// The same, or that of the node which runs in the prefix, if one was ever started there.

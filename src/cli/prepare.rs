@@ -1,6 +1,9 @@
 //! `kong prepare`: lays a prefix out without starting a node.
 
+use std::path::Path;
 use std::process::ExitCode;
+
+use anyhow::bail;
 
 use super::{Command, Invocation, Opt, node};
 use crate::conf::{Purpose, prefix};
@@ -28,8 +31,11 @@ Options:
 };
 
 fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
-    let conf = node::configured(invocation, Purpose::Inspect)?;
+    let conf = node::announced(invocation, Purpose::Inspect)?;
     let place = conf.prefix.clone();
+    if let Some(template) = invocation.text("nginx-conf").filter(|path| !Path::new(path).exists()) {
+        bail!("could not prepare Kong prefix at {}: no such file: {template}", place.display());
+    }
     invocation.console.verbose(format!("preparing nginx prefix directory at {}", place.display()));
     let prepared = prefix::prepare(conf)
         .map_err(|error| anyhow::anyhow!("could not prepare Kong prefix at {}: {error}", place.display()))?;

@@ -55,7 +55,7 @@ pub(super) const OPTIONS: &[Opt] = &[
 /// Starts a node, unless one runs in the prefix.
 pub(super) fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     let console = &invocation.console;
-    let conf = node::configured(invocation, Purpose::Start)?;
+    let conf = node::announced(invocation, Purpose::Start)?;
     ensure!(!node::is_running(&conf), "Kong is already running in {}", conf.prefix.display());
     let file = conf.file.clone();
     let conf = prepare(conf, console)?;

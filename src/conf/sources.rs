@@ -134,7 +134,8 @@ impl Sources {
         Ok(merged)
     }
 
-    fn environment_properties(&self) -> impl Iterator<Item = (String, String)> {
+    /// The properties that the environment sets, sorted by name.
+    pub fn environment_properties(&self) -> impl Iterator<Item = (String, String)> {
         let candidates: BTreeSet<String> = self
             .environment
             .keys()

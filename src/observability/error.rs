@@ -3,11 +3,21 @@
 use std::io;
 use std::path::PathBuf;
 
+use nix::errno::Errno;
+
+/// A system's answer as nginx prints it: `13: Permission denied`.
+pub fn system_error(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(code) => format!("{code}: {}", Errno::from_raw(code).desc()),
+        None => error.to_string(),
+    }
+}
+
 /// An error of the logs.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The file cannot be created or appended to; nginx's wording.
-    #[error("open() \"{path}\" failed ({source})", path = path.display())]
+    #[error("open() \"{}\" failed ({})", path.display(), system_error(source))]
     Open {
         /// The file as it was resolved against the prefix.
         path: PathBuf,

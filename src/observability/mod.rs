@@ -18,7 +18,7 @@ mod target;
 pub mod timestamp;
 
 pub use access::AccessLog;
-pub use error::LogError;
+pub use error::{LogError, system_error};
 pub use format::{LogFormat, Piece};
 pub use level::Level;
 pub use target::{Target, reopen};
