@@ -20,6 +20,7 @@ impl Conf {
         let mut user = sources.read()?;
         let mut findings = Findings { warnings: legacy::apply(&mut user), ..Findings::default() };
         let mut raw = sources::defaults();
+        raw.extend(sources.read_running()?);
         raw.extend(user);
         let references = references::resolve(&mut raw, sources.variables(), sources.read_purpose())?;
         let mut values = read_values(&raw, &mut findings);
@@ -28,8 +29,7 @@ impl Conf {
             return Err(ConfError::Invalid(findings.errors));
         }
         derived::add(&mut values);
-        let file = sources.file()?.filter(|_| !sources.is_kong_env());
-        Ok(Conf { file, ..Conf::from_values(values, references, findings.warnings) })
+        Ok(Conf { file: sources.file()?, ..Conf::from_values(values, references, findings.warnings) })
     }
 
     /// The configuration of the node whose prefix is `prefix`: its `.kong_env`, unaffected by this

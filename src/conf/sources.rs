@@ -52,7 +52,11 @@ impl Sources {
 
     /// Only the `.kong_env` at `path`: it holds the result of all sources already.
     pub fn kong_env(path: &Path) -> Sources {
-        Sources { with_environment: false, ..Sources::new(Some(path)) }
+        Sources {
+            base: Some(path.to_owned()),
+            with_environment: false,
+            ..Sources::new(None).without_default_files()
+        }
     }
 
     /// The same sources on top of the `.kong_env` at `path`, if that exists: what `kong reload` reads, so
@@ -94,15 +98,6 @@ impl Sources {
         }
     }
 
-    /// Whether the file is a `.kong_env` and not the user's.
-    pub(super) fn is_kong_env(&self) -> bool {
-        !self.with_environment
-    }
-
-    fn dialect(&self) -> file::Dialect {
-        if self.with_environment { file::Dialect::KongConf } else { file::Dialect::KongEnv }
-    }
-
     pub(super) fn read_purpose(&self) -> Purpose {
         self.purpose
     }
@@ -111,18 +106,25 @@ impl Sources {
         &self.environment
     }
 
+    /// What a running node has, from its `.kong_env`, where it is among the sources. Its names are those
+    /// in use and its values complete.
+    pub(super) fn read_running(&self) -> Result<BTreeMap<String, String>, ConfError> {
+        match &self.base {
+            Some(path) if path.exists() => read_properties(path, file::Dialect::KongEnv),
+            Some(path) => Err(ConfError::NoFile(path.clone())),
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
     /// What the user set: file, environment and flags merged; no defaults yet.
     ///
     /// *Kong parity*: a property that sets directives does so within its own source, above a directive
     /// in the same source and below one in a stronger source.
     pub(super) fn read(&self) -> Result<BTreeMap<String, String>, ConfError> {
-        let mut merged = match &self.base {
-            Some(path) => read_properties(path, file::Dialect::KongEnv)?,
+        let mut merged = match self.file()? {
+            Some(path) => read_properties(&path, file::Dialect::KongConf)?,
             None => BTreeMap::new(),
         };
-        if let Some(path) = self.file()? {
-            merged.extend(read_properties(&path, self.dialect())?);
-        }
 
         if self.with_environment {
             merged.extend(self.environment_properties());
@@ -253,8 +255,9 @@ mod tests {
         let running = tempfile::NamedTempFile::new().unwrap();
         fs::write(running.path(), "log_level = info\npg_user = started").unwrap();
         let (_file, sources) = sources("log_level = debug", &[]);
-        let read = sources.over(running.path()).read().unwrap();
-        assert_eq!((read["log_level"].as_str(), read["pg_user"].as_str()), ("debug", "started"));
+        let sources = sources.over(running.path());
+        assert_eq!(sources.read_running().unwrap()["pg_user"], "started");
+        assert_eq!(sources.read().unwrap(), BTreeMap::from([("log_level".to_owned(), "debug".to_owned())]));
     }
 
     #[test]
@@ -268,7 +271,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "log_level = info").unwrap();
         let environment = BTreeMap::from([("KONG_LOG_LEVEL".to_owned(), "debug".to_owned())]);
-        let read = Sources::kong_env(file.path()).environment(environment).read().unwrap();
-        assert_eq!(read["log_level"], "info");
+        let sources = Sources::kong_env(file.path()).environment(environment);
+        assert_eq!(sources.read_running().unwrap()["log_level"], "info");
+        assert!(sources.read().unwrap().is_empty());
     }
 }

@@ -241,6 +241,7 @@ mod tests {
             let value = running.value(name).and_then(ConfValue::to_conf).unwrap();
             assert_eq!(value, *expected, "{name}");
         }
+        assert_eq!(running.warnings, Vec::<String>::new(), "defaults of old names are no use of them");
         assert_eq!(running.ssl_cert, prepared.conf.ssl_cert);
         assert_eq!(running.proxy_listen, prepared.conf.proxy_listen);
     }
