@@ -8,9 +8,11 @@
 //! - [`Fields`]: an ordered list of field lines with a quick look-up for well-known names
 //! - [`RequestHead`], [`ResponseHead`]: start line and fields
 //! - [`Method`], [`Version`], [`Scheme`]
+//! - [`date`]: dates as HTTP writes them
 //! - [`status`]: reason phrases as nginx writes them
 //! - [`uri`], [`nginx_uri`], [`query`]: normal form and escaping of paths, `$uri`, query arguments
 
+pub mod date;
 mod fields;
 mod head;
 mod known;
