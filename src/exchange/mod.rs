@@ -96,4 +96,28 @@ impl Exchange {
             lua: LuaSlots::default(),
         }
     }
+
+    /// Makes a finished exchange that of the next request, keeping its memory; the request is to be
+    /// filled in.
+    pub fn renew(&mut self, client: &Rc<Client>) {
+        self.client.clone_from(client);
+        self.id = RequestId::random();
+        self.phase = Phase::Rewrite;
+        self.request.renew();
+        self.matched = None;
+        self.upstream.renew();
+        self.response.renew();
+        self.times = Times::starting_now();
+        self.lua = LuaSlots::default();
+    }
+
+    /// Who asks: whom `real_ip_header` named, or the connection's peer.
+    pub fn remote(&self) -> &Address {
+        self.request.remote.as_ref().unwrap_or(&self.client.peer)
+    }
+
+    /// Whether the request went to an upstream, or at least a peer was chosen for it.
+    pub fn is_proxied(&self) -> bool {
+        !self.upstream.tries.is_empty()
+    }
 }

@@ -21,7 +21,7 @@ pub struct Request {
     pub path: Vec<u8>,
     /// The query when a plugin replaced it (`None` inside: removed); otherwise the target's.
     pub args: Option<Option<Vec<u8>>>,
-    /// Who asks: the connection's peer, or whom `real_ip_header` named.
+    /// Whom `real_ip_header` named as the one who asks; see [`super::Exchange::remote`].
     pub remote: Option<Address>,
     /// The scheme, host, port, path and prefix that forwarding headers carry on.
     pub forwarded: Forwarded,
@@ -46,9 +46,28 @@ pub struct Forwarded {
     pub path: Vec<u8>,
     /// `X-Forwarded-Prefix`; empty for none.
     pub prefix: Vec<u8>,
+    /// Whether the peer is one of `trusted_ips`: its own fields are then passed on as they are.
+    pub trusted: bool,
 }
 
 impl Request {
+    /// Forgets everything and keeps the memory.
+    pub(super) fn renew(&mut self) {
+        self.head.clear();
+        self.raw_head.clear();
+        self.body = RequestBody::Empty;
+        self.host.clear();
+        self.path.clear();
+        self.args = None;
+        self.remote = None;
+        self.forwarded.host.clear();
+        self.forwarded.path.clear();
+        self.forwarded.prefix.clear();
+        self.length = 0;
+        self.grpc = false;
+        self.websocket = false;
+    }
+
     /// The query in force: a plugin's, or the target's.
     pub fn query(&self) -> Option<&[u8]> {
         match &self.args {

@@ -48,6 +48,21 @@ pub struct Response {
     pub trailers: crate::http::Fields,
 }
 
+impl Response {
+    /// Forgets everything and keeps the memory.
+    pub(super) fn renew(&mut self) {
+        self.source = Source::None;
+        self.head.clear();
+        self.body.clear();
+        self.head_sent = false;
+        self.chunk.data.clear();
+        self.chunk.eof = false;
+        self.body_sent = 0;
+        self.sent = 0;
+        self.trailers.clear();
+    }
+}
+
 /// A piece of a response body on its way through `body_filter`: `ngx.arg[1]` and `ngx.arg[2]`.
 #[derive(Debug, Default)]
 pub struct BodyChunk {

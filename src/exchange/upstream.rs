@@ -58,6 +58,16 @@ pub struct Upstream {
     pub reused: bool,
 }
 
+impl Upstream {
+    /// Forgets everything and keeps the memory.
+    pub(super) fn renew(&mut self) {
+        let (mut host, mut path) = (std::mem::take(&mut self.host), std::mem::take(&mut self.path));
+        host.clear();
+        path.clear();
+        *self = Upstream { host, path, ..Upstream::default() };
+    }
+}
+
 /// One attempt to reach a peer.
 #[derive(Debug, Clone)]
 pub struct Try {
