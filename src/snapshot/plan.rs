@@ -63,6 +63,13 @@ impl Plans {
         plans
     }
 
+    /// One plan without plugins for all requests, that nevertheless has these phases: for tests of
+    /// whoever calls phases.
+    #[cfg(test)]
+    pub fn with_phases(phases: u32) -> Plans {
+        Plans { global: Arc::new(Plan { phases, ..Plan::default() }), ..Plans::default() }
+    }
+
     /// The plan of a route.
     pub fn of_route(&self, route: usize) -> &Arc<Plan> {
         self.routes.get(route).unwrap_or(&self.global)
