@@ -1,0 +1,83 @@
+//! Responses that tell of an error.
+
+use super::error_pages::{self, Format};
+use super::{ProxyError, Worker};
+use crate::exchange::{Exchange, Source};
+use crate::http::{Known, status};
+
+/// Makes the response for something the gateway decided: `Accept` chooses the format, JSON is the
+/// default.
+pub fn tell(worker: &Worker, exchange: &mut Exchange, status: u16, message: &str) {
+    let format = match exchange.request.head.fields.known(Known::Accept) {
+        _ if exchange.request.grpc => Format::Grpc,
+        Some(accept) => Format::accepted(accept),
+        None => Format::Json,
+    };
+    begin(exchange, status, Source::Exit);
+    fill(worker, exchange, format, message);
+}
+
+/// Makes the response for something that went wrong underneath.
+pub fn underneath(worker: &Worker, exchange: &mut Exchange, error: &ProxyError) {
+    if let (ProxyError::NoPeer { status, message }, false) = (error, exchange.is_proxied()) {
+        return tell(worker, exchange, *status, message);
+    }
+    let status = error.status();
+    begin(exchange, if status == 494 { 400 } else { status }, Source::Error);
+    if error_pages::is_ours(status) {
+        let format = Format::underneath(&exchange.request.head.fields, &worker.settings.error_default_type);
+        fill(worker, exchange, format, &error_pages::message(status));
+    } else {
+        exchange.response.head.fields.append(b"Content-Type", b"text/html");
+        let body = &mut exchange.response.body;
+        error_pages::plain_page(status, status::reason(status), body);
+        set_length(exchange);
+    }
+}
+
+/// Clears what there is of a response and sets its status.
+pub fn begin(exchange: &mut Exchange, status: u16, source: Source) {
+    let response = &mut exchange.response;
+    response.head.clear();
+    response.head.status = status;
+    response.body.clear();
+    response.source = source;
+}
+
+fn fill(worker: &Worker, exchange: &mut Exchange, format: Format, message: &str) {
+    let fields = &mut exchange.response.head.fields;
+    fields.append(b"Content-Type", format.content_type().as_bytes());
+    if format == Format::Grpc {
+        let code = grpc_status(exchange.response.head.status);
+        fields.append(b"grpc-status", itoa::Buffer::new().format(code).as_bytes());
+        fields.append(b"grpc-message", message.as_bytes());
+    }
+    let id = exchange.id;
+    worker.settings.templates.render(format, message, id.as_str(), &mut exchange.response.body);
+    set_length(exchange);
+}
+
+/// Declares the length of a body made here.
+pub fn set_length(exchange: &mut Exchange) {
+    let length = exchange.response.body.len();
+    exchange.response.head.fields.set(b"Content-Length", itoa::Buffer::new().format(length).as_bytes());
+}
+
+/// The gRPC status that stands for an HTTP status.
+fn grpc_status(status: u16) -> u16 {
+    match status {
+        200 => 0,
+        400 => 3,
+        401 => 16,
+        403 => 7,
+        404 => 5,
+        409 => 6,
+        429 => 8,
+        499 => 1,
+        500 => 13,
+        501 => 12,
+        503 => 14,
+        504 => 4,
+        _ => 2,
+    }
+}

@@ -1,0 +1,22 @@
+//! The HTTP/1 codec (RFC 9112), for clients and upstreams both.
+//!
+//! A security boundary: one reading of a message, and refusal of everything that another peer could
+//! read differently. No leniency; bounds on every part. It works on byte slices and buffers and
+//! knows no sockets, so that tests and fuzzers reach all of it.
+//!
+//! - [`request`], [`response`]: heads, parsed by httparse and checked beyond it
+//! - [`Framing`]: where a body ends; [`Incoming`]: reading one; [`ChunkDecoder`]: the chunked coding
+//! - [`encode`]: heads onto the wire
+
+mod chunked;
+pub mod encode;
+mod framing;
+mod head_end;
+mod incoming;
+pub mod request;
+pub mod response;
+
+pub use chunked::{ChunkDecoder, Malformed, Piece, write_chunk};
+pub use framing::Framing;
+pub use head_end::HeadEnd;
+pub use incoming::Incoming;

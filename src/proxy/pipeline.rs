@@ -1,0 +1,387 @@
+//! The way of a request, from its head to its line in the access log.
+//!
+//! ```text
+//! rewrite → route → access → read body → balancer → send → response head
+//!         → header_filter → body through body_filter → log → access log
+//! ```
+//!
+//! Each step may end the way with a response of its own; every way leads through the filters and the
+//! log. Plugins are called only for phases that the plan of the exchange has, so a request without
+//! them never touches Lua.
+
+use super::upstream::{Answer, forward};
+use super::worker::Worker;
+use super::{
+    Downstream, LogContext, ProxyError, access_log, buffers, error_response, response_fields, routing,
+};
+use crate::exchange::{Exchange, Phase, RequestBody, Source, now};
+use crate::http::{Known, Method};
+use crate::lua::plugin::PhaseOutcome;
+use crate::observability::log;
+use std::future::poll_fn;
+use std::task::Poll;
+
+/// Body bytes from which on a piece is read in large steps.
+const LARGE_BODY: usize = 16 * 1024;
+
+/// What follows from a step.
+enum Next {
+    /// Go on to the upstream.
+    Forward,
+    /// A response of our own stands in the exchange.
+    Respond,
+}
+
+/// Serves one exchange; returns whether the client can be served another on its connection.
+pub async fn serve<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+    refusal: Option<ProxyError>,
+) -> bool {
+    let outcome = match refusal {
+        Some(error) => Err(error),
+        None => answer(worker, exchange, client).await,
+    };
+    let outcome = match outcome {
+        Err(error) => recover(worker, exchange, client, error).await,
+        Ok(()) => Ok(()),
+    };
+    finish(worker, exchange, client);
+    outcome.is_ok()
+}
+
+/// The way itself.
+async fn answer<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+) -> Result<(), ProxyError> {
+    match prepare(worker, exchange).await? {
+        Next::Forward => {
+            let received = forward::forward(worker, exchange, client).await?;
+            relay(worker, exchange, client, received).await
+        }
+        Next::Respond => respond(worker, exchange, client).await,
+    }
+}
+
+/// Everything before the upstream is contacted.
+async fn prepare(worker: &Worker, exchange: &mut Exchange) -> Result<Next, ProxyError> {
+    if run(worker, exchange, Phase::Rewrite).await == PhaseOutcome::Failed {
+        return Err(ProxyError::PluginFailed);
+    }
+    if is_answered(exchange) {
+        return Ok(Next::Respond);
+    }
+    if let Some(refusal) = routing::route(exchange, &worker.settings) {
+        refusal.tell(worker, exchange);
+        return Ok(Next::Respond);
+    }
+    exchange.times.access_start = now();
+    let outcome = run(worker, exchange, Phase::Access).await;
+    exchange.times.access_end = now();
+    if outcome != PhaseOutcome::Continue || is_answered(exchange) {
+        return Ok(Next::Respond);
+    }
+    if exchange.upstream.host.is_empty() {
+        error_response::tell(worker, exchange, 503, "no Service found with those values");
+        return Ok(Next::Respond);
+    }
+    read_body(worker, exchange).await?;
+    Ok(Next::Forward)
+}
+
+/// Whether a plugin ended the request.
+fn is_answered(exchange: &Exchange) -> bool {
+    exchange.response.source != Source::None
+}
+
+/// Reads the whole request body first, unless the route streams it.
+///
+/// *Kong parity*: `request_buffering`; the upstream then gets a length even for a chunked request.
+async fn read_body(worker: &Worker, exchange: &mut Exchange) -> Result<(), ProxyError> {
+    let streams = routing::matched_route(exchange).is_some_and(|route| !route.request_buffering);
+    if streams {
+        return Ok(());
+    }
+    let Some(source) = exchange.request.body.take_source() else { return Ok(()) };
+    let settings = &worker.settings;
+    let read = RequestBody::read_all(source, settings.client_body_buffer_size, &settings.spool);
+    exchange.request.body = Box::pin(read).await?;
+    Ok(())
+}
+
+/// Sends a response that the gateway made: `exchange.response` holds status, fields and body.
+async fn respond<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+) -> Result<(), ProxyError> {
+    exchange.times.header_filter_start = now();
+    filter_head(worker, exchange)?;
+    client.head(exchange);
+    let body = std::mem::take(&mut exchange.response.body);
+    filter_body(worker, exchange, client, &body, true)?;
+    exchange.response.body = body;
+    client.end(exchange);
+    flush(client).await
+}
+
+/// Sends a response that no plugin may touch, because one of them is to blame for it.
+async fn respond_unfiltered<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+) -> Result<(), ProxyError> {
+    response_fields::add_own(exchange, &worker.settings);
+    exchange.response.head_sent = true;
+    client.head(exchange);
+    client.data(&exchange.response.body);
+    client.end(exchange);
+    flush(client).await
+}
+
+/// Passes the upstream's response on.
+async fn relay<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+    mut answer: Answer,
+) -> Result<(), ProxyError> {
+    exchange.times.header_filter_start = now();
+    exchange.response.source = Source::Upstream;
+    if runs(exchange, Phase::HeaderFilter) || runs(exchange, Phase::Log) || exchange.lua.buffered {
+        exchange.upstream.received = Some(exchange.response.head.clone());
+    }
+    let switched = exchange.response.head.status == 101;
+    response_fields::keep_end_to_end(exchange, switched || exchange.request.websocket);
+    if exchange.lua.buffered && !exchange.request.websocket {
+        return respond_buffered(worker, exchange, client, answer).await;
+    }
+    filter_head(worker, exchange)?;
+    client.head(exchange);
+    if switched {
+        flush(client).await?;
+        return client.tunnel(answer).await;
+    }
+    relay_body(worker, exchange, client, &mut answer).await?;
+    answer.take_trailers(&mut exchange.response.trailers)?;
+    client.end(exchange);
+    // The upstream's part is over before the client's: its connection may serve another meanwhile.
+    answer.release(&worker.pool);
+    flush(client).await
+}
+
+/// Passes the body on, piece by piece, no faster than the client takes it.
+async fn relay_body<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+    answer: &mut Answer,
+) -> Result<(), ProxyError> {
+    let filtered = runs(exchange, Phase::BodyFilter);
+    let mut room = buffers::USUAL / 2;
+    let mut passed = 0;
+    loop {
+        while let Some(len) = answer.data()? {
+            if filtered {
+                filter_body(worker, exchange, client, answer.bytes(len), false)?;
+            } else {
+                client.data(answer.bytes(len));
+            }
+            answer.consume(len);
+            passed += len;
+            if client.queued() >= buffers::LARGE {
+                flush(client).await?;
+            }
+        }
+        if answer.is_over() {
+            break;
+        }
+        if passed >= LARGE_BODY {
+            room = buffers::LARGE;
+        }
+        more(client, answer, room).await?;
+    }
+    if filtered {
+        filter_body(worker, exchange, client, b"", true)?;
+    }
+    Ok(())
+}
+
+/// Waits for more of the body. What the client has not got yet is sent first when none is at hand.
+async fn more<D: Downstream>(client: &mut D, answer: &mut Answer, room: usize) -> Result<(), ProxyError> {
+    if client.queued() > 0 {
+        let at_hand = poll_fn(|cx| match answer.poll_more(cx, room) {
+            Poll::Ready(read) => Poll::Ready(Some(read)),
+            Poll::Pending => Poll::Ready(None),
+        });
+        if let Some(read) = at_hand.await {
+            return read;
+        }
+        flush(client).await?;
+    }
+    poll_fn(|cx| match answer.poll_more(cx, room) {
+        Poll::Pending => client.poll_gone(cx).map(|()| Err(ProxyError::ClientGone)),
+        ready => ready,
+    })
+    .await
+}
+
+/// Reads the whole response, lets the `response` phase have it, and sends what became of it.
+async fn respond_buffered<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+    mut answer: Answer,
+) -> Result<(), ProxyError> {
+    let mut body = std::mem::take(&mut exchange.response.body);
+    while !answer.is_over() {
+        while let Some(len) = answer.data()? {
+            body.extend_from_slice(answer.bytes(len));
+            answer.consume(len);
+        }
+        if !answer.is_over() {
+            poll_fn(|cx| match answer.poll_more(cx, buffers::LARGE) {
+                Poll::Pending => client.poll_gone(cx).map(|()| Err(ProxyError::ClientGone)),
+                ready => ready,
+            })
+            .await?;
+        }
+    }
+    exchange.response.body = body;
+    answer.release(&worker.pool);
+    if run(worker, exchange, Phase::Response).await == PhaseOutcome::Failed {
+        return Err(ProxyError::PluginFailed);
+    }
+    if exchange.request.head.method != Method::HEAD {
+        let length = exchange.response.body.len();
+        let fields = &mut exchange.response.head.fields;
+        fields.set(b"Content-Length", itoa::Buffer::new().format(length).as_bytes());
+    }
+    respond(worker, exchange, client).await
+}
+
+/// The head's last steps: the gateway's own fields around the plugins' `header_filter`.
+fn filter_head(worker: &Worker, exchange: &mut Exchange) -> Result<(), ProxyError> {
+    let settings = &worker.settings;
+    response_fields::add_upstream_status(exchange, settings);
+    if settings.allow_debug_header && exchange.request.head.fields.has(Known::KongDebug) {
+        response_fields::add_debug(exchange);
+    }
+    if run_now(worker, exchange, Phase::HeaderFilter) == PhaseOutcome::Failed {
+        return Err(ProxyError::PluginFailed);
+    }
+    response_fields::add_own(exchange, settings);
+    response_fields::add_charset(&mut exchange.response.head.fields, settings.charset.as_deref());
+    exchange.response.head_sent = true;
+    exchange.times.body_filter_start = now();
+    Ok(())
+}
+
+/// Queues a piece of the body, through `body_filter` when the plan has it.
+fn filter_body<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+    piece: &[u8],
+    eof: bool,
+) -> Result<(), ProxyError> {
+    if !runs(exchange, Phase::BodyFilter) {
+        client.data(piece);
+        return Ok(());
+    }
+    let chunk = &mut exchange.response.chunk;
+    chunk.data.clear();
+    chunk.data.extend_from_slice(piece);
+    chunk.eof = eof;
+    if run_now(worker, exchange, Phase::BodyFilter) == PhaseOutcome::Failed {
+        return Err(ProxyError::PluginFailed);
+    }
+    client.data(&exchange.response.chunk.data);
+    Ok(())
+}
+
+async fn flush<D: Downstream>(client: &mut D) -> Result<(), ProxyError> {
+    poll_fn(|cx| client.poll_flush(cx)).await
+}
+
+/// Turns an error into a response, if the client can still be told.
+///
+/// *Errors*: the connection is of no more use.
+async fn recover<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+    error: ProxyError,
+) -> Result<(), ProxyError> {
+    note(exchange, &error);
+    if exchange.response.head_sent {
+        if error.origin() != super::Origin::Client {
+            // What came before the failure is the client's.
+            let _ = flush(client).await;
+        }
+        client.abort();
+        return Err(error);
+    }
+    if error.is_silent() {
+        exchange.response.head.status = error.status();
+        client.abort();
+        return Err(error);
+    }
+    error_response::underneath(worker, exchange, &error);
+    if matches!(error, ProxyError::PluginFailed) {
+        return respond_unfiltered(worker, exchange, client).await;
+    }
+    respond(worker, exchange, client).await
+}
+
+/// Logs an error as nginx does: what clients do wrong is information, the rest an error. What befell
+/// single tries is logged already.
+fn note(exchange: &Exchange, error: &ProxyError) {
+    match error.origin() {
+        super::Origin::Client => log::info!(&LogContext(exchange) => "{error}"),
+        super::Origin::Gateway => log::error!(&LogContext(exchange) => "{error}"),
+        super::Origin::Upstream if exchange.response.head_sent => {
+            log::error!(&LogContext(exchange) => "{error} while reading upstream");
+        }
+        super::Origin::Upstream => {}
+    }
+}
+
+/// After the last byte: the `log` phase and the access log.
+fn finish<D: Downstream>(worker: &Worker, exchange: &mut Exchange, client: &mut D) {
+    exchange.times.response_end = now();
+    exchange.request.length += client.received();
+    (exchange.response.body_sent, exchange.response.sent) = client.sent();
+    // One plugin that throws keeps no other from logging; the runner sees to that.
+    let _ = run_now(worker, exchange, Phase::Log);
+    access_log::write(worker, exchange);
+}
+
+/// Whether the plan in force has a phase.
+fn runs(exchange: &Exchange, phase: Phase) -> bool {
+    let plans = &exchange.snapshot.plans;
+    let plan = match exchange.matched {
+        Some(matched) if phase != Phase::Rewrite => plans.of_route(matched.route),
+        _ => plans.global(),
+    };
+    plan.phases & phase.bit() != 0
+}
+
+async fn run(worker: &Worker, exchange: &mut Exchange, phase: Phase) -> PhaseOutcome {
+    if !runs(exchange, phase) {
+        return PhaseOutcome::Continue;
+    }
+    exchange.phase = phase;
+    worker.plugins.run(exchange, phase).await
+}
+
+fn run_now(worker: &Worker, exchange: &mut Exchange, phase: Phase) -> PhaseOutcome {
+    if !runs(exchange, phase) {
+        return PhaseOutcome::Continue;
+    }
+    exchange.phase = phase;
+    worker.plugins.run_now(exchange, phase)
+}

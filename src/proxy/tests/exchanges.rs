@@ -1,0 +1,262 @@
+use super::harness::{field, plugins, with_gateway};
+use crate::exchange::{Phase, Source};
+use crate::lua::plugin::PhaseOutcome;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+const GET: &str = "GET /a?b=c HTTP/1.1\r\nHost: Example.com\r\nX-One: 1\r\n\r\n";
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Up: yes\r\n\r\nhi";
+
+#[test]
+fn a_request_reaches_the_upstream_with_kongs_fields_and_the_answer_comes_back() {
+    with_gateway(
+        |_| {},
+        async |gateway| {
+            let mut client = gateway.client().await;
+            client.send(GET).await;
+            let mut peer = gateway.peer().await;
+            let head = peer.head().await;
+            assert!(head.starts_with("GET /a?b=c HTTP/1.1\r\n"), "{head}");
+            let port = gateway.upstream.local_addr().unwrap().port();
+            let local = gateway.address.port().to_string();
+            for (name, value) in [
+                ("Via", "1.1 kong/3.9.3"),
+                ("Host", &format!("127.0.0.1:{port}")),
+                ("Connection", "keep-alive"),
+                ("X-Forwarded-For", "127.0.0.1"),
+                ("X-Forwarded-Proto", "http"),
+                ("X-Forwarded-Host", "example.com"),
+                ("X-Forwarded-Port", &local),
+                ("X-Forwarded-Path", "/a"),
+                ("X-Real-IP", "127.0.0.1"),
+                ("X-One", "1"),
+            ] {
+                assert_eq!(field(&head, name), Some(value), "{name} in {head}");
+            }
+            let id = field(&head, "X-Kong-Request-Id").unwrap().to_owned();
+            assert_eq!(id.len(), 32);
+            assert_eq!(field(&head, "Content-Length"), None);
+
+            peer.send(OK).await;
+            let head = client.head().await;
+            assert!(head.starts_with("HTTP/1.1 200 OK\r\nDate: "), "{head}");
+            assert_eq!(field(&head, "X-Up"), Some("yes"));
+            assert_eq!(field(&head, "Connection"), Some("keep-alive"));
+            assert_eq!(field(&head, "Via"), Some("1.1 kong/3.9.3"));
+            assert_eq!(field(&head, "Server"), Some("kong/3.9.3"));
+            assert_eq!(field(&head, "X-Kong-Request-Id"), Some(&*id));
+            assert!(field(&head, "X-Kong-Upstream-Latency").is_some());
+            assert!(field(&head, "X-Kong-Proxy-Latency").is_some());
+            assert_eq!(client.exactly(2).await, "hi");
+        },
+    );
+}
+
+#[test]
+fn hop_by_hop_fields_stay_on_their_hop() {
+    with_gateway(
+        |_| {},
+        async |gateway| {
+            let mut client = gateway.client().await;
+            client
+            .send(
+                "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n\
+                 Proxy: x\r\nProxy-Connection: y\r\nTE: gzip, trailers\r\nUpgrade: h2c\r\nX-End: 2\r\n\r\n",
+            )
+            .await;
+            let mut peer = gateway.peer().await;
+            let head = peer.head().await;
+            for gone in ["X-Hop", "Keep-Alive", "Proxy", "Proxy-Connection", "Upgrade"] {
+                assert_eq!(field(&head, gone), None, "{gone} in {head}");
+            }
+            assert_eq!(field(&head, "TE"), Some("trailers"));
+            assert_eq!(field(&head, "X-End"), Some("2"));
+            peer.send(
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: X-Hop, close\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n\
+             Upgrade: h2c\r\nX-Accel-Redirect: /secret\r\nServer: theirs\r\n\r\n",
+        )
+        .await;
+            let head = client.head().await;
+            for gone in ["X-Hop", "Keep-Alive", "Upgrade", "X-Accel-Redirect"] {
+                assert_eq!(field(&head, gone), None, "{gone} in {head}");
+            }
+            assert_eq!(field(&head, "Server"), Some("theirs"));
+            assert_eq!(field(&head, "Connection"), Some("keep-alive"));
+        },
+    );
+}
+
+#[test]
+fn forwarding_fields_of_a_trusted_peer_are_passed_on_and_those_of_others_replaced() {
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\n\
+                   X-Forwarded-Host: h\r\nX-Forwarded-Port: 1\r\nX-Real-IP: 8.8.8.8\r\n\r\n";
+    with_gateway(
+        |_| {},
+        async |gateway| {
+            let mut client = gateway.client().await;
+            client.send(request).await;
+            let head = gateway.peer().await.head().await;
+            assert_eq!(field(&head, "X-Forwarded-For"), Some("9.9.9.9, 127.0.0.1"));
+            assert_eq!(field(&head, "X-Forwarded-Proto"), Some("http"));
+            assert_eq!(field(&head, "X-Forwarded-Host"), Some("a"));
+            assert_eq!(field(&head, "X-Real-IP"), Some("127.0.0.1"));
+        },
+    );
+    let trusting = |setup: &mut super::harness::Setup| {
+        setup.settings.set_real_ip_from = vec!["127.0.0.0/8".parse().unwrap()];
+        setup.settings.trusted_ips = trusted("127.0.0.0/8");
+    };
+    with_gateway(trusting, async |gateway| {
+        let mut client = gateway.client().await;
+        client.send(request).await;
+        let head = gateway.peer().await.head().await;
+        assert_eq!(field(&head, "X-Forwarded-For"), Some("9.9.9.9, 127.0.0.1"));
+        assert_eq!(field(&head, "X-Forwarded-Proto"), Some("https"));
+        assert_eq!(field(&head, "X-Forwarded-Host"), Some("h"));
+        assert_eq!(field(&head, "X-Forwarded-Port"), Some("1"));
+        assert_eq!(field(&head, "X-Real-IP"), Some("8.8.8.8"));
+    });
+}
+
+fn trusted(block: &str) -> crate::conf::TrustedIps {
+    use crate::conf::{Conf, Sources};
+    let sources = Sources::new(None).without_default_files().environment(Default::default());
+    let sources = sources.flag("database", Some("off")).flag("trusted_ips", Some(block));
+    Conf::load(&sources).unwrap().trusted_ips
+}
+
+#[test]
+fn plugins_run_in_order_around_the_upstream() {
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let trace = seen.clone();
+    let all = [Phase::Rewrite, Phase::Access, Phase::HeaderFilter, Phase::BodyFilter, Phase::Log];
+    let setup = move |setup: &mut super::harness::Setup| {
+        setup.phases = all.iter().map(|phase| phase.bit()).sum();
+        setup.plugins = plugins(move |exchange, phase| {
+            trace.borrow_mut().push(phase);
+            match phase {
+                Phase::HeaderFilter => {
+                    exchange.response.head.fields.remove(b"Content-Length");
+                    exchange.response.head.fields.set(b"X-Plugin", b"was here");
+                }
+                Phase::BodyFilter => exchange.response.chunk.data.make_ascii_uppercase(),
+                _ => {}
+            }
+        });
+    };
+    with_gateway(setup, async |gateway| {
+        let mut client = gateway.client().await;
+        client.send(GET).await;
+        let mut peer = gateway.peer().await;
+        peer.head().await;
+        peer.send(OK).await;
+        let head = client.head().await;
+        assert_eq!(field(&head, "X-Plugin"), Some("was here"));
+        assert_eq!(field(&head, "Transfer-Encoding"), Some("chunked"));
+        assert_eq!(client.until("0\r\n\r\n").await, "2\r\nHI\r\n0\r\n\r\n");
+    });
+    use Phase::*;
+    assert_eq!(*seen.borrow(), [Rewrite, Access, HeaderFilter, BodyFilter, BodyFilter, Log]);
+}
+
+#[test]
+fn a_plugin_can_answer_instead_of_the_upstream() {
+    let setup = |setup: &mut super::harness::Setup| {
+        setup.phases = Phase::Access.bit();
+        setup.plugins = plugins(|exchange, _| {
+            exchange.response.source = Source::Exit;
+            exchange.response.head.status = 418;
+            exchange.response.body.extend_from_slice(b"short");
+            exchange.response.head.fields.set(b"Content-Length", b"5");
+        });
+    };
+    with_gateway(setup, async |gateway| {
+        let mut client = gateway.client().await;
+        client.send(GET).await;
+        let head = client.head().await;
+        assert!(head.starts_with("HTTP/1.1 418 "), "{head}");
+        assert!(field(&head, "X-Kong-Response-Latency").is_some() && field(&head, "Via").is_none());
+        assert_eq!(client.exactly(5).await, "short");
+    });
+}
+
+#[test]
+fn a_buffered_response_is_at_hand_whole() {
+    let setup = |setup: &mut super::harness::Setup| {
+        setup.phases = Phase::Access.bit() | Phase::Response.bit();
+        setup.plugins = plugins(|exchange, phase| match phase {
+            Phase::Access => exchange.lua.buffered = true,
+            _ => exchange.response.body.extend_from_slice(b" there"),
+        });
+    };
+    with_gateway(setup, async |gateway| {
+        let mut client = gateway.client().await;
+        client.send(GET).await;
+        let mut peer = gateway.peer().await;
+        peer.head().await;
+        peer.send(OK).await;
+        assert_eq!(field(&client.head().await, "Content-Length"), Some("8"));
+        assert_eq!(client.exactly(8).await, "hi there");
+    });
+}
+
+#[test]
+fn the_access_log_line_is_kongs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    with_gateway(
+        move |setup| setup.log_to = Some(path),
+        async |gateway| {
+            let mut client = gateway.client().await;
+            client.send("GET /x HTTP/1.1\r\nHost: a\r\nUser-Agent: curl\r\n\r\n").await;
+            let mut peer = gateway.peer().await;
+            peer.head().await;
+            peer.send(OK).await;
+            let id = field(&client.head().await, "X-Kong-Request-Id").unwrap().to_owned();
+            client.exactly(2).await;
+            tokio::task::yield_now().await;
+            gateway.worker.access_log.borrow_mut().flush();
+            let line = std::fs::read_to_string(folder.path().join("access.log")).unwrap();
+            assert!(line.starts_with("127.0.0.1 - - ["), "{line}");
+            let end = format!("] \"GET /x HTTP/1.1\" 200 2 \"-\" \"curl\" kong_request_id: \"{id}\"\n");
+            assert!(line.ends_with(&end), "{line}");
+        },
+    );
+}
+
+#[test]
+fn a_proxy_protocol_header_can_name_the_client() {
+    let setup = |setup: &mut super::harness::Setup| {
+        setup.proxy_protocol = true;
+        setup.settings.set_real_ip_from = vec!["127.0.0.1/32".parse().unwrap()];
+        setup.settings.real_ip = crate::proxy::settings::RealIpSource::ProxyProtocol;
+    };
+    with_gateway(setup, async |gateway| {
+        let mut client = gateway.client().await;
+        client.send(format!("PROXY TCP4 10.1.1.1 10.1.1.2 4321 80\r\n{GET}")).await;
+        let head = gateway.peer().await.head().await;
+        assert_eq!(field(&head, "X-Real-IP"), Some("10.1.1.1"));
+        assert_eq!(field(&head, "X-Forwarded-For"), Some("10.1.1.1"));
+    });
+}
+
+#[test]
+fn a_plugin_that_throws_gives_its_request_a_500_and_no_other() {
+    let setup = |setup: &mut super::harness::Setup| {
+        setup.phases = Phase::HeaderFilter.bit();
+        setup.plugins = crate::proxy::Plugins::Script(Box::new(|exchange, _| {
+            if exchange.request.path == b"/bad" { PhaseOutcome::Failed } else { PhaseOutcome::Continue }
+        }));
+    };
+    with_gateway(setup, async |gateway| {
+        for (path, status) in [("/bad", "500 Internal Server Error"), ("/good", "200 OK")] {
+            let mut client = gateway.client().await;
+            client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+            let mut peer = gateway.peer().await;
+            peer.head().await;
+            peer.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi").await;
+            let head = client.head().await;
+            assert!(head.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{head}");
+        }
+    });
+}

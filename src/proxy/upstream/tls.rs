@@ -1,0 +1,188 @@
+//! TLS to upstreams.
+//!
+//! *Kong parity*: the peer's certificate is not verified unless the service or the configuration asks
+//! for it; then against the service's CA certificates, or the system's when it names none.
+
+use super::TlsKey;
+use crate::proxy::ProxyError;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio_rustls::TlsConnector;
+
+/// A certificate chain and its private key.
+#[derive(Debug)]
+pub struct ClientIdentity {
+    /// The chain, leaf first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The leaf's key.
+    pub key: PrivateKeyDer<'static>,
+}
+
+/// Where certificates of TLS to upstreams come from.
+pub trait UpstreamTrust {
+    /// The certificate entity with this id; with `None` the one of `client_ssl_cert`, if any.
+    fn identity(&self, id: Option<&str>) -> Option<ClientIdentity>;
+
+    /// The CA certificates with these ids; with none the system's.
+    fn authorities(&self, ids: &[Arc<str>]) -> Arc<RootCertStore>;
+
+    /// Changes whenever any of them may have.
+    fn generation(&self) -> u64;
+}
+
+/// Makes TLS sessions to upstreams; configurations are made once per [`TlsKey`], so that sessions
+/// are resumed.
+pub struct UpstreamTls {
+    provider: Arc<CryptoProvider>,
+    trust: Box<dyn UpstreamTrust>,
+    made: RefCell<(u64, HashMap<TlsKey, TlsConnector>)>,
+}
+
+impl UpstreamTls {
+    /// With certificates from `trust`.
+    pub fn new(trust: Box<dyn UpstreamTrust>) -> UpstreamTls {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        UpstreamTls { provider, trust, made: RefCell::default() }
+    }
+
+    /// The connector for sessions like `key`, and the name to ask for: the address when the SNI is not
+    /// a name.
+    ///
+    /// *Errors*: the client certificate cannot be used.
+    pub fn connector(
+        &self,
+        key: &TlsKey,
+        address: IpAddr,
+    ) -> Result<(TlsConnector, ServerName<'static>), ProxyError> {
+        let name =
+            std::str::from_utf8(&key.sni).ok().and_then(|sni| ServerName::try_from(sni.to_owned()).ok());
+        let name = name.unwrap_or(ServerName::IpAddress(address.into()));
+        let generation = self.trust.generation();
+        let mut made = self.made.borrow_mut();
+        if made.0 != generation {
+            *made = (generation, HashMap::new());
+        }
+        if let Some(connector) = made.1.get(key) {
+            return Ok((connector.clone(), name));
+        }
+        let connector = TlsConnector::from(Arc::new(self.configure(key)?));
+        made.1.insert(key.clone(), connector.clone());
+        Ok((connector, name))
+    }
+
+    fn configure(&self, key: &TlsKey) -> Result<ClientConfig, ProxyError> {
+        let unusable = |error: Error| ProxyError::Tls(error.to_string());
+        let verifier: Arc<dyn ServerCertVerifier> = match &key.verified {
+            None => Arc::new(Unverified(self.provider.clone())),
+            Some((depth, ids)) => {
+                let roots = self.trust.authorities(ids);
+                let inner = WebPkiServerVerifier::builder_with_provider(roots, self.provider.clone())
+                    .build()
+                    .map_err(|error| ProxyError::Tls(error.to_string()))?;
+                Arc::new(DepthLimited { inner, depth: *depth as usize })
+            }
+        };
+        let builder = ClientConfig::builder_with_provider(self.provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(unusable)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        match self.trust.identity(key.client_certificate.as_deref()) {
+            Some(ClientIdentity { chain, key }) => {
+                builder.with_client_auth_cert(chain, key).map_err(unusable)
+            }
+            None => Ok(builder.with_no_client_auth()),
+        }
+    }
+}
+
+/// Takes any certificate; signatures of the handshake are still checked.
+#[derive(Debug)]
+struct Unverified(Arc<CryptoProvider>);
+
+/// Verifies, and bounds the number of intermediate certificates.
+#[derive(Debug)]
+struct DepthLimited {
+    inner: Arc<WebPkiServerVerifier>,
+    depth: usize,
+}
+
+impl ServerCertVerifier for Unverified {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl ServerCertVerifier for DepthLimited {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if intermediates.len() > self.depth {
+            return Err(CertificateError::UnknownIssuer.into());
+        }
+        self.inner.verify_server_cert(leaf, intermediates, name, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
