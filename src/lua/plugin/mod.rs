@@ -19,6 +19,8 @@ mod outcome;
 mod plans;
 mod runner;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use configs::Configs;
 pub use outcome::PhaseOutcome;

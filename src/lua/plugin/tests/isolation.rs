@@ -1,0 +1,105 @@
+//! A plugin that ends a phase or throws, and what that does to the others.
+
+use super::order::gateway_of;
+use crate::lua::plugin::PhaseOutcome;
+use serde_json::json;
+
+const MARKING: &str = r#"return {
+    PRIORITY = 1, VERSION = "1.0.0",
+    access = function() kong.response.set_header("X-Access", "ran") end,
+    header_filter = function() kong.response.set_header("X-Filter", "ran") end,
+    body_filter = function() ngx.arg[1] = (ngx.arg[1] or "") .. "!" end,
+}"#;
+
+fn both(first: &str) -> (tempfile::TempDir, super::harness::Gateway) {
+    let (folder, gateway) = gateway_of(&[("first", first), ("marking", MARKING)]);
+    gateway.configure(&json!({"plugins": [
+        {"name": "first", "enabled": true, "config": {}}, {"name": "marking", "enabled": true, "config": {}},
+    ]}));
+    (folder, gateway)
+}
+
+#[test]
+fn exit_ends_access_even_through_pcall_and_the_filters_of_all_plugins_run() {
+    let (_folder, gateway) = both(
+        r#"return { PRIORITY = 10, VERSION = "1.0.0", access = function()
+            pcall(function() kong.response.exit(418, { a = 1 }, { ["X-Own"] = "yes" }) end)
+            kong.response.set_header("X-After", "reached")
+        end }"#,
+    );
+    let answer = gateway.get("/", &[]);
+    assert_eq!((answer.outcome, answer.status()), (PhaseOutcome::Exited, 418));
+    assert_eq!(answer.body, "{\"a\":1}!");
+    assert_eq!(answer.header("X-Own").as_deref(), Some("yes"));
+    assert_eq!(answer.header("Content-Type").as_deref(), Some("application/json; charset=utf-8"));
+    assert_eq!(answer.header("Content-Length").as_deref(), Some("7"));
+    assert_eq!(answer.header("X-Filter").as_deref(), Some("ran"));
+    assert_eq!(answer.header("X-Access"), None);
+    assert_eq!(answer.header("X-After"), None);
+}
+
+#[test]
+fn a_plugin_that_throws_in_access_gives_a_500_and_the_next_request_is_served() {
+    let (_folder, gateway) = both(
+        r#"return { PRIORITY = 10, VERSION = "1.0.0", access = function()
+            if kong.request.get_header("X-Throw") then error("thrown") end
+        end }"#,
+    );
+    let answer = gateway.get("/", &[("X-Throw", "1")]);
+    assert_eq!((answer.outcome, answer.status()), (PhaseOutcome::Failed, 500));
+    assert!(
+        answer.body.starts_with("{\n  \"message\":\"An unexpected error occurred\",\n  \"request_id\":\""),
+        "{}",
+        answer.body
+    );
+    assert_eq!(answer.header("X-Filter").as_deref(), Some("ran"));
+    let answer = gateway.get("/", &[]);
+    assert_eq!((answer.outcome, answer.status()), (PhaseOutcome::Continue, 200));
+    assert_eq!(answer.header("X-Access").as_deref(), Some("ran"));
+}
+
+#[test]
+fn a_logger_that_throws_keeps_no_other_from_logging() {
+    let (_folder, gateway) = gateway_of(&[
+        ("first", r#"return { PRIORITY = 10, VERSION = "1.0.0", log = function() error("thrown") end }"#),
+        (
+            "second",
+            r#"return { PRIORITY = 1, VERSION = "1.0.0", log = function() LOGGED = (LOGGED or 0) + 1 end }"#,
+        ),
+    ]);
+    gateway.configure(&json!({"plugins": [
+        {"name": "first", "enabled": true, "config": {}}, {"name": "second", "enabled": true, "config": {}},
+    ]}));
+    gateway.get("/", &[]);
+    gateway.get("/", &[]);
+    assert_eq!(gateway.vm.lua().globals().get::<i64>("LOGGED").unwrap(), 2);
+}
+
+#[test]
+fn a_plugin_may_wait_in_access() {
+    let (_folder, gateway) = both(
+        r#"return { PRIORITY = 10, VERSION = "1.0.0", access = function()
+            ngx.sleep(0.001)
+            kong.ctx.plugin.waited = true
+            kong.ctx.shared.waited = kong.ctx.plugin.waited
+        end, header_filter = function()
+            kong.response.set_header("X-Waited", tostring(kong.ctx.plugin.waited and kong.ctx.shared.waited))
+        end }"#,
+    );
+    let answer = gateway.get("/", &[]);
+    assert_eq!(answer.header("X-Waited").as_deref(), Some("true"));
+    assert_eq!(answer.header("X-Access").as_deref(), Some("ran"));
+}
+
+#[test]
+fn rewrite_runs_global_plugins_only() {
+    let rewriting = r#"return { PRIORITY = 10, VERSION = "1.0.0",
+        rewrite = function(self, conf) kong.service.request.set_header("X-Rewrite", conf.mark) end }"#;
+    let (_folder, gateway) = gateway_of(&[("a", rewriting)]);
+    gateway.configure(&json!({"plugins": [
+        {"name": "a", "enabled": true, "config": {"mark": "route"}, "route": {"id": super::harness::ROUTE}},
+    ]}));
+    assert!(gateway.get("/", &[]).upstream("X-Rewrite").is_empty());
+    gateway.configure(&json!({"plugins": [{"name": "a", "enabled": true, "config": {"mark": "global"}}]}));
+    assert_eq!(gateway.get("/", &[]).upstream("X-Rewrite"), ["global"]);
+}

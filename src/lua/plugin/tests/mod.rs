@@ -1,0 +1,7 @@
+//! Plugins driven against exchanges made by hand: no sockets.
+
+mod bundled;
+mod harness;
+mod isolation;
+mod kit;
+mod order;
