@@ -52,7 +52,7 @@ local function log_of_plugin(kong, key)
   else
     plugin = require("kong.runloop.context").global_plugin
   end
-  return plugin and plugin.log or rawget(kong, "_log")
+  return plugin and plugin.facility or rawget(kong, "_log")
 end
 
 

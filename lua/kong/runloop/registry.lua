@@ -72,7 +72,7 @@ function _M.load(name)
     return nil, fmt(ERR_VERSION, name, tostring(handler.VERSION))
   end
 
-  local plugin = { name = name, handler = handler, phases = 0, log = kong._log.new(name) }
+  local plugin = { name = name, handler = handler, phases = 0, facility = kong._log.new(name) }
   for phase, bit in pairs(PHASE_BITS) do
     plugin[phase] = phase_function(handler, phase, base)
     plugin.phases = plugin.phases + (plugin[phase] and bit or 0)

@@ -9,7 +9,9 @@ fn gateway(plugins: &[(&str, Value)], more: Value) -> Gateway {
     let gateway = Gateway::new(&names, "").unwrap_or_else(|error| panic!("{}", error.report()));
     let rows: Vec<Value> = plugins
         .iter()
-        .map(|(name, config)| json!({"name": name, "enabled": true, "config": config, "route": {"id": ROUTE}}))
+        .map(
+            |(name, config)| json!({"name": name, "enabled": true, "config": config, "route": {"id": ROUTE}}),
+        )
         .collect();
     let mut entities = json!({"plugins": rows});
     entities.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -40,7 +42,9 @@ fn key_auth(change: Value) -> Gateway {
 #[test]
 fn key_auth_lets_in_who_shows_a_key_and_tells_the_upstream_who_it_is() {
     let gateway = key_auth(json!({}));
-    for (target, fields) in [("/", vec![("apikey", "secret")]), ("/?apikey=secret", vec![("X-Anonymous-Consumer", "true")])] {
+    for (target, fields) in
+        [("/", vec![("apikey", "secret")]), ("/?apikey=secret", vec![("X-Anonymous-Consumer", "true")])]
+    {
         let answer = gateway.get(target, &fields);
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.upstream("X-Consumer-ID"), [BOB]);
@@ -63,7 +67,8 @@ fn key_auth_refuses_a_missing_an_unknown_and_a_double_key() {
         assert_eq!((answer.outcome, answer.status()), (PhaseOutcome::Exited, 401));
         assert_eq!(answer.message(), message);
         assert_eq!(answer.header("WWW-Authenticate").as_deref(), Some("Key"));
-        let expected = format!("{{\n  \"message\":\"{message}\",\n  \"request_id\":\"{}\"\n}}", answer.exchange.id);
+        let expected =
+            format!("{{\n  \"message\":\"{message}\",\n  \"request_id\":\"{}\"\n}}", answer.exchange.id);
         assert_eq!(answer.body, expected);
     }
     let answer = key_auth(json!({"realm": "here"})).get("/", &[]);
@@ -164,7 +169,8 @@ fn parts() -> Value {
 }
 
 fn request_transformer(change: Value) -> Gateway {
-    let mut config = json!({"remove": parts(), "rename": parts(), "replace": parts(), "add": parts(), "append": parts()});
+    let mut config =
+        json!({"remove": parts(), "rename": parts(), "replace": parts(), "add": parts(), "append": parts()});
     for (action, lists) in change.as_object().unwrap() {
         match lists {
             Value::Object(lists) => config[action].as_object_mut().unwrap().extend(lists.clone()),
@@ -213,8 +219,12 @@ fn request_transformer_changes_bodies_of_each_kind() {
         "remove": {"body": ["gone"]}, "rename": {"body": ["old:new"]}, "replace": {"body": ["there:b"]},
         "add": {"body": ["added:d"]},
     }));
-    let ask = |kind: &str, body: &str| gateway.send(gateway.request("POST", "/", &[("Content-Type", kind)], body), &[], "");
-    let body_of = |answer: &Answer| String::from_utf8_lossy(answer.exchange.request.body.in_memory().unwrap()).into_owned();
+    let ask = |kind: &str, body: &str| {
+        gateway.send(gateway.request("POST", "/", &[("Content-Type", kind)], body), &[], "")
+    };
+    let body_of = |answer: &Answer| {
+        String::from_utf8_lossy(answer.exchange.request.body.in_memory().unwrap()).into_owned()
+    };
 
     let answer = ask("application/json", r#"{"gone":1,"old":"o","there":"a","list":[]}"#);
     let fields: Value = serde_json::from_str(&body_of(&answer)).unwrap();
@@ -226,7 +236,9 @@ fn request_transformer_changes_bodies_of_each_kind() {
     fields.sort();
     assert_eq!(fields, ["added=d", "new=o", "there=b"]);
 
-    let part = |name: &str, value: &str| format!("--xx\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+    let part = |name: &str, value: &str| {
+        format!("--xx\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
     let sent = format!("{}{}{}--xx--\r\n", part("gone", "1"), part("old", "o"), part("there", "a"));
     let answer = ask("multipart/form-data; boundary=xx", &sent);
     let got = body_of(&answer);
@@ -256,16 +268,27 @@ fn request_transformer_keeps_expressions_in_the_sandbox() {
 #[test]
 fn response_transformer_changes_headers_and_json() {
     let lists = || json!({"json": [], "json_types": [], "headers": []});
-    let mut config = json!({"remove": lists(), "rename": lists(), "replace": lists(), "add": lists(), "append": lists()});
+    let mut config =
+        json!({"remove": lists(), "rename": lists(), "replace": lists(), "add": lists(), "append": lists()});
     config["remove"] = json!({"json": ["gone"], "headers": ["X-Gone"]});
     config["rename"] = json!({"json": ["old:new"], "headers": ["X-Old:X-New"]});
     config["replace"] = json!({"json": ["there:2"], "json_types": ["number"], "headers": ["X-There:b"]});
     config["add"] = json!({"json": ["flag:true", "text:a/b"], "json_types": ["boolean", "string"], "headers": ["X-Added:c"]});
     config["append"] = json!({"json": ["list:x"], "json_types": [], "headers": ["X-List:2"]});
     let gateway = one("response-transformer", config);
-    let sent = [("Content-Type", "application/json; charset=utf-8"), ("Content-Length", "50"), ("X-Gone", "1"),
-                ("X-Old", "o"), ("X-There", "a"), ("X-List", "1")];
-    let answer = gateway.send(gateway.request("GET", "/", &[], ""), &sent, r#"{"gone":1,"old":"o","there":1,"list":["w"]}"#);
+    let sent = [
+        ("Content-Type", "application/json; charset=utf-8"),
+        ("Content-Length", "50"),
+        ("X-Gone", "1"),
+        ("X-Old", "o"),
+        ("X-There", "a"),
+        ("X-List", "1"),
+    ];
+    let answer = gateway.send(
+        gateway.request("GET", "/", &[], ""),
+        &sent,
+        r#"{"gone":1,"old":"o","there":1,"list":["w"]}"#,
+    );
     assert_eq!(answer.header("X-Gone"), None);
     assert_eq!(answer.header("X-Old"), None);
     assert_eq!(answer.header("X-New").as_deref(), Some("o"));
@@ -287,7 +310,8 @@ fn correlation_id_makes_an_identity_or_keeps_the_one_sent() {
     let gateway = one("correlation-id", config("uuid#counter"));
     let identity = |answer: &Answer| answer.upstream("Kong-Request-ID")[0].clone();
     let (first, second) = (gateway.get("/", &[]), gateway.get("/", &[]));
-    let (worker, count) = identity(&first).split_once('#').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let (worker, count) =
+        identity(&first).split_once('#').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
     assert_eq!((worker.len(), count.as_str()), (36, "1"));
     assert_eq!(identity(&second), format!("{worker}#2"));
     assert_eq!(first.header("Kong-Request-ID"), Some(identity(&first)));
@@ -303,11 +327,15 @@ fn correlation_id_makes_an_identity_or_keeps_the_one_sent() {
 fn request_termination_answers_in_place_of_the_upstream() {
     let answer = one("request-termination", json!({"status_code": 503, "echo": false})).get("/", &[]);
     assert_eq!((answer.status(), answer.body.as_str()), (503, "{\"message\":\"Service unavailable\"}"));
-    let config = json!({"status_code": 404, "echo": false, "body": "<h1>no</h1>", "content_type": "text/html"});
+    let config =
+        json!({"status_code": 404, "echo": false, "body": "<h1>no</h1>", "content_type": "text/html"});
     let answer = one("request-termination", config).get("/", &[]);
     assert_eq!((answer.status(), answer.body.as_str()), (404, "<h1>no</h1>"));
     assert_eq!(answer.header("Content-Type").as_deref(), Some("text/html"));
-    let gateway = one("request-termination", json!({"status_code": 200, "echo": false, "message": "hi", "trigger": "x-stop"}));
+    let gateway = one(
+        "request-termination",
+        json!({"status_code": 200, "echo": false, "message": "hi", "trigger": "x-stop"}),
+    );
     assert_eq!(gateway.get("/", &[]).body, "hello");
     assert_eq!(gateway.get("/?x-stop=1", &[]).body, "{\"message\":\"hi\"}");
     assert_eq!(gateway.get("/", &[("X-Stop", "")]).body, "{\"message\":\"hi\"}");
@@ -340,7 +368,11 @@ fn cors(change: Value) -> Gateway {
 }
 
 fn preflight(gateway: &Gateway, origin: &str) -> Answer {
-    let fields = [("Origin", origin), ("Access-Control-Request-Method", "PUT"), ("Access-Control-Request-Headers", "x-a")];
+    let fields = [
+        ("Origin", origin),
+        ("Access-Control-Request-Method", "PUT"),
+        ("Access-Control-Request-Headers", "x-a"),
+    ];
     gateway.send(gateway.request("OPTIONS", "/", &fields, ""), &[], "")
 }
 
@@ -359,7 +391,8 @@ fn cors_answers_preflight_requests() {
 
 #[test]
 fn cors_names_the_origin_among_several() {
-    let gateway = cors(json!({"origins": ["http://a.test", "https?://.*\\.b\\.test", "c.test"], "credentials": true,
+    let gateway =
+        cors(json!({"origins": ["http://a.test", "https?://.*\\.b\\.test", "c.test"], "credentials": true,
         "exposed_headers": ["x-a", "x-b"]}));
     for (origin, allowed) in [
         ("http://a.test", Some("http://a.test")),
@@ -377,7 +410,8 @@ fn cors_names_the_origin_among_several() {
 
 #[test]
 fn cors_with_credentials_names_the_origin_in_place_of_the_asterisk() {
-    let answer = cors(json!({"origins": ["*"], "credentials": true})).get("/", &[("Origin", "http://a.test")]);
+    let answer =
+        cors(json!({"origins": ["*"], "credentials": true})).get("/", &[("Origin", "http://a.test")]);
     assert_eq!(answer.header("Access-Control-Allow-Origin").as_deref(), Some("http://a.test"));
     assert_eq!(answer.header("Access-Control-Allow-Credentials").as_deref(), Some("true"));
 }
@@ -422,8 +456,10 @@ fn file_log_writes_a_line_for_each_request() {
 
 #[test]
 fn pre_and_post_function_run_code_of_each_phase() {
-    let config = |access: &str, filter: &str| json!({"certificate": [], "rewrite": [], "access": [access],
-        "header_filter": [filter], "body_filter": [], "log": []});
+    let config = |access: &str, filter: &str| {
+        json!({"certificate": [], "rewrite": [], "access": [access],
+        "header_filter": [filter], "body_filter": [], "log": []})
+    };
     let pre = config(
         "local count = 0 return function() count = count + 1 kong.service.request.set_header('X-Count', count) end",
         "kong.response.set_header('X-Pre', 'yes')",

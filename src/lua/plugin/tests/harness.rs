@@ -3,7 +3,7 @@
 use crate::db::off::Dataset;
 use crate::db::{Entities, EntityModel, Model, UniqueField};
 use crate::exchange::{Address, Client, Exchange, Request, RequestBody, Source};
-use crate::http::{Method, Scheme};
+use crate::http::{Method, ResponseHead, Scheme};
 use crate::lua::plugin::{PhaseOutcome, Runner, RunnerSettings};
 use crate::lua::testing::block_on;
 use crate::lua::{LuaError, Vm, vm::Settings};
@@ -200,15 +200,16 @@ fn route(exchange: &mut Exchange) {
 }
 
 fn answer(exchange: &mut Exchange, fields: &[(&str, &str)], body: &str) {
-    let response = &mut exchange.response;
-    response.source = Source::Upstream;
-    response.head.status = 200;
+    let mut received = ResponseHead { status: 200, ..ResponseHead::default() };
     for (name, value) in fields {
-        response.head.fields.append(name.as_bytes(), value.as_bytes());
+        received.fields.append(name.as_bytes(), value.as_bytes());
+        exchange.response.head.fields.append(name.as_bytes(), value.as_bytes());
     }
-    response.body = body.as_bytes().to_vec();
+    exchange.response.source = Source::Upstream;
+    exchange.response.head.status = 200;
+    exchange.response.body = body.as_bytes().to_vec();
     exchange.upstream.status = 200;
-    exchange.upstream.received = Some(response.head.clone());
+    exchange.upstream.received = Some(received);
 }
 
 fn model() -> Model {

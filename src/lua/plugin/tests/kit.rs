@@ -52,7 +52,8 @@ fn access(code: &str) -> Answer {
         ("Content-Type", "application/x-www-form-urlencoded"),
         ("X-Forwarded-Proto", "https"),
     ];
-    let answer = gateway.send(gateway.request("POST", "/a%20b//./c?x=1&y=%20z&x=2&flag", &fields, "p=1&q=2"), &[], "");
+    let answer =
+        gateway.send(gateway.request("POST", "/a%20b//./c?x=1&y=%20z&x=2&flag", &fields, "p=1&q=2"), &[], "");
     passed(&gateway, answer)
 }
 
@@ -117,15 +118,13 @@ fn functions_of_other_phases_are_refused_in_kongs_words() {
                 kong.service.response.get_status)
         "#,
     );
-    log(
-        r#"
+    log(r#"
         refuses("function cannot be called in log phase (only in: rewrite, access, response, error, admin_api)", kong.request.get_raw_body)
         refuses("function cannot be called in log phase (only in: rewrite, access, balancer, response, header_filter, error, admin_api)",
                 kong.response.exit, 200)
         refuses("function cannot be called in log phase (only in: rewrite, access)", kong.service.request.clear_header, "a")
         refuses("function cannot be called in log phase (only in: access)", kong.client.authenticate, {}, {})
-        "#,
-    );
+        "#);
 }
 
 #[test]
@@ -311,8 +310,7 @@ fn exit_and_error_answer_in_kongs_form() {
 
 #[test]
 fn log_facilities_know_their_plugin_and_serialize_the_request() {
-    log(
-        r#"
+    log(r#"
         kong.log("one ", 2, " ", nil) kong.log.err("bad") kong.log.inspect({ a = { 1, 2 } }, "x")
         kong.log.inspect.off() kong.log.inspect("silent") kong.log.inspect.on()
         kong.log.deprecation("old thing", { after = "1.0", removal = "2.0" })
@@ -328,8 +326,7 @@ fn log_facilities_know_their_plugin_and_serialize_the_request() {
         equal(#record.tries, 0)
         kong.log.set_serialize_value("request.uri.deeper", 1)
         refuses("Subkey 'uri' is not a table. It's /a?b=c", kong.log.serialize)
-        "#,
-    );
+        "#);
 }
 
 #[test]
