@@ -71,6 +71,7 @@ pub fn launch(launch: &Launch) -> Result<(), RuntimeError> {
     let starter = OwnedFd::from(starter);
     command
         .env(VARIABLE, encode(&Role::Master { launch: launch.clone(), starter: Some(starter.as_raw_fd()) })?);
+    close_others(&mut command);
     keep_open(&mut command, starter.as_raw_fd());
     let mut first = command.spawn().map_err(RuntimeError::process("starting the master process"))?;
     drop(starter);
@@ -104,6 +105,19 @@ fn keep_open(command: &mut Command, fd: RawFd) {
         command.pre_exec(move || match libc::fcntl(fd, libc::F_SETFD, 0) {
             -1 => Err(io::Error::last_os_error()),
             _ => Ok(()),
+        });
+    }
+}
+
+/// Lets the executed process inherit nothing but the standard streams: a daemon that keeps a pipe of its starter's
+/// starter open would let that one wait for ever.
+fn close_others(command: &mut Command) {
+    // SAFETY: between fork and exec only close_range is called, which is async-signal-safe; it marks, and closes
+    // nothing that this process still needs.
+    unsafe {
+        command.pre_exec(|| {
+            libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed());
+            Ok(())
         });
     }
 }

@@ -151,6 +151,10 @@ async fn echo(
         if line == "crash\n" {
             std::process::abort();
         }
+        if line == "orphan\n" {
+            // the shell ends at once, and its child is nobody's
+            let _ = std::process::Command::new("sh").args(["-c", "sleep 0.5 &"]).status();
+        }
         let count =
             dicts.find("counts").and_then(|dict| dict.incr(b"requests", 1.0, Some((0.0, 0))).result.ok());
         let changes =

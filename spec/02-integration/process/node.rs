@@ -1,7 +1,8 @@
 //! A gateway under a prefix of its own.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use kong::runtime::pid_file::PidFile;
@@ -73,6 +74,18 @@ impl Node {
 
     pub fn answer(&self) -> Answer {
         ask(self.port()).unwrap()
+    }
+
+    /// The command that runs the gateway in the foreground, from `executable`.
+    pub fn foreground(&self, executable: &Path) -> Command {
+        self.write(".kong_env");
+        self.write("kong.json");
+        let role = serde_json::json!({"Master": {
+            "launch": {"prefix": self.path(""), "conf": self.path("kong.json"), "daemon": false}, "starter": null
+        }});
+        let mut command = Command::new(executable);
+        command.env("KONG_PROCESS", role.to_string());
+        command
     }
 
     pub fn log(&self) -> String {

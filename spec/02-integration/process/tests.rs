@@ -1,8 +1,10 @@
 //! The tests.
+#![allow(unsafe_code)] // what is done between fork and exec
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::time::{Duration, Instant};
 
 use kong::runtime::Watch;
@@ -38,6 +40,8 @@ pub static ALL: &[(&str, fn())] = tests! {
     socket_files_are_served_over_reloads_and_removed_at_the_end
     a_worker_process_finishes_when_its_master_is_killed
     workers_run_as_the_configured_user_and_logs_belong_to_it
+    as_the_reaper_of_a_container_the_master_leaves_no_zombie
+    two_hundred_reloads_leave_memory_and_descriptors_as_they_were
     in_the_foreground_as_process_group_leader_the_exit_code_is_right
 };
 
@@ -132,16 +136,10 @@ fn a_dictionary_of_another_size_is_a_new_one() {
 
 fn a_replaced_executable_is_picked_up_by_a_reload() {
     let node = Node::new(1);
-    node.write(".kong_env");
-    node.write("kong.json");
     let (executable, next) = (node.path("gateway"), node.path("gateway.next"));
     std::fs::copy(std::env::current_exe().unwrap(), &executable).unwrap();
     std::fs::copy(&executable, &next).unwrap();
-    let role = serde_json::json!({"Master": {
-        "launch": {"prefix": node.path(""), "conf": node.path("kong.json"), "daemon": false}, "starter": null
-    }});
-    let mut master =
-        std::process::Command::new(&executable).env("KONG_PROCESS", role.to_string()).spawn().unwrap();
+    let mut master = node.foreground(&executable).spawn().unwrap();
     eventually("an answer", || ask(node.port()).is_ok());
     let old = node.answer().process;
     std::fs::rename(&next, &executable).unwrap();
@@ -382,12 +380,8 @@ fn in_the_foreground_as_process_group_leader_the_exit_code_is_right() {
     let mut node = Node::new(1);
     for (fails, code) in [(None, 0), (Some("load"), 1)] {
         node.configuration.fails = fails.map(str::to_owned);
-        node.write(".kong_env");
-        let role = serde_json::json!({"Master": {
-            "launch": {"prefix": node.path(""), "conf": null, "daemon": false}, "starter": null
-        }});
-        let mut master = std::process::Command::new(std::env::current_exe().unwrap())
-            .env("KONG_PROCESS", role.to_string())
+        let mut master = node
+            .foreground(&std::env::current_exe().unwrap())
             .stderr(std::process::Stdio::piped())
             .spawn()
             .unwrap();
@@ -401,6 +395,50 @@ fn in_the_foreground_as_process_group_leader_the_exit_code_is_right() {
         master.stderr.take().unwrap().read_to_string(&mut printed).unwrap();
         assert_eq!(printed.contains("Error: this configuration is wrong"), fails.is_some(), "{printed}");
     }
+}
+
+fn as_the_reaper_of_a_container_the_master_leaves_no_zombie() {
+    let node = Node::new(1);
+    let mut command = node.foreground(&std::env::current_exe().unwrap());
+    // SAFETY: prctl is async-signal-safe; orphans below the process now go to it, as to process 1.
+    unsafe { command.pre_exec(|| Ok(nix::sys::prctl::set_child_subreaper(true)?)) };
+    let mut master = command.spawn().unwrap();
+    eventually("an answer", || ask(node.port()).is_ok());
+    Client::connect(node.port()).unwrap().ask("orphan").unwrap();
+    assert_eq!(children(node.master()), 2, "the orphan came to another process");
+    eventually("its end, collected", || children(node.master()) == 1);
+    node.signal(Signal::SIGTERM);
+    assert!(master.wait().unwrap().success());
+}
+
+fn two_hundred_reloads_leave_memory_and_descriptors_as_they_were() {
+    let node = Node::new(2);
+    node.start().unwrap();
+    let measure = || {
+        eventually("only one worker process", || children(node.master()) == 1);
+        let process = node.answer().process;
+        let master = node.master().cast_unsigned();
+        let count = |pid: u32| std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+        [(resident(master), count(master)), (resident(process), count(process))]
+    };
+    (0..5).for_each(|_| node.reload().unwrap());
+    let before = measure();
+    (0..195).for_each(|_| node.reload().unwrap());
+    let after = measure();
+    for ((memory, descriptors), (memory_after, descriptors_after)) in before.into_iter().zip(after) {
+        assert!(memory_after <= memory + memory / 10, "{memory} KiB before, {memory_after} KiB after");
+        assert!(
+            descriptors_after.abs_diff(descriptors) <= 3,
+            "{descriptors} before, {descriptors_after} after"
+        );
+    }
+}
+
+/// KiB of memory that a process has in use.
+fn resident(process: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 fn children(master: i32) -> usize {
