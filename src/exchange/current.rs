@@ -1,7 +1,8 @@
 //! The exchange that Lua code of this thread acts on.
 #![allow(unsafe_code)] // a raw pointer is what C functions called by Lua can reach
 
-use super::Exchange;
+use super::{Exchange, LogContext};
+use crate::observability::{Level, log};
 use std::cell::Cell;
 use std::ptr;
 
@@ -31,4 +32,13 @@ pub fn with<R>(act: impl FnOnce(&mut Exchange) -> R) -> Option<R> {
     // while Lua runs on this thread; no other reference to it lives meanwhile, since the proxy waits
     // for Lua and `act` does not re-enter.
     unsafe { pointer.as_mut() }.map(act)
+}
+
+/// Writes a line of the error log, about the current exchange where there is one.
+pub fn log(level: Level, message: &[u8]) {
+    // SAFETY: as in `with`; the reference is shared and ends with the line.
+    match unsafe { CURRENT.get().as_ref() } {
+        Some(exchange) => log::write_bytes(level, Some(&LogContext(exchange)), message),
+        None => log::write_bytes(level, None, message),
+    }
 }

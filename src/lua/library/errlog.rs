@@ -1,5 +1,6 @@
 //! `ngx.errlog`: the error log, past the file and line of `ngx.log`.
 
+use crate::exchange::current;
 use crate::lua::frame::{Answer, Flow, Frame};
 use crate::observability::{Level, log};
 
@@ -9,7 +10,7 @@ pub(super) fn load(frame: &Frame) -> Answer {
     let table = frame.top();
     frame.set_function(table, "raw_log", |frame| {
         let level = level(frame)?;
-        log::write_bytes(level, None, frame.bytes(2)?);
+        current::log(level, frame.bytes(2)?);
         Ok(0)
     });
     frame.set_function(table, "get_sys_filter_level", |frame| {

@@ -1,6 +1,7 @@
 //! `ngx.log` and `print`: lines of the error log with the Lua file and line that wrote them.
 #![allow(unsafe_code)] // The caller's position comes from the debug API.
 
+use crate::exchange::current;
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use crate::observability::{Level, log};
 use mlua::ffi;
@@ -36,7 +37,7 @@ fn write(frame: &Frame, level: Level, first: c_int) -> Answer {
         append(frame, at, &mut line)?;
     }
     line.truncate(LONGEST);
-    log::write_bytes(level, None, &line);
+    current::log(level, &line);
     Ok(0)
 }
 

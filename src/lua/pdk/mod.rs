@@ -81,26 +81,6 @@ fn push_native(frame: &Frame, jit: bool) {
     node::install(frame, table);
 }
 
-/// The name of a phase in messages of the PDK and the log.
-pub(super) const fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Init => "init",
-        Phase::InitWorker => "init_worker",
-        Phase::Certificate => "certificate",
-        Phase::Rewrite => "rewrite",
-        Phase::Access => "access",
-        Phase::Balancer => "balancer",
-        Phase::Response => "response",
-        Phase::HeaderFilter => "header_filter",
-        Phase::BodyFilter => "body_filter",
-        Phase::Log => "log",
-        Phase::Preread => "preread",
-        Phase::Error => "error",
-        Phase::AdminApi => "admin_api",
-        Phase::Timer => "timer",
-    }
-}
-
 /// Calls `each` with the string at `at`, or with every string of the list there.
 fn each_value(frame: &Frame, at: i32, mut each: impl FnMut(&[u8]) -> Result<(), Flow>) -> Result<(), Flow> {
     if frame.kind(at) != Kind::Table {

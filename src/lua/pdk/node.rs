@@ -2,8 +2,9 @@
 
 use super::{settings, text};
 use crate::conf::Conf;
+use crate::exchange::current;
 use crate::lua::frame::{Answer, Flow, Frame};
-use crate::observability::{Level, log};
+use crate::observability::Level;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_int;
@@ -37,7 +38,7 @@ pub(super) fn install(frame: &Frame, table: c_int) {
     frame.set_function(table, "log", |frame| {
         let level = u8::try_from(frame.integer(1)?).ok().and_then(Level::from_number);
         let level = level.ok_or_else(|| Flow::Argument(1, "bad log level".into()))?;
-        log::write_bytes(level, None, frame.bytes(2)?);
+        current::log(level, frame.bytes(2)?);
         Ok(0)
     });
     frame.set_function(table, "is_sensitive", |frame| {

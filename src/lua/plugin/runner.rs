@@ -4,7 +4,7 @@ use super::configs::Configs;
 use super::outcome::PhaseOutcome;
 use super::plans::PlanNumbers;
 use super::settings::RunnerSettings;
-use crate::exchange::{Exchange, Phase, Source};
+use crate::exchange::{Exchange, LogContext, Phase, Source};
 use crate::lua::{Context, Frame, LuaError, Outcome, Reference, Vm, pdk};
 use crate::observability::log;
 use crate::snapshot::{Plan, PluginKind, Snapshot, Step};
@@ -101,7 +101,7 @@ impl Runner {
     pub async fn init_worker(&self) {
         let context = Context::bare(Phase::InitWorker);
         let done = self.inner.vm.call(&self.inner.functions.init_worker, context, |_| 0).await;
-        report(done.err().as_ref(), "init_worker", "");
+        report(done.err().as_ref(), "init_worker");
     }
 
     /// Tells plugins with a `configure` phase their configurations, at start and after each change.
@@ -112,7 +112,7 @@ impl Runner {
             1
         };
         let done = self.inner.vm.call(&self.inner.functions.configure, context, push).await;
-        report(done.err().as_ref(), "configure", "");
+        report(done.err().as_ref(), "configure");
     }
 
     /// Global plugins, while a TLS handshake chooses its certificate.
@@ -187,7 +187,7 @@ impl Runner {
                 Context::bare(Phase::Init),
                 push_number(number),
             );
-            report(forgotten.err().as_ref(), "plan", "");
+            report(forgotten.err().as_ref(), "plan");
         }
         self.inner.configs.retain(current);
     }
@@ -235,14 +235,15 @@ impl Runner {
         let running =
             self.inner.vm.evaluate_now(&self.inner.functions.running, Context::of(exchange), |_| 0, read);
         let name = running.ok().and_then(|(_, name)| name).unwrap_or_default();
-        report(Some(error), crate::lua::pdk::phase_name(exchange.phase), &name);
+        let context = LogContext(exchange);
+        log::error!(&context => "[kong] runner.rs:{} [{name}] {}", line!(), error.report());
         PhaseOutcome::Failed
     }
 
     fn collect_rest(&self, exchange: &mut Exchange, number: u32) {
         let function = &self.inner.functions.collect_rest;
         let rest = self.inner.vm.call_now(function, Context::of(exchange), push_number(number));
-        report(rest.err().as_ref(), "access", "");
+        report(rest.err().as_ref(), "access");
     }
 
     /// The number of a plan, made at its first use.
@@ -263,7 +264,7 @@ impl Runner {
             }
         };
         let defined = self.inner.vm.call_now(&self.inner.functions.define, Context::bare(Phase::Init), push);
-        report(defined.err().as_ref().or(problem.as_ref()), "plan", "");
+        report(defined.err().as_ref().or(problem.as_ref()), "plan");
         Some(number)
     }
 
@@ -387,8 +388,9 @@ fn push_number(number: u32) -> impl Fn(&Frame) -> i32 {
     }
 }
 
-fn report(error: Option<&LuaError>, phase: &str, plugin: &str) {
+/// Logs what the host did when Lua that is the gateway's own failed.
+fn report(error: Option<&LuaError>, what: &str) {
     if let Some(error) = error {
-        log::error!("[kong] [{plugin}] {phase}: {}", error.report());
+        log::error!("[kong] runner.rs:{} {what}: {}", line!(), error.report());
     }
 }
