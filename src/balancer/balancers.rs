@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::balancer::{Balancer, Choice};
 use super::health::{HealthBoards, Outcome};
 use super::spec::UpstreamSpec;
 use super::target::AddressHost;
+use super::upstream::{Balancer, Choice};
 use super::{AddressId, BalancerError, Peer};
 use crate::dns::Resolver;
 

@@ -2,8 +2,8 @@
 //!
 //! *Kong parity*: points, hash and direction are Kong's, so a value meets the same target in both.
 
-use super::balancer::Address;
 use super::target::Target;
+use super::upstream::Address;
 use super::xxhash::xxhash32;
 
 /// The least number of slots; upstreams with fewer get this many.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::AddressId;
-use super::balancer::Address;
+use super::upstream::Address;
 
 /// After this long a value counts for 1/e of what it did.
 const DECAY: Duration = Duration::from_secs(10);

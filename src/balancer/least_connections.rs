@@ -1,7 +1,7 @@
 //! Least connections: the address with the fewest exchanges under way for its weight.
 
 use super::AddressId;
-use super::balancer::Address;
+use super::upstream::Address;
 
 /// The least loaded available address that was not tried; when all were, the least loaded one.
 ///

@@ -10,14 +10,13 @@
 //!
 //! - [`spec`]: upstreams and targets as plain data
 //! - [`target`]: what a DNS answer makes of a target
-//! - [`balancer`]: one upstream's addresses and the algorithm over them
+//! - [`upstream`]: one upstream's addresses and the algorithm over them
 //! - [`round_robin`], [`consistent_hashing`], [`least_connections`], [`latency`]: the algorithms
 //! - [`health`]: counters and thresholds of health checks
 //! - [`hash_input`]: the value that consistent hashing hashes
 //! - [`balancers`]: all upstreams of a worker
 //! - [`host_header`]: the `Host` that goes upstream
 
-mod balancer;
 mod balancers;
 mod consistent_hashing;
 mod hash_input;
@@ -30,15 +29,16 @@ mod spec;
 mod target;
 #[cfg(test)]
 mod tests;
+mod upstream;
 mod xxhash;
 
-pub use balancer::{AddressStatus, Balancer, Choice, TargetStatus};
 pub use balancers::{Balancers, PickInput};
 pub use hash_input::{HashCookie, HashSource, hash_value};
 pub use health::{Checks, Health, HealthBoard, HealthBoards, Outcome};
 pub use host_header::push_host_header;
 pub use spec::{Algorithm, HashOn, TargetSpec, UpstreamSpec};
 pub use target::AddressHost;
+pub use upstream::{AddressStatus, Balancer, Choice, TargetStatus};
 
 use std::net::IpAddr;
 use std::rc::Rc;

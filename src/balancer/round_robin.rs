@@ -1,6 +1,6 @@
 //! Round-robin: a wheel on which every address has as many slots as its weight says.
 
-use super::balancer::Address;
+use super::upstream::Address;
 
 /// The wheel: positions of addresses, shuffled so that heavy ones do not come in rows.
 #[derive(Debug, Default)]

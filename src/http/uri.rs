@@ -22,10 +22,11 @@ use memchr::{memchr, memmem};
 /// *Cost*: borrows when the path is normal already, as nearly every path is.
 pub fn normalize(path: &[u8], merge_slashes: bool) -> Cow<'_, [u8]> {
     let decoded = decode_unreserved(path);
-    if !has_dot_segment(&decoded) && !(merge_slashes && memmem::find(&decoded, b"//").is_some()) {
-        return decoded;
+    let has_doubled_slash = merge_slashes && memmem::find(&decoded, b"//").is_some();
+    if has_doubled_slash || has_dot_segment(&decoded) {
+        return Cow::Owned(resolve_segments(&decoded, merge_slashes));
     }
-    Cow::Owned(resolve_segments(&decoded, merge_slashes))
+    decoded
 }
 
 /// Encodes the bytes that may not stand in a request target or a field value.

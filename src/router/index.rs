@@ -132,14 +132,14 @@ impl Index {
         let mut backward: Option<RadixTree> = None;
         for (hint, bucket) in shapes {
             let child = self.grow(bucket, hints, path);
-            *match hint {
-                Hint::Exact(bytes) => forward.slot(bytes, Kind::Exact),
-                Hint::Prefix(bytes) => forward.slot(bytes, Kind::Prefix),
+            match hint {
+                Hint::Exact(bytes) => forward.insert(bytes, Kind::Exact, child),
+                Hint::Prefix(bytes) => forward.insert(bytes, Kind::Prefix, child),
                 Hint::Suffix(bytes) => {
                     let reversed: Vec<u8> = bytes.iter().rev().copied().collect();
-                    backward.get_or_insert_with(RadixTree::new).slot(&reversed, Kind::Prefix)
+                    backward.get_or_insert_with(RadixTree::new).insert(&reversed, Kind::Prefix, child);
                 }
-            } = child;
+            }
         }
         let rest = self.grow(rest, hints, path);
         path.pop();

@@ -92,7 +92,7 @@ struct Candidate {
 #[derive(Debug)]
 enum Rule {
     Expression(Expr),
-    Traditional(TraditionalRoute),
+    Traditional(Box<TraditionalRoute>),
 }
 
 impl Router {
@@ -201,7 +201,7 @@ impl Router {
         routes.sort_by_key(|(_, route)| route.sort_key());
         let by_rank: Vec<&TraditionalRoute> = routes.iter().map(|(_, route)| route).collect();
         self.precedence = Precedence::new(&by_rank);
-        let candidate = |(spec, route)| self.candidate(spec, Rule::Traditional(route));
+        let candidate = |(spec, route)| self.candidate(spec, Rule::Traditional(Box::new(route)));
         self.candidates = routes.into_iter().map(candidate).collect();
     }
 

@@ -34,18 +34,14 @@ impl RadixTree {
         Self { nodes: vec![Node::new(&[])] }
     }
 
-    /// The number stored for `key`, to be read or set; fresh ones are `u32::MAX`.
-    pub(super) fn slot(&mut self, key: &[u8], kind: Kind) -> &mut u32 {
+    /// Stores `number` for `key`.
+    pub(super) fn insert(&mut self, key: &[u8], kind: Kind, number: u32) {
         let at = self.descend(key);
-        if self.nodes.get(at).is_none() {
-            self.nodes.push(Node::new(&[]));
-        }
-        let last = self.nodes.len() - 1;
-        #[allow(clippy::indexing_slicing)] // `last` is in bounds: a tree is never empty
-        let node = &mut self.nodes[at.min(last)];
-        match kind {
-            Kind::Prefix => &mut node.prefix,
-            Kind::Exact => &mut node.exact,
+        if let Some(node) = self.nodes.get_mut(at) {
+            match kind {
+                Kind::Prefix => node.prefix = number,
+                Kind::Exact => node.exact = number,
+            }
         }
     }
 
@@ -154,9 +150,8 @@ mod tests {
             let mut stored: Vec<(String, bool)> = Vec::new();
             for (key, exact) in keys {
                 let kind = if exact { Kind::Exact } else { Kind::Prefix };
-                let slot = tree.slot(key.as_bytes(), kind);
-                if *slot == NONE {
-                    *slot = stored.len() as u32;
+                if !stored.contains(&(key.clone(), exact)) {
+                    tree.insert(key.as_bytes(), kind, stored.len() as u32);
                     stored.push((key, exact));
                 }
             }

@@ -33,7 +33,7 @@ pub(super) fn parse(source: &str, subsystem: Subsystem) -> Result<Expr, String> 
 
 /// Names of rules as error messages show them, in the order in which they are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(non_camel_case_types)]
+#[allow(non_camel_case_types, clippy::upper_case_acronyms)]
 enum Rule {
     EOI,
     ident,

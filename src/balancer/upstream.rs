@@ -252,13 +252,16 @@ impl Balancer {
 
     /// Forces the availability of the addresses of `host:port`, or of one of them; how many there are.
     pub fn set_available(&mut self, host: &str, ip: Option<&str>, port: u16, available: bool) -> usize {
-        let targets = &self.targets;
-        let matching = self.addresses.iter().filter(|address| {
-            address.port == port
-                && ip.is_none_or(|ip| address.host.to_string() == ip)
-                && targets.get(address.target).is_some_and(|target| target.spec.host == host)
-        });
-        let count = matching.map(|address| address.health.set_available(available)).count();
+        let mut count = 0;
+        for address in &self.addresses {
+            let target = self.targets.get(address.target);
+            let named = target.is_some_and(|target| target.spec.host == host);
+            let meant = ip.is_none_or(|ip| address.host.to_string() == ip);
+            if address.port == port && named && meant {
+                address.health.set_available(available);
+                count += 1;
+            }
+        }
         self.board.announce_change();
         count
     }
