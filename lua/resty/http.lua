@@ -13,17 +13,13 @@ local PIECE = 65536
 local PORTS = { http = 80, https = 443 }
 local VERSIONS = { [1.0] = " HTTP/1.0\r\n", [1.1] = " HTTP/1.1\r\n" }
 local URI = [==[^(?:(http[s]?):)?//((?:[^\[\]:/?]+)|(?:\[[^\]]+\]))(?::(\d+))?([^?]*)\??(.*)$]==]
-local HOP_BY_HOP = {
-  ["connection"] = true,
-  ["keep-alive"] = true,
-  ["proxy-authenticate"] = true,
-  ["proxy-authorization"] = true,
-  ["te"] = true,
-  ["trailers"] = true,
-  ["transfer-encoding"] = true,
-  ["upgrade"] = true,
-  ["content-length"] = true,
-}
+local HOP_BY_HOP = {}
+for name in string.gmatch(
+  "connection content-length keep-alive proxy-authenticate proxy-authorization te trailers transfer-encoding upgrade",
+  "%S+"
+) do
+  HOP_BY_HOP[name] = true
+end
 
 local _M = { _VERSION = "0.17.2" }
 _M._USER_AGENT = "lua-resty-http/" .. _M._VERSION .. " (Lua) ngx_lua/" .. ngx.config.ngx_lua_version

@@ -8,6 +8,7 @@ mod bytes;
 mod cjson;
 mod digest;
 mod errlog;
+mod openssl;
 mod semaphore;
 mod ssl;
 pub(super) mod table;
@@ -30,6 +31,7 @@ const MODULES: &[(&str, Open)] = &[
     ("ngx.ssl", |frame| frame.push_function(ssl::load)),
     ("resty.aes.cipher", |frame| frame.push_function(aes::load)),
     ("resty.md5", |frame| frame.push_function(digest::load)),
+    ("resty.openssl.native", |frame| frame.push_function(openssl::load)),
     ("resty.random", |frame| frame.push_function(bytes::load_random)),
     ("resty.sha1", |frame| frame.push_function(digest::load)),
     ("resty.sha224", |frame| frame.push_function(digest::load)),
