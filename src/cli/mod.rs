@@ -12,6 +12,7 @@ mod console;
 mod drain;
 mod health;
 mod hybrid;
+mod kong_health;
 mod migrations;
 mod narration;
 pub mod node;
@@ -26,6 +27,7 @@ mod vault;
 mod version;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 pub use command::{Command, Invocation, Opt};
@@ -52,7 +54,11 @@ pub const COMMANDS: &[Command] = &[
 
 /// Runs the command that `arguments` name; the first one is the program.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let mut arguments = arguments.into_iter().skip(1);
+    let mut arguments = arguments.into_iter();
+    let program = arguments.next().unwrap_or_default();
+    if Path::new(&program).file_name().is_some_and(|name| name == kong_health::NAME) {
+        return kong_health::COMMAND.run(arguments);
+    }
     let Some(name) = arguments.next().map(|name| name.to_string_lossy().into_owned()) else {
         return command::refuse(None, &usage());
     };

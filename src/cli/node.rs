@@ -45,7 +45,12 @@ pub fn started(invocation: &Invocation) -> anyhow::Result<Conf> {
 
 /// Whether the process of the node's pid file is alive.
 pub fn is_running(conf: &Conf) -> bool {
-    process(&conf.pid_file()).is_some_and(|pid| matches!(kill(pid, None), Ok(()) | Err(Errno::EPERM)))
+    is_alive(&conf.pid_file())
+}
+
+/// Whether the process of `pid_file` is alive.
+pub fn is_alive(pid_file: &Path) -> bool {
+    process(pid_file).is_some_and(|pid| matches!(kill(pid, None), Ok(()) | Err(Errno::EPERM)))
 }
 
 fn sources(invocation: &Invocation) -> Sources {

@@ -1,11 +1,11 @@
 //! The grammar of `proxy_listen` and its siblings.
 
-use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
-use std::path::PathBuf;
-use std::time::Duration;
+mod address;
+mod flags;
 
-use super::units;
+pub use address::Address;
+pub use flags::{KeepAlive, Subsystem};
+
 use super::value::ConfValue;
 use super::values::Values;
 
@@ -36,95 +36,6 @@ pub struct Listen {
     pub so_keepalive: Option<KeepAlive>,
     /// Address and flags as Kong prints them, in Kong's order and without `http2`.
     pub listener: String,
-}
-
-/// The address of a [`Listen`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Address {
-    /// An IPv4 address.
-    V4(Ipv4Addr, u16),
-    /// An IPv6 address.
-    V6(Ipv6Addr, u16),
-    /// A name, to be resolved when the socket is opened; `*` is every address.
-    Name(String, u16),
-    /// A Unix domain socket.
-    Unix(PathBuf),
-}
-
-/// The value of `so_keepalive=`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum KeepAlive {
-    /// Probes with the system's timing.
-    On,
-    /// No probes.
-    Off,
-    /// Probes with the given timing; what is omitted is the system's.
-    Timing {
-        /// Idle time before the first probe.
-        idle: Option<Duration>,
-        /// Time between probes.
-        interval: Option<Duration>,
-        /// Probes before the connection counts as dead.
-        probes: Option<u32>,
-    },
-}
-
-/// Which flags are allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Subsystem {
-    /// HTTP listeners.
-    Http,
-    /// TCP, TLS and UDP listeners.
-    Stream,
-}
-
-impl Subsystem {
-    /// The flags as Kong writes them in its error message.
-    const fn flags(self) -> &'static [&'static str] {
-        match self {
-            Subsystem::Http => &[
-                "ssl",
-                "http2",
-                "proxy_protocol",
-                "deferred",
-                "bind",
-                "reuseport",
-                "backlog=%d+",
-                "ipv6only=on",
-                "ipv6only=off",
-                "so_keepalive=on",
-                "so_keepalive=off",
-                "so_keepalive=%w*:%w*:%d*",
-            ],
-            Subsystem::Stream => &[
-                "udp",
-                "ssl",
-                "proxy_protocol",
-                "bind",
-                "reuseport",
-                "backlog=%d+",
-                "ipv6only=on",
-                "ipv6only=off",
-                "so_keepalive=on",
-                "so_keepalive=off",
-                "so_keepalive=%w*:%w*:%d*",
-            ],
-        }
-    }
-
-    /// What a wrong value is answered with.
-    fn usage(self) -> String {
-        format!("must be of form: [off] | <ip>:<port> [{}], [... next entry ...]", self.flags().join("] ["))
-    }
-
-    /// Where in Kong's order the flag `word` stands; `None` if it is no flag of this subsystem.
-    fn position(self, word: &str) -> Option<usize> {
-        self.flags().iter().position(|flag| match flag.split_once('%') {
-            None => *flag == word,
-            Some(("backlog=", _)) => word.strip_prefix("backlog=").is_some_and(is_digits),
-            Some((prefix, _)) => word.strip_prefix(prefix).is_some_and(is_timing),
-        })
-    }
 }
 
 /// Reads the items of a `*_listen` property. A first item `off` means none.
@@ -220,69 +131,6 @@ impl Listen {
     }
 }
 
-impl Subsystem {
-    fn position_of(self, flag: &str) -> Option<usize> {
-        self.flags().iter().position(|known| *known == flag)
-    }
-}
-
-impl Address {
-    /// Reads `ip:port`, `[ipv6]:port`, `name:port` or `unix:path`.
-    fn parse(text: &str) -> Option<Address> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return (!path.is_empty()).then(|| Address::Unix(PathBuf::from(path)));
-        }
-        let (host, port) = text.rsplit_once(':')?;
-        let port = is_digits(port).then(|| port.parse().ok()).flatten()?;
-        if let Some(bracketed) = host.strip_prefix('[') {
-            return bracketed.strip_suffix(']')?.parse().ok().map(|ip| Address::V6(ip, port));
-        }
-        if host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-            return parse_ipv4(host).map(|ip| Address::V4(ip, port));
-        }
-        (!host.is_empty() && !host.contains(':')).then(|| Address::Name(host.to_owned(), port))
-    }
-
-    /// The port; `None` for a Unix domain socket.
-    pub fn port(&self) -> Option<u16> {
-        match self {
-            Address::V4(_, port) | Address::V6(_, port) | Address::Name(_, port) => Some(*port),
-            Address::Unix(_) => None,
-        }
-    }
-}
-
-/// *Kong parity*: IPv6 addresses are written out in full.
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::V4(ip, port) => write!(f, "{ip}:{port}"),
-            Address::V6(ip, port) => {
-                let groups: Vec<_> = ip.segments().iter().map(|group| format!("{group:04x}")).collect();
-                write!(f, "[{}]:{port}", groups.join(":"))
-            }
-            Address::Name(name, port) => write!(f, "{name}:{port}"),
-            Address::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-impl KeepAlive {
-    fn parse(word: &str) -> KeepAlive {
-        match word {
-            "on" => KeepAlive::On,
-            "off" => KeepAlive::Off,
-            timing => {
-                let mut parts = timing.split(':');
-                let mut time = || parts.next().and_then(|part| units::time(part).ok());
-                let (idle, interval) = (time(), time());
-                let probes = parts.next().and_then(|count| count.parse().ok());
-                KeepAlive::Timing { idle, interval, probes }
-            }
-        }
-    }
-}
-
 /// Reads an HTTP `*_listen` property that was already checked.
 pub fn http(values: &Values, name: &str) -> Vec<Listen> {
     parse(&values.texts(name), Subsystem::Http).unwrap_or_default()
@@ -293,33 +141,11 @@ pub fn stream(values: &Values, name: &str) -> Vec<Listen> {
     parse(&values.texts(name), Subsystem::Stream).unwrap_or_default()
 }
 
-/// Reads four decimal groups; leading zeros are dropped, not octal.
-fn parse_ipv4(text: &str) -> Option<Ipv4Addr> {
-    let mut groups = text.split('.').map(|group| {
-        ((1..=3).contains(&group.len()))
-            .then(|| group.parse::<u16>().ok())
-            .flatten()
-            .and_then(|it| u8::try_from(it).ok())
-    });
-    let mut next = || groups.next().flatten();
-    let address = Ipv4Addr::new(next()?, next()?, next()?, next()?);
-    groups.next().is_none().then_some(address)
-}
-
-fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// `idle:interval:probes`, each possibly empty.
-fn is_timing(text: &str) -> bool {
-    let parts: Vec<_> = text.split(':').collect();
-    let [idle, interval, probes] = parts.as_slice() else { return false };
-    let is_word = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    is_word(idle) && is_word(interval) && probes.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
     use super::*;
 
     fn http(value: &str) -> Result<Vec<Listen>, String> {
