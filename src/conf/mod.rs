@@ -30,6 +30,8 @@ mod property;
 mod reference;
 mod references;
 mod sources;
+#[cfg(test)]
+mod spec;
 mod storage;
 mod table;
 mod template;

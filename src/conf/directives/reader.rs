@@ -51,11 +51,11 @@ impl<'a> Reader<'a> {
         self.parsed(directive, |text| units::time(text).ok()).unwrap_or(default)
     }
 
-    /// `on` or `off`, or `default`.
+    /// `on` or `off`, or `default`. A property of kong.conf that sets the directive may have said `true`.
     pub fn switch(&mut self, directive: &str, default: bool) -> bool {
         let read = |text: &str| match text {
-            "on" => Some(true),
-            "off" => Some(false),
+            "on" | "true" => Some(true),
+            "off" | "false" => Some(false),
             _ => None,
         };
         self.parsed(directive, read).unwrap_or(default)
