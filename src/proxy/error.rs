@@ -35,6 +35,9 @@ pub enum ProxyError {
     /// A transfer coding other than `chunked`: 501.
     #[error("client sent unknown Transfer-Encoding")]
     UnknownCoding,
+    /// HTTP without TLS where TLS is spoken: 497, which the client sees as a 400 of its own words.
+    #[error("client sent plain HTTP request to HTTPS port")]
+    PlainToTls,
     /// The head was not complete within `client_header_timeout`: 408.
     #[error("client timed out")]
     HeadTimeout,
@@ -106,6 +109,7 @@ impl ProxyError {
             MethodNotAllowed(_) => 405,
             UnsupportedVersion => 505,
             UnknownCoding => 501,
+            PlainToTls => 497,
             HeadTimeout | Body(BodyError::Timeout) | SendTimeout => 408,
             Body(BodyError::TooLarge) => 413,
             Body(BodyError::Closed(_)) => 400,

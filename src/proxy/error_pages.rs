@@ -6,7 +6,7 @@
 //! `error_default_type`.
 
 use crate::conf::Conf;
-use crate::http::{Fields, Known};
+use crate::http::{Fields, Known, status};
 use crate::observability::log;
 use std::path::Path;
 
@@ -203,17 +203,26 @@ pub const fn is_ours(status: u16) -> bool {
     matches!(status, 400 | 404 | 405 | 408 | 411 | 412 | 413 | 414 | 417 | 494 | 500 | 502 | 503 | 504)
 }
 
-/// The page nginx has for a status that none of our bodies covers: 501, 505.
-pub fn plain_page(status: u16, reason: &str, out: &mut Vec<u8>) {
-    let title = format!("{status} {reason}");
-    let lines = [
-        &*format!("<html>\r\n<head><title>{title}</title></head>\r\n<body>"),
-        &*format!("<center><h1>{title}</h1></center>"),
-        "<hr><center>openresty</center>",
-        "</body>",
-        "</html>",
-        "",
+/// The page nginx has for a status that none of our bodies covers: 497, 501, 505.
+pub fn plain_page(status: u16, out: &mut Vec<u8>) {
+    let (title, heading, note) = match status {
+        497 => {
+            let note = "The plain HTTP request was sent to HTTPS port";
+            (format!("400 {note}"), "400 Bad Request".to_owned(), Some(note))
+        }
+        _ => {
+            let title = format!("{status} {}", status::reason(status));
+            (title.clone(), title, None)
+        }
+    };
+    let mut lines = vec![
+        "<html>".to_owned(),
+        format!("<head><title>{title}</title></head>"),
+        "<body>".to_owned(),
+        format!("<center><h1>{heading}</h1></center>"),
     ];
+    lines.extend(note.map(|note| format!("<center>{note}</center>")));
+    lines.extend(["<hr><center>openresty</center>", "</body>", "</html>", ""].map(str::to_owned));
     out.extend_from_slice(lines.join("\r\n").as_bytes());
 }
 
@@ -275,5 +284,17 @@ mod tests {
         let mut out = Vec::new();
         templates.render(Format::Plain, "a", "b", &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), "100% %d a b ");
+    }
+
+    #[test]
+    fn other_statuses_have_nginxs_page() {
+        let mut out = Vec::new();
+        plain_page(501, &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "<html>\r\n<head><title>501 Not Implemented</title></head>\r\n<body>\r\n\
+             <center><h1>501 Not Implemented</h1></center>\r\n<hr><center>openresty</center>\r\n\
+             </body>\r\n</html>\r\n"
+        );
     }
 }

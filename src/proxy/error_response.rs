@@ -3,7 +3,7 @@
 use super::error_pages::{self, Format};
 use super::{ProxyError, Worker};
 use crate::exchange::{Exchange, Source};
-use crate::http::{Known, status};
+use crate::http::Known;
 
 /// Makes the response for something the gateway decided: `Accept` chooses the format, JSON is the
 /// default.
@@ -23,14 +23,14 @@ pub fn underneath(worker: &Worker, exchange: &mut Exchange, error: &ProxyError) 
         return tell(worker, exchange, *status, message);
     }
     let status = error.status();
-    begin(exchange, if status == 494 { 400 } else { status }, Source::Error);
+    begin(exchange, if matches!(status, 494 | 497) { 400 } else { status }, Source::Error);
     if error_pages::is_ours(status) {
         let format = Format::underneath(&exchange.request.head.fields, &worker.settings.error_default_type);
         fill(worker, exchange, format, &error_pages::message(status));
     } else {
         exchange.response.head.fields.append(b"Content-Type", b"text/html");
         let body = &mut exchange.response.body;
-        error_pages::plain_page(status, status::reason(status), body);
+        error_pages::plain_page(status, body);
         set_length(exchange);
     }
 }

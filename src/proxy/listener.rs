@@ -1,8 +1,8 @@
 //! What happens to a connection before its first request.
 
-use super::client::h1_connection;
-use super::tls::ServerTls;
-use super::{Plain, Stream, Worker, deadline, proxy_protocol};
+use super::client::{h1_connection, h2_connection};
+use super::tls::{Handshake, ServerTls};
+use super::{Plain, ProxyError, Stream, Worker, deadline, proxy_protocol};
 use crate::exchange::{Address, Client};
 use crate::http::Scheme;
 use crate::observability::log;
@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::task::spawn_local;
 
 static SERIAL: AtomicU64 = AtomicU64::new(1);
@@ -76,14 +77,55 @@ impl Entrance {
                 None => return,
             }
         }
-        let stream = match &self.tls {
-            None => Stream::Plain(stream),
-            Some(tls) => match Box::pin(tls.accept(&worker, stream, &mut client)).await {
-                Some(stream) => stream,
-                None => return,
-            },
-        };
-        let client = Rc::new(client);
-        h1_connection::serve(worker, stream, client).await;
+        match &self.tls {
+            None => {
+                let http2 = self.http2 && begins_with_preface(&stream, patience).await;
+                serve(worker, Stream::Plain(stream), client, http2).await;
+            }
+            Some(tls) => {
+                let handshake = deadline::within(patience, tls.accept(&worker, stream, &mut client));
+                match Box::pin(handshake).await {
+                    Some(Handshake::Done { stream, http2 }) => serve(worker, stream, client, http2).await,
+                    Some(Handshake::Plain(stream)) => {
+                        let refusal = Some(ProxyError::PlainToTls);
+                        h1_connection::serve(worker, Stream::Plain(stream), Rc::new(client), refusal).await;
+                    }
+                    Some(Handshake::Failed) | None => {}
+                }
+            }
+        }
     }
 }
+
+async fn serve(worker: Rc<Worker>, stream: Stream, client: Client, http2: bool) {
+    let client = Rc::new(client);
+    if http2 {
+        Box::pin(h2_connection::serve(worker, stream, client)).await;
+    } else {
+        h1_connection::serve(worker, stream, client, None).await;
+    }
+}
+
+/// Whether a client begins with HTTP/2's preface: prior knowledge (RFC 9113, section 3.3).
+async fn begins_with_preface(stream: &Plain, patience: u64) -> bool {
+    let look = async {
+        let mut seen = [0; PREFACE.len()];
+        loop {
+            let read = stream.peek(&mut seen).await.unwrap_or(0);
+            let seen = seen.get(..read).unwrap_or_default();
+            if read == 0 || !PREFACE.starts_with(seen) {
+                return false;
+            }
+            if read == PREFACE.len() {
+                return true;
+            }
+            // Peeking again would return the same at once.
+            tokio::time::sleep(RETRY).await;
+        }
+    };
+    Box::pin(deadline::within(patience, look)).await.unwrap_or(false)
+}
+
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Between two looks at a preface that came in part.
+const RETRY: Duration = Duration::from_millis(5);

@@ -7,6 +7,7 @@
 //! - [`h1`]: the HTTP/1 codec, pure bytes; [`Wire`]: a connection with buffers and [`deadline`]s
 //! - [`client`]: the clients' side; [`Downstream`] is what the pipeline sees of it
 //! - [`upstream`]: peers, connections, tries, answers
+//! - [`tls`]: certificates and handshakes
 //! - [`routing`], [`forwarded`], [`response_fields`], [`error_response`]: what the gateway itself decides
 //! - [`Worker`]: what the connections of one thread share; [`serve_worker`] runs it
 //!

@@ -35,6 +35,7 @@ pub struct Worker {
     draining: Cell<bool>,
     connections: Cell<usize>,
     last_closed: tokio::sync::Notify,
+    drain_begins: tokio::sync::Notify,
     #[allow(clippy::vec_box)] // an exchange must not move
     exchanges: RefCell<Vec<Box<Exchange>>>,
 }
@@ -72,6 +73,7 @@ impl Worker {
             draining: Cell::new(false),
             connections: Cell::new(0),
             last_closed: tokio::sync::Notify::new(),
+            drain_begins: tokio::sync::Notify::new(),
             exchanges: RefCell::default(),
         })
     }
@@ -84,6 +86,15 @@ impl Worker {
     /// Lets connections end after their next response.
     pub fn drain(&self) {
         self.draining.set(true);
+        self.drain_begins.notify_waiters();
+    }
+
+    /// Waits until connections are to end.
+    pub async fn until_drain(&self) {
+        let begins = self.drain_begins.notified();
+        if !self.is_draining() {
+            begins.await;
+        }
     }
 
     /// How many client connections are open.

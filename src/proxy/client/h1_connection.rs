@@ -31,12 +31,12 @@ enum After {
 /// Serves a connection until it ends.
 ///
 /// Between requests it holds no buffer and no exchange, and its future is small: the large one is
-/// made for each request.
-pub async fn serve(worker: Rc<Worker>, stream: Stream, client: Rc<Client>) {
+/// made for each request. With a `refusal` the first request is refused, whatever it is.
+pub async fn serve(worker: Rc<Worker>, stream: Stream, client: Rc<Client>, mut refusal: Option<ProxyError>) {
     let link = Rc::new(RefCell::new(Link::new(Wire::new(stream))));
     let mut patience = worker.settings.client_header_timeout;
     while wait(&link, patience).await {
-        match Box::pin(serve_one(&worker, &link, &client)).await {
+        match Box::pin(serve_one(&worker, &link, &client, refusal.take())).await {
             After::KeepAlive => patience = worker.settings.keepalive_timeout,
             After::Close => return,
             After::Linger => return Box::pin(linger(&worker.settings, &link)).await,
@@ -58,10 +58,15 @@ async fn wait(link: &Rc<RefCell<Link>>, patience: u64) -> bool {
 }
 
 /// Serves the request whose first bytes are there.
-async fn serve_one(worker: &Rc<Worker>, link: &Rc<RefCell<Link>>, client: &Rc<Client>) -> After {
+async fn serve_one(
+    worker: &Rc<Worker>,
+    link: &Rc<RefCell<Link>>,
+    client: &Rc<Client>,
+    refusal: Option<ProxyError>,
+) -> After {
     let mut exchange = worker.begin_exchange(client);
     let refusal = match read_head(&worker.settings, link, &mut exchange).await {
-        Ok(true) => begin(&worker.settings, link, &mut exchange).err(),
+        Ok(true) => refusal.or_else(|| begin(&worker.settings, link, &mut exchange).err()),
         Ok(false) => {
             worker.end_exchange(exchange);
             return After::Close;

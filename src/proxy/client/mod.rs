@@ -6,6 +6,8 @@
 
 mod h1_client;
 pub mod h1_connection;
+mod h2_client;
+pub mod h2_connection;
 mod link;
 
 pub use link::Link;

@@ -104,7 +104,7 @@ fn forwarding_fields_of_a_trusted_peer_are_passed_on_and_those_of_others_replace
     );
     let trusting = |setup: &mut super::harness::Setup| {
         setup.settings.set_real_ip_from = vec!["127.0.0.0/8".parse().unwrap()];
-        setup.settings.trusted_ips = trusted("127.0.0.0/8");
+        setup.settings.trusted_ips = super::harness::conf_with(&[("trusted_ips", "127.0.0.0/8")]).trusted_ips;
     };
     with_gateway(trusting, async |gateway| {
         let mut client = gateway.client().await;
@@ -116,13 +116,6 @@ fn forwarding_fields_of_a_trusted_peer_are_passed_on_and_those_of_others_replace
         assert_eq!(field(&head, "X-Forwarded-Port"), Some("1"));
         assert_eq!(field(&head, "X-Real-IP"), Some("8.8.8.8"));
     });
-}
-
-fn trusted(block: &str) -> crate::conf::TrustedIps {
-    use crate::conf::{Conf, Sources};
-    let sources = Sources::new(None).without_default_files().environment(Default::default());
-    let sources = sources.flag("database", Some("off")).flag("trusted_ips", Some(block));
-    Conf::load(&sources).unwrap().trusted_ips
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::exchange::{Address, Exchange, Phase, Timeouts};
 use crate::http::Scheme;
 use crate::lua::plugin::PhaseOutcome;
 use crate::observability::{AccessLog, LogFormat, Target};
+use crate::proxy::tls::ServerTls;
 use crate::proxy::upstream::{ClientIdentity, LookupPeers, UpstreamTrust};
 use crate::proxy::{Accept, Arrival, Entrance, Plain, Plugins, Settings, Worker, WorkerParts, serve_worker};
 use crate::router::{Flavor, PathHandling, Protocol, RouteSpec, Router, Subsystem};
@@ -31,6 +32,9 @@ pub struct Setup {
     /// What the only route takes; DELETE finds no route.
     pub methods: Vec<String>,
     pub proxy_protocol: bool,
+    pub http2: bool,
+    pub tls: Option<ServerTls>,
+    pub roots: RootCertStore,
     pub plugins: Plugins,
     /// Phases that the global plan has.
     pub phases: u32,
@@ -61,20 +65,27 @@ impl Accept for Listening {
     }
 }
 
-/// No certificates at all.
-pub struct NoTrust;
+/// No certificates but some authorities.
+struct Roots(Arc<RootCertStore>);
 
-impl UpstreamTrust for NoTrust {
+impl UpstreamTrust for Roots {
     fn identity(&self, _: Option<&str>) -> Option<ClientIdentity> {
         None
     }
 
     fn authorities(&self, _: &[Arc<str>]) -> Arc<RootCertStore> {
-        Arc::new(RootCertStore::empty())
+        self.0.clone()
     }
 
     fn generation(&self) -> u64 {
         0
+    }
+}
+
+impl Setup {
+    /// Makes the certificates of a PEM text the authorities for upstreams.
+    pub fn trust_own_roots(&mut self, pem: &str) {
+        self.roots.add_parsable_certificates(crate::proxy::tls::chain(pem).unwrap());
     }
 }
 
@@ -100,7 +111,8 @@ where
         setup(&mut parts);
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
-        let entrance = Entrance { proxy_protocol: parts.proxy_protocol, ..Entrance::default() };
+        let entrance =
+            Entrance { proxy_protocol: parts.proxy_protocol, http2: parts.http2, tls: parts.tls.take() };
         let worker = worker(parts);
         let (drain, drained) = watch::channel(false);
         let entrances = vec![(Listening(socket, drained.clone()), entrance)];
@@ -139,16 +151,22 @@ pub fn worker(setup: Setup) -> Rc<Worker> {
         published: Arc::new(published),
         peers: Box::new(LookupPeers),
         plugins: setup.plugins,
-        upstream_trust: Box::new(NoTrust),
+        upstream_trust: Box::new(Roots(Arc::new(setup.roots))),
         access_log: AccessLog::new(target),
         access_format: LogFormat::named("kong_log_format").unwrap(),
     })
 }
 
-fn default_setup(upstream: SocketAddr) -> Setup {
+/// A configuration with nothing but these properties.
+pub fn conf_with(properties: &[(&str, &str)]) -> Conf {
     let sources = Sources::new(None).without_default_files().environment(BTreeMap::new());
-    let conf = Conf::load(&sources.flag("database", Some("off"))).unwrap();
-    let mut settings = Settings::new(&conf);
+    let sources = sources.flag("database", Some("off"));
+    let sources = properties.iter().fold(sources, |all, (name, value)| all.flag(name, Some(value)));
+    Conf::load(&sources).unwrap()
+}
+
+fn default_setup(upstream: SocketAddr) -> Setup {
+    let mut settings = Settings::new(&conf_with(&[]));
     settings.spool = std::env::temp_dir().join(format!("kong-proxy-test-{}", std::process::id()));
     Setup {
         settings,
@@ -157,6 +175,9 @@ fn default_setup(upstream: SocketAddr) -> Setup {
         with_service: true,
         methods: ["GET", "HEAD", "POST", "PUT"].map(str::to_owned).to_vec(),
         proxy_protocol: false,
+        http2: false,
+        tls: None,
+        roots: RootCertStore::empty(),
         plugins: Plugins::None,
         phases: 0,
         log_to: None,

@@ -5,5 +5,7 @@ mod errors;
 mod exchanges;
 mod framing;
 mod harness;
+mod http2;
 mod keep_alive;
 mod retries;
+mod tls;

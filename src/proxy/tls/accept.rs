@@ -1,0 +1,162 @@
+//! The handshake.
+
+use super::certificates::Chooser;
+use super::{TlsError, cipher_name, cipher_suites, pem, version_name, versions};
+use crate::conf::Conf;
+use crate::exchange::{Client, Exchange, Phase, Request, Tls};
+use crate::http::Scheme;
+use crate::lua::plugin::PhaseOutcome;
+use crate::observability::log;
+use crate::proxy::{Plain, Stream, Worker};
+use crate::snapshot::Published;
+use rustls::ServerConfig;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::Acceptor;
+use rustls::sign::CertifiedKey;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio_rustls::LazyConfigAcceptor;
+
+/// TLS of one listener; clones share tickets and certificates.
+#[derive(Debug, Clone)]
+pub struct ServerTls {
+    config: Arc<ServerConfig>,
+}
+
+/// What a connection on a TLS listener turned out to be.
+pub enum Handshake {
+    /// It speaks TLS, and by ALPN perhaps HTTP/2.
+    Done {
+        /// The connection.
+        stream: Stream,
+        /// Whether HTTP/2 was agreed on.
+        http2: bool,
+    },
+    /// It speaks HTTP without TLS.
+    Plain(Plain),
+    /// It failed.
+    Failed,
+}
+
+impl ServerTls {
+    /// TLS for the proxy's listeners. What of the configuration is not supported is told in the log.
+    ///
+    /// *Errors*: a default certificate cannot be used; nothing of the versions or suites is supported.
+    pub fn new(conf: &Conf, published: Arc<Published>, http2: bool) -> Result<ServerTls, TlsError> {
+        let chooser = Chooser::new(published, default_certificates(conf)?);
+        let (suites, unknown) = match &conf.ssl_ciphers {
+            Some(list) => cipher_suites(list),
+            None => (aws_lc_rs::ALL_CIPHER_SUITES.to_vec(), Vec::new()),
+        };
+        let tls = &conf.nginx.proxy.tls;
+        let (versions, old) = versions(&tls.ssl_protocols);
+        if !unknown.is_empty() || !old.is_empty() {
+            log::notice!("not supported by this TLS: {}", [old, unknown].concat().join(", "));
+        }
+        if versions.is_empty() {
+            return Err(TlsError::Nothing("version"));
+        }
+        let provider = CryptoProvider { cipher_suites: suites, ..aws_lc_rs::default_provider() };
+        let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(&versions)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(chooser));
+        config.ignore_client_order = tls.ssl_prefer_server_ciphers;
+        if tls.ssl_session_tickets {
+            config.ticketer = aws_lc_rs::Ticketer::new()?;
+        }
+        config.alpn_protocols = match http2 {
+            true => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            false => vec![b"http/1.1".to_vec()],
+        };
+        Ok(ServerTls { config: Arc::new(config) })
+    }
+
+    /// Handshakes, with the `certificate` phase of plugins between the client's hello and ours. Fills in
+    /// what was agreed on.
+    pub async fn accept(&self, worker: &Worker, stream: Plain, client: &mut Client) -> Handshake {
+        let mut first = [0];
+        match stream.peek(&mut first).await {
+            Ok(1) if first == [HANDSHAKE] => {}
+            Ok(1) => return Handshake::Plain(stream),
+            _ => return Handshake::Failed,
+        }
+        let start = match LazyConfigAcceptor::new(Acceptor::default(), stream).await {
+            Ok(start) => start,
+            Err(error) => return failed(client, &error),
+        };
+        let sni: Option<Box<str>> = start.client_hello().server_name().map(|n| n.to_ascii_lowercase().into());
+        client.scheme = Scheme::Https;
+        client.tls = Some(Tls { sni, client_verify: "NONE".into(), ..Tls::default() });
+        if !run_certificate_phase(worker, client).await {
+            return Handshake::Failed;
+        }
+        match start.into_stream(self.config.clone()).await {
+            Ok(stream) => done(stream, client),
+            Err(error) => failed(client, &error),
+        }
+    }
+}
+
+/// The first byte of every TLS connection.
+const HANDSHAKE: u8 = 0x16;
+
+fn done(stream: tokio_rustls::server::TlsStream<Plain>, client: &mut Client) -> Handshake {
+    let session = stream.get_ref().1;
+    if let Some(tls) = &mut client.tls {
+        tls.version = session.protocol_version().map_or("", version_name);
+        tls.cipher = session.negotiated_cipher_suite().map_or("", |suite| cipher_name(suite.suite()));
+    }
+    let http2 = session.alpn_protocol() == Some(b"h2");
+    Handshake::Done { stream: Stream::Tls(Box::new(stream.into())), http2 }
+}
+
+fn failed(client: &Client, error: &std::io::Error) -> Handshake {
+    log::info!("*{} SSL handshake failed: {error}, client: {}", client.serial, client.peer.text);
+    Handshake::Failed
+}
+
+/// Lets plugins see the connection before its certificate is chosen; false when one of them threw.
+async fn run_certificate_phase(worker: &Worker, client: &Client) -> bool {
+    let snapshot = worker.published.current();
+    if snapshot.plans.global().phases & Phase::Certificate.bit() == 0 {
+        return true;
+    }
+    let shown = Client {
+        serial: client.serial,
+        peer: client.peer.clone(),
+        local: client.local.clone(),
+        scheme: client.scheme,
+        tls: client.tls.clone(),
+        proxy_protocol: client.proxy_protocol.clone(),
+        requests: client.requests.clone(),
+    };
+    let mut exchange = Box::new(Exchange::new(Rc::new(shown), snapshot, Request::default()));
+    exchange.phase = Phase::Certificate;
+    worker.plugins.run(&mut exchange, Phase::Certificate).await != PhaseOutcome::Failed
+}
+
+/// The certificates of `ssl_cert`, or those under the prefix; the ECDSA one first.
+fn default_certificates(conf: &Conf) -> Result<Vec<Arc<CertifiedKey>>, TlsError> {
+    let mut pairs: Vec<(String, String)> =
+        conf.ssl_cert.iter().cloned().zip(conf.ssl_cert_key.iter().cloned()).collect();
+    if pairs.is_empty() {
+        let path = |name: &str| conf.prefix.join("ssl").join(name).to_string_lossy().into_owned();
+        pairs.push((path("kong-default.crt"), path("kong-default.key")));
+        pairs.push((path("kong-default-ecdsa.crt"), path("kong-default-ecdsa.key")));
+    }
+    let mut keys = Vec::new();
+    for (cert, key) in pairs {
+        keys.push(Arc::new(pem::certified_key(&text_of(&cert)?, &text_of(&key)?)?));
+    }
+    keys.sort_by_key(|key: &Arc<CertifiedKey>| key.key.algorithm() == rustls::SignatureAlgorithm::RSA);
+    Ok(keys)
+}
+
+/// The text itself when it is PEM, the file's otherwise.
+pub(super) fn text_of(value: &str) -> Result<String, TlsError> {
+    if value.contains("-----BEGIN") {
+        return Ok(value.to_owned());
+    }
+    std::fs::read_to_string(value).map_err(|error| TlsError::Unreadable { path: value.to_owned(), error })
+}
