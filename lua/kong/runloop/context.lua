@@ -4,8 +4,8 @@ local host = require "kong.host"
 local native = require "kong.native"
 
 local ngx = ngx
-local getmetatable, rawget, rawset, select, setmetatable =
-  getmetatable, rawget, rawset, select, setmetatable
+local getmetatable, pairs, rawget, rawset, select, setmetatable, tonumber, tostring =
+  getmetatable, pairs, rawget, rawset, select, setmetatable, tonumber, tostring
 
 local _M = {
   -- The plugin that runs where no request is served.
@@ -56,15 +56,32 @@ local balancer_data = {
 
 -- ---- times ----------------------------------------------------------------------------------
 
-local function since(from, to)
-  return from > 0 and to > 0 and to - from or nil
+-- Steps of the exchange by the names that Kong gives them, as positions in what the host answers.
+local STEPS = {
+  KONG_PROCESSING_START = 1, KONG_REWRITE_START = 1, KONG_REWRITE_ENDED_AT = 2,
+  KONG_ACCESS_START = 2, KONG_ACCESS_ENDED_AT = 3,
+  KONG_BALANCER_START = 4, KONG_BALANCER_ENDED_AT = 5,
+  KONG_UPSTREAM_DNS_START = 4, KONG_UPSTREAM_DNS_END_AT = 4,
+  KONG_HEADER_FILTER_START = 6, KONG_HEADER_FILTER_ENDED_AT = 7,
+  KONG_BODY_FILTER_START = 7, KONG_BODY_FILTER_ENDED_AT = 8, KONG_LOG_START = 8,
+}
+
+-- Times between two steps.
+local SPANS = {
+  KONG_REWRITE_TIME = { 1, 2 }, KONG_ACCESS_TIME = { 2, 3 }, KONG_BALANCER_TIME = { 4, 5 },
+  KONG_HEADER_FILTER_TIME = { 6, 7 }, KONG_BODY_FILTER_TIME = { 7, 8 },
+  KONG_WAITING_TIME = { 5, 6 }, KONG_RECEIVE_TIME = { 6, 8 },
+}
+
+-- Milliseconds since the epoch; nil for a step that has not happened.
+local function at(step)
+  local time = (select(step, native.times()))
+  return time > 0 and time or nil
 end
 
-local function time(position)
-  return function()
-    local at = (select(position, native.times()))
-    return at > 0 and at or nil
-  end
+local function between(first, last)
+  local from, to = at(first), at(last)
+  return from and to and to - from
 end
 
 
@@ -74,45 +91,32 @@ end
 local computed = {
   KONG_PHASE = function() return require("kong.pdk.private.phases").current() end,
   KONG_EXITED = function() return native.source() == "exit" or nil end,
-  KONG_PROXIED = function() return native.source() == "service" or nil end,
-  KONG_PROCESSING_START = time(1),
-  KONG_ACCESS_START = time(2),
-  KONG_ACCESS_ENDED_AT = time(3),
-  KONG_BALANCER_START = time(4),
-  KONG_BALANCER_ENDED_AT = time(5),
-  KONG_HEADER_FILTER_START = time(6),
-  KONG_BODY_FILTER_START = time(7),
-  KONG_ACCESS_TIME = function()
-    local _, start, stop = native.times()
-    return since(start, stop)
-  end,
-  KONG_PROXY_LATENCY = function()
-    local start, _, _, _, sent = native.times()
-    return native.source() == "service" and since(start, sent) or nil
-  end,
-  KONG_RESPONSE_LATENCY = function()
-    local start, _, stop, _, _, filter = native.times()
-    return native.source() ~= "service" and (since(start, filter) or since(start, stop)) or nil
-  end,
-  KONG_WAITING_TIME = function()
-    local _, _, _, _, sent, filter = native.times()
-    return since(sent, filter)
-  end,
-  KONG_RECEIVE_TIME = function()
-    local _, _, _, _, _, filter, _, stop = native.times()
-    return since(filter, stop)
-  end,
+  KONG_UNEXPECTED = function() return native.source() == "error" or nil end,
+  KONG_PROXIED = function() return native.source() == "service" or at(4) ~= nil or nil end,
+  KONG_PROXY_LATENCY = function() return between(1, 5) end,
+  KONG_RESPONSE_LATENCY = function() return not at(4) and (between(1, 6) or between(1, 3)) or nil end,
+  KONG_UPSTREAM_DNS_TIME = function() return at(4) and 0 or nil end,
   KONG_LOG = function() return kong.log end,
   plugin_id = function(ctx)
     local conf = rawget(ctx, "KONG_PLUGIN_CONF")
     return conf and conf.__plugin_id
   end,
   request_id = function() return host.request_id() end,
+  host_port = function()
+    local port, public = tonumber(ngx.var.server_port), kong.configuration.host_ports
+    return public and (public[port] or public[tostring(port)]) or port
+  end,
   buffered_proxying = function() return native.is_buffered() or nil end,
   buffered_status = function() return native.is_buffered() and native.upstream_status() or nil end,
   buffered_headers = function() return native.is_buffered() and (native.upstream_headers(1000)) or nil end,
   buffered_body = function() return native.is_buffered() and native.response_body() or nil end,
 }
+for name, step in pairs(STEPS) do
+  computed[name] = function() return at(step) end
+end
+for name, span in pairs(SPANS) do
+  computed[name] = function() return between(span[1], span[2]) end
+end
 
 -- Fields that are made once for a request.
 local made = {

@@ -26,9 +26,12 @@ local function is_integer(value)
 end
 
 
-local function is_version(value)
-  return type(value) == "string" and (value:find("^%d+$") or value:find("^%d+%.%d+$")
-                                      or value:find("^%d+%.%d+%.%d+$")) ~= nil
+-- The numbers of a version, at most three, without what stands around them; nil where there is none.
+local function cleaned_version(value)
+  local numbers = type(value) == "string" and value:match("%d+[%d.]*")
+  numbers = numbers and numbers:gsub("%.+$", "")
+  local _, dots = (numbers or ""):gsub("%.", "")
+  return dots <= 2 and numbers or nil
 end
 
 
@@ -68,9 +71,12 @@ function _M.load(name)
   handler, base = from_base_plugin(handler)
   if not is_integer(handler.PRIORITY) then
     return nil, fmt(ERR_PRIORITY, name, tostring(handler.PRIORITY))
-  elseif not is_version(handler.VERSION) and not base then
+  end
+  local version = cleaned_version(handler.VERSION)
+  if not version then
     return nil, fmt(ERR_VERSION, name, tostring(handler.VERSION))
   end
+  handler.VERSION = version
 
   local plugin = { name = name, handler = handler, phases = 0, facility = kong._log.new(name) }
   for phase, bit in pairs(PHASE_BITS) do

@@ -1,7 +1,7 @@
 //! What the request matched: `kong.router`, captures, configurations for a consumer.
 
 use super::values;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Source};
 use crate::http::Scheme;
 use crate::http::query::Args;
 use crate::lua::context;
@@ -35,7 +35,10 @@ pub(super) fn install(frame: &Frame, table: c_int) {
     });
     frame.set_function(table, "times", times);
     frame.set_function(table, "source", |frame| {
-        context::with_exchange(|exchange| frame.push_text(exchange.response.source.as_str()))?;
+        context::with_exchange(|exchange| match exchange.response.source {
+            Source::None => frame.push_nil(),
+            source => frame.push_text(source.as_str()),
+        })?;
         Ok(1)
     });
 }

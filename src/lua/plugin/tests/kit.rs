@@ -467,3 +467,25 @@ fn kongs_public_plugin_template_runs() {
     assert_eq!(answer.upstream("X-A"), ["this is on a request"]);
     assert_eq!(answer.header("X-B").as_deref(), Some("this is on the response"));
 }
+
+#[test]
+fn a_queue_hands_over_batches_and_tries_again() {
+    access(
+        r#"
+        local Queue = require "kong.tools.queue"
+        local batches, fails = {}, 1
+        local function handler(conf, entries)
+            if fails > 0 then fails = fails - 1 return nil, "not now" end
+            batches[#batches + 1] = table.concat(entries, ",") .. conf.mark
+            return true
+        end
+        local conf = { name = "q", max_batch_size = 2, max_coalescing_delay = 0.06, max_entries = 3, max_retry_time = 5,
+                       initial_retry_delay = 0.001, max_retry_delay = 0.01, concurrency_limit = 1 }
+        for i = 1, 4 do equal(Queue.enqueue(conf, handler, { mark = "!" }, tostring(i)), true) end
+        equal(Queue.is_full(conf), true) equal(Queue.exists("q"), true)
+        ngx.sleep(0.3)
+        equal(table.concat(batches, " "), "2,3! 4!") equal(Queue.exists("q"), false)
+        refuses("arg #1 (queue_conf) must include a name", Queue.enqueue, {}, handler, nil, "x")
+        "#,
+    );
+}
