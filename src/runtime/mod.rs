@@ -36,7 +36,7 @@
 //! |---|---|
 //! | [`gateway`] | the trait by which the gateway proper plugs in |
 //! | [`needs`] | what a worker process asks of the master |
-//! | [`configuration`] | kong.conf → needs |
+//! | `configuration` | kong.conf → needs |
 //! | [`acceptor`] | accepting, and draining what already waits |
 //! | `master/` | the master: life, sockets, worker processes, back-off |
 //! | `worker/` | the worker process: threads, privileges, watcher |
@@ -46,7 +46,7 @@
 //! | `role`, `daemon` | which process this is; leaving the terminal |
 
 pub mod acceptor;
-pub mod configuration;
+
 pub mod error;
 pub mod gateway;
 pub mod needs;
@@ -54,6 +54,7 @@ pub mod pid_file;
 pub mod request;
 
 mod channel;
+mod configuration;
 mod daemon;
 mod master;
 mod message;

@@ -42,7 +42,7 @@ pub static ALL: &[(&str, fn())] = tests! {
     workers_run_as_the_configured_user_and_logs_belong_to_it
     as_the_reaper_of_a_container_the_master_leaves_no_zombie
     two_hundred_reloads_leave_memory_and_descriptors_as_they_were
-    in_the_foreground_as_process_group_leader_the_exit_code_is_right
+    in_the_foreground_the_exit_code_is_right_and_a_changed_window_means_nothing
 };
 
 fn a_started_gateway_answers_and_term_ends_it_without_a_trace() {
@@ -376,7 +376,7 @@ fn workers_run_as_the_configured_user_and_logs_belong_to_it() {
     assert_eq!(node.answer().uid, nobody.as_raw());
 }
 
-fn in_the_foreground_as_process_group_leader_the_exit_code_is_right() {
+fn in_the_foreground_the_exit_code_is_right_and_a_changed_window_means_nothing() {
     let mut node = Node::new(1);
     for (fails, code) in [(None, 0), (Some("load"), 1)] {
         node.configuration.fails = fails.map(str::to_owned);
@@ -388,6 +388,10 @@ fn in_the_foreground_as_process_group_leader_the_exit_code_is_right() {
         if fails.is_none() {
             eventually("an answer", || ask(node.port()).is_ok());
             assert_eq!(node.master().cast_unsigned(), master.id());
+            let process = node.answer().process;
+            node.signal(Signal::SIGWINCH);
+            std::thread::sleep(Duration::from_millis(100));
+            assert_eq!(node.answer().process, process, "a window that changed ended the service");
             node.signal(Signal::SIGTERM);
         }
         assert_eq!(master.wait().unwrap().code(), Some(code));

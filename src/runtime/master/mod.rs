@@ -182,7 +182,8 @@ impl Master {
                 log::notice!("signal {number} ({signal}) received, reopening logs");
                 self.reopen_logs().await;
             }
-            Signal::SIGWINCH => {
+            // a terminal sends it to its foreground processes whenever its window changes
+            Signal::SIGWINCH if self.launch.daemon => {
                 log::notice!("signal {number} ({signal}) received, draining the worker process");
                 self.drain().await;
             }

@@ -5,7 +5,7 @@
 //! reported is only a hint; whether a watched file changed is seen by comparing fingerprints (which file it is,
 //! its size and time, links followed). So a folder that cannot be watched is simply looked at every second.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
@@ -25,8 +25,6 @@ const QUIET: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often is looked where the system does not report.
 const POLL: Duration = Duration::from_secs(1);
-/// How deep plugin folders are looked into: links may form rings.
-const DEPTH: usize = 16;
 
 /// A change that matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +115,7 @@ impl Seen {
     fn now(watch: &Watch) -> Seen {
         let print = |path: &Path| {
             let mut hasher = DefaultHasher::new();
-            fingerprint(path, DEPTH, &mut hasher);
+            fingerprint(path, &mut Visited::new(), &mut hasher);
             hasher.finish()
         };
         Seen {
@@ -132,7 +130,7 @@ impl Seen {
     fn without_changes(mut self, watch: &Watch, since: SystemTime) -> Seen {
         // a time in the future is a wrong clock's, and would be seen as a change for ever
         let changed = |path: &PathBuf| {
-            newest(path, DEPTH).is_some_and(|time| time > since && time <= SystemTime::now())
+            newest(path, &mut Visited::new()).is_some_and(|time| time > since && time <= SystemTime::now())
         };
         for (print, path) in self.reload.iter_mut().zip(&watch.reload) {
             *print ^= u64::from(changed(path));
@@ -152,31 +150,40 @@ pub fn plugin_folders(lua_package_path: &str, plugins: &[String]) -> Vec<PathBuf
     folders.filter(|folder| folder.is_dir()).collect()
 }
 
+/// Folders that were looked into already, by device and number: links may form rings.
+type Visited = HashSet<(u64, u64)>;
+
 /// Mixes in which file `path` leads to, and its size and times; of a folder, all that is in it.
-fn fingerprint(path: &Path, depth: usize, hasher: &mut DefaultHasher) {
+fn fingerprint(path: &Path, visited: &mut Visited, hasher: &mut DefaultHasher) {
     let Ok(file) = fs::metadata(path) else { return 0.hash(hasher) };
-    if file.is_dir() && depth > 0 {
-        let mut names: Vec<PathBuf> =
-            fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-        names.sort();
-        for name in names.iter().filter(|name| !is_left_behind(name)) {
+    if !file.is_dir() {
+        return (file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec()).hash(hasher);
+    }
+    if visited.insert((file.dev(), file.ino())) {
+        for name in sources(path) {
             name.hash(hasher);
-            fingerprint(name, depth - 1, hasher);
+            fingerprint(&name, visited, hasher);
         }
-    } else {
-        (file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec()).hash(hasher);
     }
 }
 
+/// What is in a folder, by name, without what is only there for a while.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut names: Vec<PathBuf> = entries.filter(|name| !is_left_behind(name)).collect();
+    names.sort();
+    names
+}
+
 /// When a file, or the newest in a folder, was changed.
-fn newest(path: &Path, depth: usize) -> Option<SystemTime> {
-    let own = fs::metadata(path).ok()?;
-    if !own.is_dir() || depth == 0 {
-        return own.modified().ok();
+fn newest(path: &Path, visited: &mut Visited) -> Option<SystemTime> {
+    let file = fs::metadata(path).ok()?;
+    if !file.is_dir() {
+        return file.modified().ok();
     }
-    let names =
-        fs::read_dir(path).ok()?.flatten().map(|entry| entry.path()).filter(|name| !is_left_behind(name));
-    names.filter_map(|name| newest(&name, depth - 1)).max()
+    let unseen = visited.insert((file.dev(), file.ino()));
+    let names = if unseen { sources(path) } else { Vec::new() };
+    names.iter().filter_map(|name| newest(name, visited)).max()
 }
 
 /// Whether a name is one that editors use for their own files.
@@ -279,6 +286,7 @@ mod tests {
         let plugin = folder.path().join("kong/plugins/mine");
         fs::create_dir_all(plugin.join("inner")).unwrap();
         fs::write(plugin.join("handler.lua"), "return {}").unwrap();
+        symlink("..", plugin.join("inner/ring")).unwrap();
         let path = format!("{}/?.lua;;./?.lua", folder.path().display());
         let folders = plugin_folders(&path, &["mine".to_owned(), "other".to_owned()]);
         assert_eq!(folders, [plugin.as_path()]);
