@@ -4,11 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+
 use super::property::environment_name;
 use super::{ConfError, file, table};
 
 /// Where kong.conf is looked for when no path is given.
 pub const DEFAULT_FILES: [&str; 2] = ["/etc/kong/kong.conf", "/etc/kong.conf"];
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What a configuration is read for, which decides what an unresolvable reference means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,10 +188,16 @@ fn read_properties(path: &Path, dialect: file::Dialect) -> Result<BTreeMap<Strin
     Ok(properties)
 }
 
+/// Reads a file that may have comments in another encoding than UTF-8, and an editor's byte order mark.
 fn read_text(path: &Path) -> Result<String, ConfError> {
-    let unreadable = |reason: String| ConfError::Unreadable { path: path.to_owned(), reason };
-    let bytes = fs::read(path).map_err(|error| unreadable(error.to_string()))?;
-    String::from_utf8(bytes).map_err(|_| unreadable("not UTF-8".to_owned()))
+    let bytes = fs::read(path).map_err(|error| {
+        let reason = error
+            .raw_os_error()
+            .map_or_else(|| error.to_string(), |code| Errno::from_raw(code).desc().to_owned());
+        ConfError::Unreadable { path: path.to_owned(), reason }
+    })?;
+    let text = String::from_utf8_lossy(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes));
+    Ok(text.into_owned())
 }
 
 fn process_environment() -> BTreeMap<String, String> {
@@ -258,6 +268,22 @@ mod tests {
         let sources = sources.over(running.path());
         assert_eq!(sources.read_running().unwrap()["pg_user"], "started");
         assert_eq!(sources.read().unwrap(), BTreeMap::from([("log_level".to_owned(), "debug".to_owned())]));
+    }
+
+    #[test]
+    fn foreign_encodings_and_byte_order_marks_do_no_harm() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), b"\xef\xbb\xbflog_level = info\n# caf\xe9\npg_user = me\n").unwrap();
+        let read = Sources::new(Some(file.path())).environment(BTreeMap::new()).read().unwrap();
+        assert_eq!((read["log_level"].as_str(), read["pg_user"].as_str()), ("info", "me"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_with_the_reason() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = Sources::new(Some(directory.path())).read().unwrap_err();
+        let path = directory.path().display();
+        assert_eq!(error.to_string(), format!("could not load config file: {path}: Is a directory"));
     }
 
     #[test]

@@ -9,7 +9,6 @@
 //!
 //! *Cost*: a level that is off costs one relaxed load; a line costs one write and, once warm, no
 //! allocation.
-#![allow(unsafe_code)] // gettid() is not in nix's safe surface
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -127,8 +126,7 @@ fn default_target(append: impl FnOnce(&Target)) {
 fn thread_id() -> i32 {
     THREAD.with(|cached| {
         if cached.get() == 0 {
-            // SAFETY: gettid takes no argument, touches no memory and cannot fail.
-            cached.set(unsafe { libc::gettid() });
+            cached.set(nix::unistd::gettid().as_raw());
         }
         cached.get()
     })

@@ -51,6 +51,16 @@ fn needs_encoding(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conf::file;
+
+    proptest::proptest! {
+        #[test]
+        fn every_value_survives(value in "(\\PC|[\n\r\t#\\\\\" =]){1,40}") {
+            let line = format!("name = {}\n", encode(&value));
+            let read = file::parse(&line, file::Dialect::KongEnv);
+            proptest::prop_assert_eq!(read.get("name"), Some(&value));
+        }
+    }
 
     #[test]
     fn values_that_are_no_single_line_survive() {
