@@ -1,5 +1,5 @@
 -- The parts of `ngx` that are plain Lua: tables whose fields are computed.
-local ngx = ngx
+local ngx, HAS_JIT = ...
 
 local error, getmetatable, rawget, rawset, setmetatable = error, getmetatable, rawget, rawset, setmetatable
 local type = type
@@ -18,7 +18,16 @@ local get_header, set_header = take("_get_header"), take("_set_header")
 local get_status, set_status = take("_get_status"), take("_set_status")
 local get_var, set_var, free_vars = take("_get_var"), take("_set_var"), take("_vars")
 local headers_sent = take("_headers_sent")
+local hot = take("_hot")
 take("_print")
+
+-- With the JIT on, what plugins call most goes through FFI.
+if HAS_JIT then
+  hot = require("host.hot")(hot)
+  ngx.now, ngx.time = hot.now(), hot.time()
+  get_ctx, get_var = hot.ctx(get_ctx), hot.var(get_var)
+  hot.shared(ngx.shared)
+end
 
 -- ngx.var
 
@@ -107,5 +116,3 @@ setmetatable(ngx, {
   end,
 })
 
-return function(_has_jit)
-end

@@ -1,5 +1,5 @@
--- Makes `ngx` and the coroutine functions that let host calls wait inside user coroutines.
-local ngx, SENTINEL, has_jit = ...
+-- The coroutine functions that let host calls wait inside user coroutines, and the global `ngx`.
+local ngx, _, SENTINEL = ...
 
 local error = error
 local create, resume, status, yield = coroutine.create, coroutine.resume, coroutine.status, coroutine.yield
@@ -40,4 +40,3 @@ end
 
 _G.ngx = ngx
 package.loaded.ngx = ngx
-require("host.ngx")(has_jit)

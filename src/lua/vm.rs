@@ -276,14 +276,16 @@ impl Vm {
         library::table::install(&frame);
         ngx::push(&frame, &self.settings);
         let host = self.reference_to_top(&frame);
-        let source = sources::file("host/prelude.lua").unwrap_or_default();
-        let prelude = self.load("@lua/host/prelude.lua", source)?;
-        self.call_now(&prelude, Context::bare(Phase::Init), |frame| {
-            host.push(frame);
-            frame.push_light(task::sentinel());
-            frame.push_boolean(self.settings.jit);
-            3
-        })?;
+        for file in ["host/prelude.lua", "host/ngx.lua"] {
+            let source = sources::file(file).unwrap_or_default();
+            let chunk = self.load(&format!("@lua/{file}"), source)?;
+            self.call_now(&chunk, Context::bare(Phase::Init), |frame| {
+                host.push(frame);
+                frame.push_boolean(self.settings.jit);
+                frame.push_light(task::sentinel());
+                3
+            })?;
+        }
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ pub mod ctx;
 pub mod digest;
 pub mod encode;
 mod fields;
+mod hot;
 pub mod log;
 mod random;
 mod regex;
@@ -39,6 +40,7 @@ pub(super) fn push(frame: &Frame, settings: &Settings) {
     ctx::install(frame, ngx);
     digest::install(frame, ngx);
     encode::install(frame, ngx);
+    hot::install(frame, ngx);
     log::install(frame, ngx);
     random::install(frame, ngx);
     regex::install(frame, ngx);

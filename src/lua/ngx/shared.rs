@@ -33,6 +33,9 @@ pub(super) fn install(frame: &Frame, ngx: c_int, dicts: Option<&Dicts>) {
     frame.push_table(0, 16);
     for dict in dicts.iter().flat_map(|dicts| dicts.iter()) {
         object::push_wrapped(frame, Shared(Arc::clone(dict)));
+        // For the functions that compiled code calls; see `hot`.
+        frame.push_light(Arc::as_ptr(dict).cast());
+        frame.set_index(-2, 2);
         frame.set_field(-2, dict.name());
     }
     frame.set_field(ngx, "shared");

@@ -58,7 +58,8 @@ fn start(frame: &Frame, repeats: bool) -> Answer {
         .ok()
         .filter(|delay| !repeats || !delay.is_zero())
         .ok_or_else(|| Flow::raise("delay must be greater than 0"))?;
-    if super::worker::exiting() && !(delay.is_zero() && !repeats) {
+    let at_once = delay.is_zero() && !repeats;
+    if super::worker::exiting() && !at_once {
         return frame.fail("process exiting");
     }
     if PENDING.get() >= MOST_PENDING {

@@ -269,7 +269,7 @@ fn unescape(text: &[u8]) -> Result<(Vec<u8>, usize), (&'static str, usize)> {
             }
         }
         let plain = match text.get(at + 1) {
-            Some(&(byte @ (b'"' | b'\\' | b'/'))) => byte,
+            Some(&byte @ (b'"' | b'\\' | b'/')) => byte,
             Some(b'b') => 8,
             Some(b'f') => 12,
             Some(b'n') => b'\n',

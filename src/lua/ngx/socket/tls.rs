@@ -3,7 +3,7 @@
 use super::stream::Stream;
 use super::tcp::{Socket, this};
 use super::within;
-use crate::lua::frame::{Answer, Frame};
+use crate::lua::frame::{Answer, Frame, Kind};
 use crate::lua::object::{self, Object};
 use crate::lua::task::Resume;
 use crate::lua::vm::Vm;
@@ -60,7 +60,8 @@ thread_local! {
 /// `sslhandshake(session?, name?, verify?)`.
 pub(super) fn handshake(frame: &Frame) -> Answer {
     let socket = this(frame)?;
-    let wants_session = !(frame.kind(2) == crate::lua::frame::Kind::Boolean && !frame.truth(2));
+    // `false`, as opposed to nothing, says that no session is wanted.
+    let wants_session = frame.kind(2) != Kind::Boolean || frame.truth(2);
     let name = frame.optional_bytes(3)?.map(|name| String::from_utf8_lossy(name).into_owned());
     let verify = frame.truth(4);
     let tls = match socket.0.slot.borrow().as_ref() {

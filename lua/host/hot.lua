@@ -1,0 +1,120 @@
+-- The hot functions of `ngx` over LuaJIT's FFI, so that they compile into traces.
+--
+-- Where the host answers ELSEWHERE the function of the C API is asked, which knows the error's words.
+local ffi = require "ffi"
+
+local text = ffi.string
+local getmetatable, next, type = getmetatable, next, type
+
+local NOTHING, BOOLEAN, NUMBER, TEXT = 0, 1, 2, 3
+
+ffi.cdef [[
+  typedef struct { double number; const char *data; size_t len; uint32_t flags; } kong_ngx_found;
+  typedef struct {
+    double (*now)(void);
+    int (*ctx)(void);
+    int (*var)(const char *name, size_t len, kong_ngx_found *out);
+    int (*shared_get)(const void *dict, const char *key, size_t len, kong_ngx_found *out);
+    int (*shared_incr)(const void *dict, const char *key, size_t len, double by, kong_ngx_found *out);
+  } kong_ngx_hot;
+]]
+
+local found = ffi.new("kong_ngx_found[1]")
+local registry = debug.getregistry()
+
+local _M = {}
+
+function _M.now(hot)
+  return function()
+    return hot.now()
+  end
+end
+
+function _M.time(hot)
+  local floor = math.floor
+  return function()
+    return floor(hot.now())
+  end
+end
+
+-- `ngx.ctx`: the table in the registry; made by the C API at its first use.
+function _M.ctx(hot, make)
+  return function()
+    local reference = hot.ctx()
+    if reference > 0 then
+      return registry[reference]
+    end
+    return make()
+  end
+end
+
+function _M.var(hot, slow)
+  return function(name)
+    if type(name) ~= "string" then
+      return slow(name)
+    end
+    local kind = hot.var(name, #name, found)
+    if kind == TEXT then
+      return text(found[0].data, found[0].len)
+    elseif kind == NOTHING then
+      return nil
+    end
+    return slow(name)
+  end
+end
+
+-- Replaces `get` and `incr` of all shared dictionaries; their second item is the host's pointer.
+function _M.shared(hot, dicts)
+  local _, any = next(dicts)
+  if not any then
+    return
+  end
+  for _, dict in pairs(dicts) do
+    dict[2] = ffi.cast("const void *", dict[2])
+  end
+  local methods = getmetatable(any).__index
+  local slow_get, slow_incr = methods.get, methods.incr
+
+  function methods.get(dict, key)
+    if type(key) ~= "string" then
+      return slow_get(dict, key)
+    end
+    local kind = hot.shared_get(dict[2], key, #key, found)
+    if kind == NOTHING then
+      return nil
+    end
+    local value
+    if kind == TEXT then
+      value = text(found[0].data, found[0].len)
+    elseif kind == NUMBER then
+      value = found[0].number
+    elseif kind == BOOLEAN then
+      value = found[0].number ~= 0
+    else
+      return slow_get(dict, key)
+    end
+    local flags = found[0].flags
+    if flags == 0 then
+      return value
+    end
+    return value, flags
+  end
+
+  function methods.incr(dict, key, by, init, ttl)
+    if init == nil and type(key) == "string" and type(by) == "number" then
+      if hot.shared_incr(dict[2], key, #key, by, found) == NUMBER then
+        return found[0].number
+      end
+    end
+    return slow_incr(dict, key, by, init, ttl)
+  end
+end
+
+return function(address)
+  local hot = ffi.cast("const kong_ngx_hot *", address)
+  local bound = {}
+  for name, make in pairs(_M) do
+    bound[name] = function(...) return make(hot, ...) end
+  end
+  return bound
+end
