@@ -13,6 +13,7 @@
 //! - [`upstream`]: one upstream's addresses and the algorithm over them
 //! - [`round_robin`], [`consistent_hashing`], [`least_connections`], [`latency`]: the algorithms
 //! - [`health`]: counters and thresholds of health checks
+//! - [`status`]: what the Admin API tells
 //! - [`hash_input`]: the value that consistent hashing hashes
 //! - [`balancers`]: all upstreams of a worker
 //! - [`host_header`]: the `Host` that goes upstream
@@ -26,6 +27,7 @@ mod latency;
 mod least_connections;
 mod round_robin;
 mod spec;
+mod status;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -37,8 +39,9 @@ pub use hash_input::{HashCookie, HashSource, hash_value};
 pub use health::{Checks, Health, HealthBoard, HealthBoards, Outcome};
 pub use host_header::push_host_header;
 pub use spec::{Algorithm, HashOn, TargetSpec, UpstreamSpec};
+pub use status::{AddressStatus, TargetStatus};
 pub use target::AddressHost;
-pub use upstream::{AddressStatus, Balancer, Choice, TargetStatus};
+pub use upstream::{Balancer, Choice};
 
 use std::net::IpAddr;
 use std::rc::Rc;

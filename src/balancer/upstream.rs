@@ -9,6 +9,7 @@ use super::consistent_hashing::Ring;
 use super::health::{Health, HealthBoard, Outcome};
 use super::round_robin::Wheel;
 use super::spec::{Algorithm, UpstreamSpec};
+use super::status::{AddressStatus, TargetStatus};
 use super::target::{AddressHost, Target, TargetState, Wanted};
 use super::{AddressId, BalancerError, latency, least_connections};
 use crate::dns::{Answer, DnsError};
@@ -66,38 +67,6 @@ pub struct Choice {
     pub hostname: Rc<str>,
     /// The target that must be resolved again before the address is used.
     pub due: Option<usize>,
-}
-
-/// What the Admin API tells about a target.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TargetStatus {
-    /// Name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// The record type that it resolved to, or the error.
-    pub dns: String,
-    /// Weight as configured.
-    pub node_weight: u32,
-    /// Weight of all its addresses.
-    pub total_weight: u64,
-    /// Weight of the unavailable ones.
-    pub unavailable_weight: u64,
-    /// Its addresses.
-    pub addresses: Vec<AddressStatus>,
-}
-
-/// What the Admin API tells about an address.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AddressStatus {
-    /// Address or name.
-    pub ip: String,
-    /// Port.
-    pub port: u16,
-    /// Weight.
-    pub weight: u32,
-    /// Whether requests go there.
-    pub healthy: bool,
 }
 
 impl Balancer {

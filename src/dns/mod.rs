@@ -16,12 +16,16 @@
 //! - [`record`]: records and answers, and which record of an answer is next
 //! - [`cache`]: answers by name and type
 //! - [`name_server`]: one question on the wire
-//! - [`resolver`]: all of it together
+//! - [`names`]: what a name is
+//! - [`lookup`]: one resolution, from candidates to what is kept of a reply
+//! - [`resolver`]: all of it together, as others see it
 //! - [`tries`]: the list in error messages of what was tried
 
 mod cache;
 mod hosts;
+mod lookup;
 mod name_server;
+mod names;
 mod options;
 mod record;
 mod resolv_conf;

@@ -350,7 +350,7 @@ fn assert_same_as_atc(flavor: Flavor, specs: &[RouteSpec], samples: &[Sample]) -
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn expressions_match_as_in_the_atc_router(
@@ -405,6 +405,15 @@ proptest! {
         let expected = atc_router::parser::parse(&text).map(drop).map_err(|error| error.to_string());
         let ours = expression::parse_only(&text);
         prop_assert_eq!(ours, expected, "of {:?}", text);
+    }
+
+    #[test]
+    fn literals_are_read_as_in_the_atc_router(
+        literal in "[0-9]{1,3}(\\.[0-9]{1,3}){3}(/[0-9]{1,2})?|[0-9a-f:]{2,9}(/[0-9]{1,3})?|-?(0x)?[0-9a-f]{1,18}|10\\.[01]\\.0\\.0/[0-9]{1,2}",
+    ) {
+        let text = format!("net.src.ip in {literal}");
+        let expected = atc_router::parser::parse(&text).map(drop).map_err(|error| error.to_string());
+        prop_assert_eq!(expression::parse_only(&text), expected, "of {:?}", text);
     }
 
     #[test]

@@ -33,16 +33,16 @@ pub(super) fn parse_ip(text: &str, v6: bool) -> Result<IpAddr, String> {
 pub(in crate::router) fn parse_cidr(text: &str, v6: bool) -> Result<Cidr, String> {
     let (address, length) = text.split_once('/').unwrap_or((text, ""));
     let parsed = if v6 { address.parse().map(IpAddr::V6) } else { address.parse().map(IpAddr::V4) };
-    let network = parsed.map_err(|error| format!("AddrParseError({error:?})"))?;
-    let length: u8 = length.parse().map_err(|error| format!("NetworkLengthParseError({error:?})"))?;
+    let network = parsed.map_err(|error| format!("couldn't parse address in network: {error}"))?;
+    let length: u8 = length.parse().map_err(|error| format!("couldn't parse length in network: {error}"))?;
     let (family, maximum) = if v6 { ("Ipv6", 128) } else { ("Ipv4", 32) };
     if length > maximum {
         return Err(format!(
-            "NetworkLengthTooLongError(Network length {length} is too long for {family} (maximum: {maximum}))"
+            "invalid length for network: Network length {length} is too long for {family} (maximum: {maximum})"
         ));
     }
     if has_host_bits(network, length) {
-        return Err("InvalidHostPart".to_owned());
+        return Err("host part of address was not zero".to_owned());
     }
     Ok(Cidr { network, length })
 }

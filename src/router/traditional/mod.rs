@@ -7,10 +7,12 @@
 //! *Kong parity*: within a category Kong first tries the routes in one of its look-up tables and only
 //! then the others, which lets some routes overtake better sorted ones; [`precedence`] repeats that.
 //!
-//! - [`route`]: one route with one path, and whether it matches
+//! - [`route`]: one route with one path, and whether it matches; [`host`] and [`path`] are its parts
 //! - [`request`]: the request as these routes see it
 //! - [`precedence`]: the order between several matching routes
 
+mod host;
+mod path;
 mod precedence;
 mod request;
 mod route;

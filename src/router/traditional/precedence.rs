@@ -7,9 +7,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::host::Host;
 use super::kind;
+use super::path::Path;
 use super::request::TraditionalRequest;
-use super::route::{Host, Path, TraditionalRoute};
+use super::route::TraditionalRoute;
 
 /// The look-up tables, reduced to what decides precedence.
 #[derive(Debug, Default)]

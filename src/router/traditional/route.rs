@@ -3,20 +3,15 @@
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
-use pcre2::bytes::{Regex, RegexBuilder};
+use pcre2::bytes::Regex;
 
+use super::host::Host;
 use super::kind;
-use super::request::{TraditionalRequest, split_port};
-use crate::router::captures::UriCaptures;
-use crate::router::expression::{Field, FieldKey, Hint, Hints, PathPart, Trace, address_bytes};
+use super::path::Path;
+use super::request::TraditionalRequest;
+use crate::router::expression::{Field, FieldKey, Hint, Hints, Trace, address_bytes};
 use crate::router::input::Scheme;
-use crate::router::pattern::required_prefix;
 use crate::router::spec::{Cidr, Endpoint, RouteSpec};
-
-/// Keeps a regex that backtracks without end from holding the worker.
-const REGEX_LIMIT: &str = "(*LIMIT_MATCH=10000)";
-/// The group around what follows the match; it is cut out of the captures.
-const POSTFIX: &str = "uri_postfix";
 
 const HAS_REGEX_PATH: u8 = 0x01;
 const PLAIN_HOSTS_ONLY: u8 = 0x02;
@@ -40,28 +35,10 @@ pub(in crate::router) struct TraditionalRoute {
 type Order = (Reverse<u8>, Reverse<usize>, Reverse<i64>, Reverse<usize>, Option<i64>);
 
 #[derive(Debug)]
-pub(super) enum Host {
-    Plain(String),
-    /// `*.x` or `x.*`, the text on either side of the star, and a port if there is one.
-    Wildcard {
-        text: String,
-        before: String,
-        after: String,
-        port: Option<String>,
-    },
-}
-
-#[derive(Debug)]
 pub(super) struct Header {
     pub(super) name: String,
     values: Vec<String>,
     pattern: Option<Regex>,
-}
-
-#[derive(Debug)]
-pub(super) enum Path {
-    Prefix(String),
-    Regex { source: String, regex: Regex },
 }
 
 #[derive(Debug)]
@@ -158,11 +135,8 @@ impl TraditionalRoute {
 
     /// What the match leaves behind, for a request that matches.
     pub(in crate::router) fn trace(&self, request: &TraditionalRequest<'_>, trace: &mut Trace) {
-        let path = request.input.path;
-        match &self.path {
-            None => {}
-            Some(Path::Prefix(prefix)) => trace.path = Some(part(prefix.len())),
-            Some(Path::Regex { regex, .. }) => trace_regex(regex, path, trace),
+        if let Some(path) = &self.path {
+            path.trace(request.input.path, trace);
         }
     }
 
@@ -195,48 +169,6 @@ impl TraditionalRoute {
     }
 }
 
-impl Host {
-    fn new(host: &str) -> Self {
-        let Some((before, after)) = host.split_once('*') else {
-            return Self::Plain(host.to_owned());
-        };
-        let (after, port) = match split_port(host) {
-            (name, Some(port)) => (name.split_once('*').map_or("", |(_, after)| after), Some(port)),
-            _ => (after, None),
-        };
-        Self::Wildcard {
-            text: host.to_owned(),
-            before: before.to_owned(),
-            after: after.to_owned(),
-            port: port.map(str::to_owned),
-        }
-    }
-
-    pub(super) fn matches(&self, request: &TraditionalRequest<'_>) -> bool {
-        match self {
-            Self::Plain(host) => host == request.host || host == request.name,
-            Self::Wildcard { before, after, port, .. } => {
-                let name = request.name;
-                let at_least = before.len() + after.len() + usize::from(!after.is_empty() || port.is_some());
-                name.len() >= at_least
-                    && name.starts_with(before.as_str())
-                    && name.ends_with(after.as_str())
-                    && port.as_ref().is_none_or(|port| port == request.port)
-            }
-        }
-    }
-
-    fn hint(&self) -> Hint {
-        match self {
-            Self::Plain(host) => Hint::Exact(host.as_bytes().into()),
-            Self::Wildcard { before, after, .. } if before.is_empty() => {
-                Hint::Suffix(after.as_bytes().into())
-            }
-            Self::Wildcard { before, .. } => Hint::Prefix(before.as_bytes().into()),
-        }
-    }
-}
-
 impl Header {
     fn new(name: &str, values: &[String]) -> Result<Self, String> {
         let pattern = match values {
@@ -258,43 +190,6 @@ impl Header {
             !found
         });
         found
-    }
-}
-
-impl Path {
-    fn new(path: &str) -> Result<Self, String> {
-        let Some(source) = path.strip_prefix('~') else {
-            return Ok(Self::Prefix(path.to_owned()));
-        };
-        let regex = RegexBuilder::new()
-            .jit_if_available(true)
-            .build(&format!("{REGEX_LIMIT}\\A(?:{source}(?<{POSTFIX}>.*))"))
-            .map_err(|error| error.to_string())?;
-        Ok(Self::Regex { source: source.to_owned(), regex })
-    }
-
-    pub(super) fn matches(&self, path: &[u8]) -> bool {
-        match self {
-            Self::Prefix(prefix) => path.starts_with(prefix.as_bytes()),
-            Self::Regex { regex, .. } => !path.is_empty() && regex.is_match(path).unwrap_or(false),
-        }
-    }
-
-    /// The prefix, or the regex without its mark.
-    pub(super) fn text(&self) -> &str {
-        match self {
-            Self::Prefix(text) | Self::Regex { source: text, .. } => text,
-        }
-    }
-
-    fn hint(&self) -> Option<Hint> {
-        match self {
-            Self::Prefix(prefix) => Some(Hint::Prefix(prefix.as_bytes().into())),
-            Self::Regex { source, .. } => {
-                let prefix = required_prefix(&format!("^{source}"));
-                (!prefix.is_empty()).then(|| Hint::Prefix(prefix.into_bytes().into()))
-            }
-        }
     }
 }
 
@@ -358,30 +253,4 @@ fn order(spec: &RouteSpec, hosts: &[Host], headers: usize, path: Option<&Path>) 
         None => (0, 0),
     };
     (Reverse(weight), Reverse(headers), Reverse(regex_priority), Reverse(length), spec.created_at)
-}
-
-fn part(len: usize) -> PathPart {
-    PathPart { start: 0, len, lowered: false }
-}
-
-/// *Kong parity*: what is cut off is all but the postfix group, and groups that took no part stay.
-fn trace_regex(regex: &Regex, path: &[u8], trace: &mut Trace) {
-    let Ok(Some(captures)) = regex.captures(path) else {
-        return;
-    };
-    let names = regex.capture_names();
-    let last = captures.len() - 1;
-    if let Some(postfix) = captures.get(last) {
-        trace.path = Some(part(path.len() - postfix.as_bytes().len()));
-    }
-    let Some(uri_captures) = &mut trace.captures else {
-        return;
-    };
-    *uri_captures = UriCaptures { numbered: vec![None; last], named: Vec::new() };
-    for number in 0..last {
-        if let Some(group) = captures.get(number) {
-            let name = names.get(number).and_then(Option::as_deref);
-            uri_captures.set(number, name, group.as_bytes());
-        }
-    }
 }
