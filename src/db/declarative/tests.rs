@@ -136,3 +136,161 @@ fn an_export_reads_as_the_same_entities() {
     assert!(yaml.starts_with("_format_version: '3.0'\n_transform: false\n"), "{yaml}");
     assert!(reader.read(&yaml, None).is_ok());
 }
+
+/// A reader that knows credentials whose password is computed from their consumer.
+fn reader_with_credentials() -> Reader {
+    use crate::schema::{Callback, Field, Schema, Transformation, Validator};
+    let registry = Registry::core(RouterFlavor::TraditionalCompatible).unwrap();
+    let id = Field { auto: true, ..Field::string().with(Validator::Uuid) };
+    let schema = Schema::new("basicauth_credentials", &["id"])
+        .workspaceable()
+        .endpoint_key("username")
+        .cache_key(&["username"])
+        .fields([
+            ("id", id),
+            ("consumer", Field::foreign("consumers").required().cascade()),
+            ("username", Field { unique: true, ..Field::string().required() }),
+            ("password", Field::string().required()),
+        ])
+        .transformation(Transformation {
+            input: Some(vec!["password".to_owned()]),
+            needs: Some(vec!["consumer.id".to_owned()]),
+            on_write: Some(Callback::new(std::rc::Rc::new(|arguments: &[Value]| {
+                let hashed = format!("{}+{}", arguments[0].as_str().unwrap(), arguments[1].as_str().unwrap());
+                Ok(serde_json::Map::from_iter([("password".to_owned(), Value::from(hashed))]))
+            }))),
+            on_read: None,
+        });
+    registry.add(schema).unwrap();
+    Reader::new(&registry)
+}
+
+const BOB: &str = "0fe87b4a-ce29-515a-88ec-8547e66550b9";
+
+#[test]
+fn rules_that_need_the_parent_see_it_in_the_second_look() {
+    let reader = reader_with_credentials();
+    for consumer in ["", "consumer: bob", &format!("consumer: {BOB}")] {
+        let text = format!(
+            "_format_version: '1.1'\nconsumers:\n- id: {BOB}\n  username: bob\n  basicauth_credentials:\n  - username: u\n    password: p\n    {consumer}\n"
+        );
+        let configuration = reader.read(&text, None).unwrap_or_else(|error| panic!("{consumer}: {error}"));
+        let credential = only(&configuration, "basicauth_credentials");
+        assert_eq!(credential["consumer"], json!({ "id": BOB }));
+        let rows = reader.rows(configuration).unwrap();
+        assert_eq!(rows["basicauth_credentials"][0]["password"], format!("p+{BOB}"));
+    }
+}
+
+#[test]
+fn passwords_that_are_transformed_already_are_left_alone() {
+    let reader = reader_with_credentials();
+    let text = format!(
+        "_format_version: '3.0'\n_transform: false\nconsumers: [{{id: {BOB}, username: bob}}]\nbasicauth_credentials: [{{username: u, password: p, consumer: bob}}]\n"
+    );
+    let rows = reader.rows(reader.read(&text, None).unwrap()).unwrap();
+    assert_eq!(rows["basicauth_credentials"][0]["password"], "p");
+    assert_eq!(rows["basicauth_credentials"][0]["consumer"], json!({ "id": BOB }));
+}
+
+#[test]
+fn a_foreign_parent_below_another_is_refused_as_kong_does() {
+    let reader = reader_with_credentials();
+    let text = "_format_version: '1.1'\nconsumers:\n- username: bob\n  basicauth_credentials:\n  - username: u\n    password: p\n    consumer: alice\n";
+    let error = reader.read(text, None).unwrap_err().to_db_error();
+    assert_eq!(
+        Value::Object(error.fields.unwrap()),
+        json!({"consumers": [{"basicauth_credentials": [{
+            "@entity": ["all or none of these fields must be set: 'password', 'consumer.id'"],
+            "consumer": "value must be null",
+        }]}]})
+    );
+    let text =
+        "_format_version: '1.1'\nbasicauth_credentials:\n- username: u\n  password: p\n  consumer: alice\n";
+    let error = reader.read(text, None).unwrap_err().to_db_error();
+    assert_eq!(
+        Value::Object(error.fields.unwrap()),
+        json!({"basicauth_credentials": [{
+            "@entity": ["all or none of these fields must be set: 'password', 'consumer.id'"],
+            "consumer": {"id": "missing primary key"},
+        }]})
+    );
+}
+
+#[test]
+fn a_reference_may_be_a_table_with_an_id() {
+    let text = "_format_version: '2.1'\nservices:\n- name: s\n  url: http://localhost\n  routes:\n  - name: r\n    paths: [/]\n    service: {id: 769bdf51-16df-5476-9830-ef26800b5448}\n";
+    let error = reader().read(text, None).unwrap_err().to_db_error();
+    assert_eq!(
+        Value::Object(error.fields.unwrap()),
+        json!({"routes": {"r": ["invalid reference 'service: {\"id\":\"769bdf51-16df-5476-9830-ef26800b5448\"}' (no such entry in 'services')"]}})
+    );
+}
+
+#[test]
+fn comments_and_ignored_values_are_accepted_everywhere_and_not_kept() {
+    let text = "_format_version: '3.0'\n_comment: hi\n_ignore: [{a: b}, 1]\nservices:\n- name: s\n  host: x\n  _comment: x\n  _ignore: [1]\n  routes:\n  - paths: [/]\n    _comment: y\n";
+    let configuration = read(text);
+    assert!(only(&configuration, "services").get("_comment").is_none());
+    for (wrong, message) in [
+        ("_comment: 1", "expected a string"),
+        ("_ignore: 1", "expected an array"),
+        ("_ignore: {a: b}", "expected an array"),
+    ] {
+        let key = wrong.split(':').next().unwrap();
+        assert_eq!(refused(&format!("_format_version: '3.0'\n{wrong}\n")), format!("in '{key}': {message}"));
+    }
+}
+
+#[test]
+fn identical_entities_below_different_parents_get_different_ids() {
+    let text = "_format_version: '1.1'\nupstreams:\n- {name: a, targets: [{target: '10.0.0.1:1'}]}\n- {name: b, targets: [{target: '10.0.0.1:1'}]}\n";
+    assert_eq!(read(text).entities["targets"].len(), 2);
+}
+
+#[test]
+fn repeated_values_of_other_unique_fields_name_the_later_entity() {
+    let text =
+        "_format_version: '1.1'\nconsumers: [{username: foo, custom_id: c}, {username: bar, custom_id: c}]\n";
+    assert_eq!(
+        reader().read(text, None).unwrap_err().to_db_error().message,
+        "declarative config is invalid: {consumers={bar=\"uniqueness violation: 'consumers' entity with custom_id set to 'c' already declared\"}}"
+    );
+}
+
+/// Ten thousand routes and consumers with credentials.
+fn large() -> String {
+    let mut text = String::from("_format_version: \"3.0\"\nservices:\n");
+    for number in 0..10_000 {
+        text.push_str(&format!(
+            "- name: service-{number}\n  url: http://10.0.0.1:8080/base\n  routes:\n  - name: route-{number}\n    paths:\n    - /path-{number}\n    hosts:\n    - host-{number}.example.com\n    methods: [GET, POST]\n"
+        ));
+    }
+    text.push_str("consumers:\n");
+    for number in 0..10_000 {
+        text.push_str(&format!(
+            "- username: user-{number}\n  basicauth_credentials:\n  - username: name-{number}\n    password: secret-{number}\n"
+        ));
+    }
+    text
+}
+
+#[test]
+fn a_large_configuration_becomes_a_dataset_in_time() {
+    let reader = reader_with_credentials();
+    let text = large();
+    let begin = std::time::Instant::now();
+    let document = document::Document::read(&text, None).unwrap();
+    let parsed = begin.elapsed();
+    let configuration = reader.resolve(document).unwrap();
+    let resolved = begin.elapsed();
+    let rows = reader.rows(configuration).unwrap();
+    let stored = begin.elapsed();
+    let dataset = Dataset::build(reader.model().clone(), rows, "x").unwrap();
+    let built = begin.elapsed();
+    println!("parsed {parsed:?}, resolved {resolved:?}, stored {stored:?}, built {built:?}");
+    assert_eq!(dataset.collection("routes").unwrap().len(), 10_000);
+    assert_eq!(dataset.collection("basicauth_credentials").unwrap().len(), 10_000);
+    let limit = if cfg!(debug_assertions) { 20.0 } else { 0.6 };
+    assert!(built.as_secs_f64() < limit, "{built:?}");
+}
