@@ -37,7 +37,10 @@ impl Api {
     /// Answers a call.
     pub async fn answer(&self, call: &Call) -> Reply {
         let reply = self.routed(call).await;
-        if self.is_admin { self.with_cors(call, reply) } else { reply }
+        if self.is_admin {
+            return self.with_cors(call, reply);
+        }
+        reply.with(header::ACCESS_CONTROL_ALLOW_ORIGIN, call.header("origin").unwrap_or("*"))
     }
 
     async fn routed(&self, call: &Call) -> Reply {

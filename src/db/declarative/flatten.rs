@@ -8,18 +8,24 @@ use serde_json::{Map, Value};
 
 use super::kinds::{Kind, Kinds, Variant};
 use super::messages;
+use super::validate::{Filled, FilledEntity};
 use crate::db::lua_literal::{key_number, number_key};
 use crate::db::model::part_text;
 use crate::db::{Entities, Entity};
 use crate::schema::{AutoOptions, Context, Errors};
 
-/// Makes entities of a document that has been validated and has its ids.
+/// Makes entities of a document that has been validated and has its ids; `filled` is what validation made of
+/// them, as far as it has it.
 ///
 /// # Errors
 /// Keys that are there twice and references that lead nowhere. *Kong parity*: entities with a wrong
 /// reference are named by their key, not by their place; of values of other unique fields that are there
 /// twice, only the last of each kind is told.
-pub(super) fn flatten(kinds: &Kinds, document: &Map<String, Value>) -> Result<Entities, Errors> {
+pub(super) fn flatten(
+    kinds: &Kinds,
+    document: &Map<String, Value>,
+    filled: Filled,
+) -> Result<Entities, Errors> {
     let mut collected = Collected {
         kinds,
         by_kind: IndexMap::new(),
@@ -27,7 +33,7 @@ pub(super) fn flatten(kinds: &Kinds, document: &Map<String, Value>) -> Result<En
         expected: Vec::new(),
         errors: Map::new(),
     };
-    collected.list_below(document, None)?;
+    collected.list_below(document, filled, None)?;
     collected.check_references();
     if !collected.errors.is_empty() {
         return Err(collected.errors.into_iter().map(|(kind, errors)| (kind, with_lists(errors))).collect());
@@ -39,8 +45,8 @@ pub(super) fn flatten(kinds: &Kinds, document: &Map<String, Value>) -> Result<En
 struct Collected<'a> {
     kinds: &'a Kinds,
     by_kind: IndexMap<String, IndexMap<String, Entity>>,
-    /// Kind and endpoint key → text of the primary key.
-    by_key: HashMap<(String, String), String>,
+    /// Kind → endpoint key → text of the primary key.
+    by_key: HashMap<String, HashMap<String, String>>,
     expected: Vec<Expected>,
     errors: Errors,
 }
@@ -64,13 +70,20 @@ struct Parent<'a> {
 
 impl Collected<'_> {
     /// Takes the lists out of a document or an entity; lists below their entities go first.
-    fn list_below(&mut self, table: &Map<String, Value>, parent: Option<Parent<'_>>) -> Result<(), Errors> {
+    fn list_below(
+        &mut self,
+        table: &Map<String, Value>,
+        mut filled: Filled,
+        parent: Option<Parent<'_>>,
+    ) -> Result<(), Errors> {
         let kinds = self.kinds;
         for (name, kind, field) in kinds.below(parent.map(|parent| parent.kind)) {
             let Some(Value::Array(items)) = table.get(name) else { continue };
+            let mut filled = filled.remove(name).unwrap_or_default().into_iter();
             for (index, item) in items.iter().enumerate() {
+                let filled = filled.next().flatten();
                 if let Value::Object(item) = item {
-                    self.entity((name, kind, field), index + 1, item, parent)?;
+                    self.entity((name, kind, field), index + 1, (item, filled), parent)?;
                 }
             }
         }
@@ -81,18 +94,15 @@ impl Collected<'_> {
         &mut self,
         (name, kind, field): (&str, &Kind, &str),
         index: usize,
-        item: &Map<String, Value>,
+        (item, filled): (&Map<String, Value>, Option<FilledEntity>),
         parent: Option<Parent<'_>>,
     ) -> Result<(), Errors> {
-        let is_child = |key: &str| kind.children.iter().any(|(child, _)| child == key);
-        let own =
-            item.iter().filter(|(key, _)| !is_child(key)).map(|(key, value)| (key.clone(), value.clone()));
-        let variant = if parent.is_some() { Variant::Nested } else { Variant::ByName };
-        let schema = kind.variant(variant);
-        let processed = schema.process_auto_fields(own.collect(), Context::Insert, &AutoOptions::default());
-        let mut entity = processed.map_err(|errors| at_place(name, index, errors))?.data;
+        let FilledEntity { mut entity, below } = match filled {
+            Some(filled) => with_keys(kind, item, filled),
+            None => fill(kind, item, parent.is_some()).map_err(|errors| at_place(name, index, errors))?,
+        };
         let key = kind.schema.extract_pk_values(&entity);
-        self.list_below(item, Some(Parent { kind: name, index, key: &key }))?;
+        self.list_below(item, below, Some(Parent { kind: name, index, key: &key }))?;
         let id = self.key_text(name, &entity);
         let endpoint = self.register_endpoint_key(name, kind, index, &entity, &id);
         self.expect_references(name, kind, &entity, endpoint.unwrap_or_else(|| id.clone()));
@@ -128,12 +138,12 @@ impl Collected<'_> {
         if key.is_empty() {
             return None;
         }
-        let place = (name.to_owned(), key.clone());
-        if self.by_key.contains_key(&place) {
+        let keys = self.by_key.entry(name.to_owned()).or_default();
+        if keys.contains_key(&key) {
             let message = messages::not_unique(name, field, &key);
             insert(&mut self.errors, &[name, &number_key(index)], Value::from(message));
         } else {
-            self.by_key.insert(place, id.to_owned());
+            keys.insert(key.clone(), id.to_owned());
         }
         Some(key)
     }
@@ -187,7 +197,7 @@ impl Collected<'_> {
 
     /// The text of the primary key of the entity that a reference means.
     fn find<'s>(&'s self, kind: &str, text: &'s str) -> Option<&'s str> {
-        if let Some(id) = self.by_key.get(&(kind.to_owned(), text.to_owned())) {
+        if let Some(id) = self.by_key.get(kind).and_then(|keys| keys.get(text)) {
             return Some(id);
         }
         self.by_kind.get(kind)?.contains_key(text).then_some(text)
@@ -237,18 +247,31 @@ impl Collected<'_> {
     }
 }
 
-/// The fields of the schema, `ttl` where entities expire, and nothing else.
-fn known_fields(kind: &Kind, mut entity: Entity) -> Entity {
-    let mut flat = Map::with_capacity(entity.len());
-    for name in kind.schema.record.fields.keys() {
-        if let Some((name, value)) = entity.remove_entry(name) {
-            flat.insert(name, value);
+/// What validation filled in, with the id that the document has got since.
+fn with_keys(kind: &Kind, item: &Map<String, Value>, mut filled: FilledEntity) -> FilledEntity {
+    for field in &kind.schema.primary_key {
+        if let Some(value) = item.get(field) {
+            filled.entity.insert(field.clone(), value.clone());
         }
     }
-    if let Some(ttl) = entity.remove("ttl").filter(|ttl| kind.schema.ttl && !ttl.is_null()) {
-        flat.insert("ttl".to_owned(), ttl);
+    filled
+}
+
+fn fill(kind: &Kind, item: &Map<String, Value>, is_nested: bool) -> Result<FilledEntity, Errors> {
+    let schema = kind.variant(if is_nested { Variant::Nested } else { Variant::ByName });
+    let processed = schema.process_auto_fields(kind.own(item), Context::Insert, &AutoOptions::default())?;
+    Ok(FilledEntity { entity: processed.data, below: Filled::new() })
+}
+
+/// The entity without what only a document may say; validation let nothing else pass.
+fn known_fields(kind: &Kind, mut entity: Entity) -> Entity {
+    for name in ["_ignore", "_comment"] {
+        entity.shift_remove(name);
     }
-    flat
+    if !kind.schema.record.fields.contains_key("ttl") && entity.get("ttl").is_some_and(Value::is_null) {
+        entity.shift_remove("ttl");
+    }
+    entity
 }
 
 /// The last value of a unique field that two entities of a kind share.

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use crate::db::Model;
+use crate::db::{Entity, Model};
 use crate::schema::{Field, Record, Schema};
 
 /// One kind of entity.
@@ -102,6 +102,17 @@ impl Kind {
             full: variant(Variant::Full),
             children: children.collect(),
         }
+    }
+
+    /// Whether entities of another kind may be listed below one of this.
+    pub fn is_child(&self, kind: &str) -> bool {
+        self.children.iter().any(|(child, _)| child == kind)
+    }
+
+    /// The entity without what is listed below it.
+    pub fn own(&self, item: &Entity) -> Entity {
+        let own = item.iter().filter(|(key, _)| !self.is_child(key));
+        own.map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
     /// The schema that applies.

@@ -10,10 +10,10 @@ use super::document::{self, Document};
 use super::kinds::Kinds;
 use super::report::{self, Located};
 use super::{flatten, flattened, ids, migration, validate};
-use crate::db::off::DEFAULT_WORKSPACE;
+use crate::db::off::{DEFAULT_WORKSPACE, Kept};
 use crate::db::{DbError, Entities, Entity, Model};
 use crate::entities::Registry;
-use crate::schema::{AutoOptions, Context, Errors, Schema};
+use crate::schema::{AutoOptions, Context, Errors, Field, Record, Schema, Shorthand};
 
 /// Reads declarative configurations by the schemas of one thread.
 ///
@@ -69,7 +69,15 @@ impl Reader {
     /// # Errors
     /// A file that cannot be read, and what [`Reader::read`] refuses.
     pub fn read_file(&self, path: &str) -> Result<Configuration, ConfigError> {
-        let text = fs::read_to_string(path).map_err(|error| ConfigError::Text(format!("{path}: {error}")))?;
+        let bytes = fs::read(path).map_err(|error| {
+            let reason = error.to_string();
+            let reason = reason.split(" (os error").next().unwrap_or_default();
+            ConfigError::Text(format!("{path}: {reason}"))
+        })?;
+        let Ok(text) = String::from_utf8(bytes) else {
+            let reason = "failed parsing declarative configuration: 0:0: invalid leading UTF-8 octet";
+            return Err(ConfigError::Text(reason.to_owned()));
+        };
         self.read(&text, Some(path))
     }
 
@@ -79,6 +87,15 @@ impl Reader {
     /// All that is wrong with it.
     pub fn read(&self, text: &str, file: Option<&str>) -> Result<Configuration, ConfigError> {
         self.resolve(Document::read(text, file).map_err(ConfigError::Text)?)
+    }
+
+    /// Reads the copy of a configuration that an earlier process kept; it has the hash it had then.
+    ///
+    /// # Errors
+    /// All that is wrong with it, which can only be if plugins or their schemas have changed since.
+    pub fn read_kept(&self, kept: &Kept) -> Result<Configuration, ConfigError> {
+        let document = Document::read(&kept.text, None).map_err(ConfigError::Text)?;
+        self.resolve(Document { hash: kept.hash.clone(), ..document })
     }
 
     /// A configuration without entities.
@@ -103,13 +120,14 @@ impl Reader {
         if hash.is_empty() {
             hash = document::hash(&Value::Object(table.clone()).to_string());
         }
-        if let Err(errors) = validate::validate(&self.kinds, &table) {
-            return Err(ConfigError::Document { errors, document: table });
-        }
+        let filled = match validate::validate(&self.kinds, &table) {
+            Ok(filled) => filled,
+            Err(errors) => return Err(ConfigError::Document { errors, document: table }),
+        };
         ids::generate(&self.kinds, &mut table);
         let meta = table.iter().filter(|(key, _)| key.starts_with('_'));
         let meta = meta.map(|(key, value)| (key.clone(), value.clone())).collect();
-        let mut entities = match flatten::flatten(&self.kinds, &table) {
+        let mut entities = match flatten::flatten(&self.kinds, &table, filled) {
             Ok(entities) => entities,
             Err(errors) => return Err(ConfigError::Document { errors, document: table }),
         };
@@ -198,9 +216,24 @@ fn row(schema: &Schema, written: Entity, transforms: bool) -> Result<Entity, DbE
         restore_nulls(&entity, &mut transformed);
         entity = transformed;
     }
+    if !is_read_otherwise(schema, &entity) {
+        return Ok(entity);
+    }
     let options = AutoOptions { nulls: true, no_defaults: true, ..AutoOptions::default() };
     let processed = schema.process_auto_fields(entity, Context::Select, &options);
     processed.map(|processed| processed.data).map_err(DbError::schema_violation)
+}
+
+/// Whether reading an entity gives fields that writing it did not: deprecated names of others.
+fn is_read_otherwise(schema: &Schema, entity: &Entity) -> bool {
+    has_shorthands(&schema.record)
+        || schema.subschema(entity).is_some_and(|subschema| has_shorthands(&subschema))
+}
+
+fn has_shorthands(record: &Record) -> bool {
+    let nested = |field: &Field| field.as_record().is_some_and(|record| has_shorthands(record));
+    let is_read = |shorthand: &Shorthand| shorthand.deprecation().is_some();
+    record.shorthand_fields.iter().any(is_read) || record.fields.values().any(nested)
 }
 
 fn without_nulls(entity: &Entity) -> Entity {

@@ -5,38 +5,59 @@
 //! the copy passes, so does the document. Otherwise the errors are those of the copy and, of the first
 //! look, those of fields that must be null.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::kinds::{Kinds, Variant};
 use super::{ids, messages};
+use crate::db::Entity;
 use crate::schema::{AutoOptions, Context, Errors};
 
-/// Checks a document.
+/// Entities with the values their schemas supply, by kind, at the places they have in the document.
+///
+/// Validation needs them anyway; kept, they spare [`super::flatten`] the same work.
+pub(super) type Filled = HashMap<String, Vec<Option<FilledEntity>>>;
+
+/// An entity with the values its schema supplies, and those below it.
+#[derive(Debug, Default)]
+pub(super) struct FilledEntity {
+    pub(super) entity: Entity,
+    pub(super) below: Filled,
+}
+
+/// Checks a document; gives what it filled in, which is nothing if it took the second look to accept it.
 ///
 /// # Errors
 /// The tree of what is wrong.
-pub(super) fn validate(kinds: &Kinds, document: &Map<String, Value>) -> Result<(), Errors> {
-    let Err(by_name) = document_errors(kinds, document, false) else { return Ok(()) };
+pub(super) fn validate(kinds: &Kinds, document: &Map<String, Value>) -> Result<Filled, Errors> {
+    let by_name = match check(kinds, document, false) {
+        Ok(filled) => return Ok(filled),
+        Err(errors) => errors,
+    };
     let mut copy = document.clone();
     ids::fill_for_validation(kinds, &mut copy);
-    let Err(full) = document_errors(kinds, &copy, true) else { return Ok(()) };
+    let Err(full) = check(kinds, &copy, true) else { return Ok(Filled::new()) };
     let mut errors = Value::Object(full);
     if let Some(nulls) = only_null_errors(&Value::Object(by_name)) {
         merge(&mut errors, nulls);
     }
     match errors {
         Value::Object(errors) => Err(errors),
-        _ => Ok(()),
+        _ => Ok(Filled::new()),
     }
 }
 
-fn document_errors(kinds: &Kinds, document: &Map<String, Value>, full: bool) -> Result<(), Errors> {
+fn check(kinds: &Kinds, document: &Map<String, Value>, full: bool) -> Result<Filled, Errors> {
     let mut errors = Map::new();
+    let mut filled = Filled::new();
     for (key, value) in document {
         let result = match (key.as_str(), kinds.named(key)) {
             (_, Some(_)) => {
                 let variant = if full { Variant::Full } else { Variant::ByName };
-                list(kinds, key, value, variant)
+                list(kinds, key, value, variant).map(|items| {
+                    filled.insert(key.clone(), items);
+                })
             }
             ("_format_version", _) => format_version(value),
             ("_transform", _) => messages::expect(value.is_boolean() || value.is_null(), messages::BOOLEAN),
@@ -51,7 +72,7 @@ fn document_errors(kinds: &Kinds, document: &Map<String, Value>, full: bool) -> 
     if !document.contains_key("_format_version") {
         errors.insert("_format_version".to_owned(), Value::from(messages::REQUIRED));
     }
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
+    if errors.is_empty() { Ok(filled) } else { Err(errors) }
 }
 
 fn format_version(value: &Value) -> Result<(), Value> {
@@ -78,14 +99,20 @@ fn is_sequence(value: &Value) -> bool {
 }
 
 /// Checks the entities of one list; the error is a list with nulls in the places of good ones.
-fn list(kinds: &Kinds, kind: &str, value: &Value, variant: Variant) -> Result<(), Value> {
+fn list(
+    kinds: &Kinds,
+    kind: &str,
+    value: &Value,
+    variant: Variant,
+) -> Result<Vec<Option<FilledEntity>>, Value> {
     let items = match value {
-        Value::Null => return Ok(()),
-        Value::Object(table) if table.is_empty() => return Ok(()),
+        Value::Null => return Ok(Vec::new()),
+        Value::Object(table) if table.is_empty() => return Ok(Vec::new()),
         Value::Array(items) => items,
         _ => return Err(Value::from(messages::ARRAY)),
     };
     let mut errors = Vec::new();
+    let mut filled = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let result = match item {
             Value::Null => Err(Value::from(messages::REQUIRED)),
@@ -95,36 +122,40 @@ fn list(kinds: &Kinds, kind: &str, value: &Value, variant: Variant) -> Result<()
             }
             _ => Err(Value::from(messages::RECORD)),
         };
-        if let Err(error) = result {
-            errors.resize(index, Value::Null);
-            errors.push(error);
+        match result {
+            Ok(entity) => filled.push(Some(entity)),
+            Err(error) => {
+                errors.resize(index, Value::Null);
+                errors.push(error);
+            }
         }
     }
-    if errors.is_empty() { Ok(()) } else { Err(Value::Array(errors)) }
+    if errors.is_empty() { Ok(filled) } else { Err(Value::Array(errors)) }
 }
 
-fn entity(kinds: &Kinds, kind: &str, item: &Map<String, Value>, variant: Variant) -> Result<(), Errors> {
-    let Some(known) = kinds.named(kind) else { return Ok(()) };
-    let children = &known.children;
-    let is_child = |key: &str| children.iter().any(|(child, _)| child == key);
-    let own: Map<String, Value> = item
-        .iter()
-        .filter(|(key, _)| !is_child(key))
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
+fn entity(
+    kinds: &Kinds,
+    kind: &str,
+    item: &Map<String, Value>,
+    variant: Variant,
+) -> Result<FilledEntity, Errors> {
+    let Some(known) = kinds.named(kind) else { return Ok(FilledEntity::default()) };
     let schema = known.variant(variant);
-    let filled = schema.process_auto_fields(own, Context::Insert, &AutoOptions::default())?.data;
-    let mut errors = match schema.validate(&filled, true, None, None) {
-        Ok(()) => Map::new(),
-        Err(errors) => errors,
-    };
+    let filled = schema.process_auto_fields(known.own(item), Context::Insert, &AutoOptions::default())?.data;
+    let mut errors = schema.validate(&filled, true, None, None).err().unwrap_or_default();
     let nested = if variant == Variant::Full { Variant::Full } else { Variant::Nested };
-    for (key, value) in item.iter().filter(|(key, _)| is_child(key)) {
-        if let Err(error) = list(kinds, key, value, nested) {
-            errors.insert(key.clone(), error);
+    let mut below = Filled::new();
+    for (key, value) in item.iter().filter(|(key, _)| known.is_child(key)) {
+        match list(kinds, key, value, nested) {
+            Ok(items) => {
+                below.insert(key.clone(), items);
+            }
+            Err(error) => {
+                errors.insert(key.clone(), error);
+            }
         }
     }
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
+    if errors.is_empty() { Ok(FilledEntity { entity: filled, below }) } else { Err(errors) }
 }
 
 /// The part of a tree that says of fields that they must be null.
