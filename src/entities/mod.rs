@@ -53,6 +53,17 @@ pub const CORE_ENTITIES: [&str; 17] = [
     "filter_chains",
 ];
 
+/// The schema of a core entity as it is written, before [`Registry`] makes an entity's schema of it.
+pub fn definition(name: &str, flavor: Option<&str>) -> Option<Schema> {
+    let flavor = flavor.and_then(RouterFlavor::from_name).unwrap_or_default();
+    let options = Options { flavor, ..Options::default() };
+    let schema = core_schemas(&options).into_iter().find(|schema| schema.name == name)?;
+    if name == "routes" {
+        routes::add_subschemas(&schema, flavor).ok()?;
+    }
+    Some(schema)
+}
+
 /// The core schemas, each after those it refers to.
 fn core_schemas(options: &Options) -> [Schema; 17] {
     [

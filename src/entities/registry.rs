@@ -155,8 +155,12 @@ impl Registry {
         self.catalog.constraints(name)
     }
 
-    /// The schemas as the Lua side shares them.
-    pub fn catalog(&self) -> Rc<Catalog> {
-        Rc::clone(&self.catalog)
+    /// Makes `kong.db.schema` and its sisters available in a VM, over these schemas.
+    ///
+    /// # Errors
+    /// When the VM has no memory left.
+    pub fn register(&self, lua: &mlua::Lua) -> mlua::Result<()> {
+        crate::schema::lua::register(lua, Rc::clone(&self.catalog))?;
+        crate::schema::lua::register_definitions(lua, &super::CORE_ENTITIES, super::definition)
     }
 }

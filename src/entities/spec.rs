@@ -541,6 +541,16 @@ fn reading_drops_nulls_unless_they_are_asked_for() {
 }
 
 #[test]
+fn core_schemas_satisfy_the_schema_of_schemas() {
+    for name in CORE_ENTITIES {
+        let schema = super::definition(name, None).expect(name);
+        let definition = schema.definition(&|_| Some(crate::schema::value::opaque(1)));
+        let errors = crate::schema::metaschema::validate_entity(&object(definition));
+        assert_eq!(errors.map_err(Value::Object), Ok(()), "{name}");
+    }
+}
+
+#[test]
 fn core_schemas_exist_and_sort_after_what_they_refer_to() {
     let registry = registry();
     let names: Vec<String> = registry.sorted().iter().map(|schema| schema.name.clone()).collect();

@@ -26,6 +26,8 @@ pub enum Context {
     Upsert,
     /// An entity was read and is about to be shown or used.
     Select,
+    /// Nothing is generated, but defaults are supplied.
+    Unspecified,
 }
 
 /// How values are supplied.
@@ -125,7 +127,7 @@ impl Filler<'_> {
         if !field.auto || self.context == Context::Select {
             return value;
         }
-        let is_new = self.context != Context::Update;
+        let is_new = matches!(self.context, Context::Insert | Context::Upsert);
         if matches!(field.kind, Kind::String) {
             return match value {
                 None if is_new && field.is_uuid() => Some(generate::uuid().into()),
@@ -135,7 +137,7 @@ impl Filler<'_> {
         }
         let is_stamped = match name {
             "created_at" => is_new && value.as_ref().is_none_or(Value::is_null),
-            "updated_at" => true,
+            "updated_at" => self.context != Context::Unspecified,
             _ => false,
         };
         match field.kind {

@@ -12,6 +12,7 @@ use super::schema::Schema;
 /// Schemas by name, in the order they were added.
 #[derive(Debug, Default)]
 pub struct Catalog {
+    base: Option<Rc<Catalog>>,
     schemas: RefCell<IndexMap<String, Rc<Schema>>>,
 }
 
@@ -20,13 +21,18 @@ pub struct Catalog {
 pub struct Constraint {
     /// The entity that has the field.
     pub schema: Rc<Schema>,
-    /// The field.
-    pub field_name: String,
+    /// The field; none when the entity belongs to a workspace.
+    pub field_name: Option<String>,
     /// What happens to it when the entity pointed to is deleted; nothing said means `restrict`.
     pub on_delete: Option<String>,
 }
 
 impl Catalog {
+    /// An empty catalog that also knows the schemas of another.
+    pub fn over(base: Rc<Catalog>) -> Self {
+        Self { base: Some(base), ..Self::default() }
+    }
+
     /// Adds a schema after resolving its foreign fields, in place of one of the same name.
     ///
     /// # Errors
@@ -62,7 +68,8 @@ impl Catalog {
 
     /// The schema of this name.
     pub fn named(&self, name: &str) -> Option<Rc<Schema>> {
-        self.schemas.borrow().get(name).cloned()
+        let own = self.schemas.borrow().get(name).cloned();
+        own.or_else(|| self.base.as_ref()?.named(name))
     }
 
     /// All schemas, in the order they were added.
@@ -72,21 +79,17 @@ impl Catalog {
 
     /// The foreign fields that point to an entity. For workspaces also every entity that belongs to one.
     pub fn constraints(&self, name: &str) -> Vec<Constraint> {
-        let mut constraints = Vec::new();
+        let mut constraints = self.base.as_ref().map(|base| base.constraints(name)).unwrap_or_default();
         for schema in self.schemas.borrow().values() {
             for (field_name, foreign) in schema.foreign_fields().filter(|(_, to)| to.reference == name) {
                 constraints.push(Constraint {
                     schema: Rc::clone(schema),
-                    field_name: field_name.to_owned(),
+                    field_name: Some(field_name.to_owned()),
                     on_delete: foreign.on_delete.clone(),
                 });
             }
             if name == "workspaces" && schema.workspaceable {
-                constraints.push(Constraint {
-                    schema: Rc::clone(schema),
-                    field_name: "ws_id".to_owned(),
-                    on_delete: None,
-                });
+                constraints.push(Constraint { schema: Rc::clone(schema), field_name: None, on_delete: None });
             }
         }
         constraints

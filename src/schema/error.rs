@@ -34,6 +34,9 @@ pub enum SchemaError {
         /// Why it does not.
         fault: &'static str,
     },
+    /// The definition breaks rules of the schema of schemas.
+    #[error("{}", super::errors_to_string(.0).unwrap_or_default())]
+    Violation(super::Errors),
     /// A field of an entity has a form that entities cannot have.
     #[error("{0}: {1}")]
     Entity(String, &'static str),

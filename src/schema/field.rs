@@ -28,6 +28,9 @@ pub enum Kind {
     Any,
     /// A value of the field that is being described; only in schemas that describe schemas.
     Itself,
+    /// A definition, described by this record; only in schemas that describe schemas. Such a record refers to
+    /// itself, so it is not held but asked for.
+    Definition(fn() -> Rc<Record>),
     /// Whatever a JSON schema accepts.
     Json(Rc<JsonRule>),
     /// A sequence of such elements.
@@ -407,7 +410,7 @@ impl Field {
             Kind::Array(_) => "array",
             Kind::Set(_) => "set",
             Kind::Map(..) => "map",
-            Kind::Record(_) => "record",
+            Kind::Record(_) | Kind::Definition(_) => "record",
             Kind::Foreign(_) => "foreign",
             Kind::Refined { .. } => "nil",
             Kind::Unknown(name) => name,

@@ -13,7 +13,7 @@ use super::field::{Field, Kind};
 use super::messages;
 use super::record::{Record, Shorthand, Transformation};
 use super::transform;
-use super::validate::{Errors, Pass, Scope, validate_field, validate_record};
+use super::validate::{Errors, Pass, Scope, validate_record};
 use super::value::{at, deep_equal};
 
 /// The schema of an entity.
@@ -54,7 +54,7 @@ pub struct Schema {
     pub dao: Option<String>,
     /// A last rule, over complete entities only.
     pub check: Option<EntityCheck>,
-    subschemas: RefCell<HashMap<String, Rc<Record>>>,
+    pub(super) subschemas: RefCell<HashMap<String, Rc<Record>>>,
 }
 
 impl Schema {
@@ -413,7 +413,7 @@ impl Schema {
     /// # Errors
     /// What is wrong with it.
     pub fn validate_field(&self, field: &Field, value: &Value) -> Result<(), Value> {
-        validate_field(field, value, Pass { full_check: true, updating: false })
+        field.validate(value)
     }
 
     /// Validates a primary key; with `ignore_others` other fields may be present.
@@ -423,14 +423,16 @@ impl Schema {
     pub fn validate_primary_key(&self, pk: &Map<String, Value>, ignore_others: bool) -> Result<(), Errors> {
         let mut errors = Map::new();
         for name in &self.primary_key {
-            let Some(field) = self.record.fields.get(name) else { continue };
-            let error = match pk.get(name) {
-                None | Some(Value::Bool(false)) => messages::MISSING_PK.into(),
-                Some(Value::Null) if field.is_required() || field.auto => messages::REQUIRED.into(),
-                Some(value) => match self.validate_field(field, value) {
+            let field = self.record.fields.get(name);
+            let is_needed = field.is_some_and(|field| field.is_required() || field.auto);
+            let error = match (pk.get(name), field) {
+                (None | Some(Value::Bool(false)), _) => messages::MISSING_PK.into(),
+                (Some(Value::Null), _) if is_needed => messages::REQUIRED.into(),
+                (Some(value), Some(field)) => match field.validate(value) {
                     Err(error) => error,
                     Ok(()) => continue,
                 },
+                (Some(_), None) => continue,
             };
             errors.insert(name.clone(), error);
         }

@@ -57,6 +57,16 @@ impl Record {
     }
 }
 
+impl Field {
+    /// Validates a value.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn validate(&self, value: &Value) -> Result<(), Value> {
+        validate_field(self, value, Pass { full_check: true, updating: false })
+    }
+}
+
 /// Validates fields, required fields and the rules between fields.
 pub(super) fn validate_record(
     scope: Scope<'_>,
@@ -166,6 +176,7 @@ fn validate_type(field: &Field, value: &Value, pass: Pass) -> Result<(), Value> 
             validate_elements(elements, items, pass)
         }
         Kind::Map(keys, values) => validate_map(keys, values, value, pass),
+        Kind::Definition(form) => validate_definition(&form(), value, pass),
         Kind::Record(record) => validate_nested(record.as_deref(), value, pass),
         Kind::Foreign(foreign) => match &foreign.schema {
             Some(schema) => validate_foreign(schema, value),
@@ -183,7 +194,7 @@ fn require(holds: bool, message: &str) -> Result<(), Value> {
 fn is_integer(value: &Value) -> bool {
     value.is_i64()
         || value.is_u64()
-        || value.as_f64().is_some_and(|number| number.is_finite() && number == number.trunc())
+        || value.as_f64().is_some_and(|number| number.abs() < f64::MAX && number == number.trunc())
 }
 
 fn validate_elements(elements: &Field, items: &[Value], pass: Pass) -> Result<(), Value> {
@@ -222,6 +233,17 @@ fn validate_nested(record: Option<&Record>, value: &Value, pass: Pass) -> Result
     let scope = Scope { record, subschema: None };
     let pass = Pass { full_check: true, ..pass };
     validate_record(scope, &filled, pass, &mut errors, None);
+    if errors.is_empty() { Ok(()) } else { Err(tree(errors)) }
+}
+
+/// A definition says what it says: nothing is filled in before it is validated.
+fn validate_definition(form: &Record, value: &Value, pass: Pass) -> Result<(), Value> {
+    if !is_table(value) {
+        return Err(messages::RECORD.into());
+    }
+    let mut errors = Map::new();
+    let scope = Scope { record: form, subschema: None };
+    validate_record(scope, &table(value), Pass { full_check: true, ..pass }, &mut errors, None);
     if errors.is_empty() { Ok(()) } else { Err(tree(errors)) }
 }
 

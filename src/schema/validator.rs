@@ -154,7 +154,7 @@ impl Validator {
 }
 
 /// The order in which the validators of a field run.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 21] = [
     "eq",
     "ne",
     "not_one_of",
@@ -176,8 +176,12 @@ const ORDER: [&str; 22] = [
     "contains",
     "custom_validator",
     "mutually_exclusive_subsets",
-    "",
 ];
+
+/// The names of all validators, in the order they run in.
+pub fn validator_names() -> impl Iterator<Item = &'static str> {
+    ORDER.into_iter()
+}
 
 /// Whether a text has the form of a UUID; version and variant bits are not looked at.
 pub fn is_uuid(text: &str) -> bool {

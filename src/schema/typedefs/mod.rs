@@ -118,7 +118,7 @@ pub fn timeout() -> Field {
 
 /// An identifier that the gateway makes.
 pub fn uuid() -> Field {
-    Field::string().with(super::Validator::Uuid).auto().describe("A UUID.")
+    Field::string().with(super::Validator::Uuid).auto().describe("The UUID of an entity.")
 }
 
 /// A time in seconds that the gateway sets.
