@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, RsaKeySize,
 };
 
@@ -92,14 +92,15 @@ fn make_default(certificate: &Path, key: &Path, key_type: KeyType) -> Result<(),
     owner::write_private(certificate, pair.certificate.as_bytes(), 0o644)
 }
 
-/// The certificate that all nodes of a hybrid deployment share (`cluster_mtls = shared`).
+/// The certificate that all nodes of a hybrid deployment share (`cluster_mtls = shared`): each node's own and
+/// each node's only authority. It does not claim to be an authority, because some verifiers refuse such a
+/// certificate from a peer.
 ///
 /// *Errors*: the key cannot be made.
 pub fn cluster_certificate(days: u64) -> Result<CertifiedKey, ConfError> {
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, "kong_clustering");
-    let mut params = self_signed(name, DAY.saturating_mul(u32::try_from(days).unwrap_or(u32::MAX)));
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let params = self_signed(name, DAY.saturating_mul(u32::try_from(days).unwrap_or(u32::MAX)));
     sign(params, KeyType::P384)
 }
 
@@ -145,6 +146,7 @@ mod tests {
         let (_, pem) = x509_parser::pem::parse_x509_pem(pair.certificate.as_bytes()).unwrap();
         let certificate = pem.parse_x509().unwrap();
         assert_eq!(certificate.subject().to_string(), "CN=kong_clustering");
+        assert!(certificate.basic_constraints().unwrap().is_none());
         let lifetime =
             certificate.validity().not_after.timestamp() - certificate.validity().not_before.timestamp();
         assert_eq!(lifetime, 3 * 86400);
