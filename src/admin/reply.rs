@@ -13,18 +13,27 @@ use crate::db::DbError;
 pub struct Reply {
     /// The status code.
     pub status: u16,
-    /// The JSON body, if there is one.
-    pub body: Option<Value>,
-    /// A body that is not JSON, with its media type.
-    pub text: Option<(&'static str, String)>,
+    /// The body.
+    pub body: Body,
     /// Field lines.
     pub headers: Vec<(HeaderName, String)>,
+}
+
+/// What an answer says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// JSON.
+    Json(Value),
+    /// Something else, with its media type.
+    Text(&'static str, String),
 }
 
 impl Reply {
     /// An answer with a JSON body.
     pub fn json(status: u16, body: Value) -> Self {
-        Reply { status, body: Some(body), text: None, headers: Vec::new() }
+        Reply { status, body: Body::Json(body), headers: Vec::new() }
     }
 
     /// An answer with a JSON body whose only member is `message`.
@@ -34,12 +43,12 @@ impl Reply {
 
     /// An answer without a body.
     pub fn empty(status: u16) -> Self {
-        Reply { status, body: None, text: None, headers: Vec::new() }
+        Reply { status, body: Body::Empty, headers: Vec::new() }
     }
 
     /// An answer with a body that is not JSON.
     pub fn text(media_type: &'static str, text: impl Into<String>) -> Self {
-        Reply { text: Some((media_type, text.into())), ..Self::empty(200) }
+        Reply { body: Body::Text(media_type, text.into()), ..Self::empty(200) }
     }
 
     /// No such path or entity.
@@ -65,10 +74,10 @@ impl Reply {
 
     /// The answer as hyper sends it; `HEAD` keeps the field lines and drops the body.
     pub(super) fn into_response(self, is_head: bool) -> Response<Full<Bytes>> {
-        let (media_type, body) = match (self.body, self.text) {
-            (Some(body), _) => (Some("application/json; charset=utf-8"), json::encode(&body)),
-            (None, Some((media_type, text))) => (Some(media_type), text),
-            (None, None) => (None, String::new()),
+        let (media_type, body) = match self.body {
+            Body::Json(body) => (Some("application/json; charset=utf-8"), json::encode(&body)),
+            Body::Text(media_type, text) => (Some(media_type), text),
+            Body::Empty => (None, String::new()),
         };
         let length = body.len();
         let mut response = Response::new(Full::new(if is_head { Bytes::new() } else { Bytes::from(body) }));

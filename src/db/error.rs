@@ -85,12 +85,12 @@ pub struct DbError {
     /// The sentence for people.
     pub message: String,
     /// The fields it is about, as a tree; none for errors that are not about fields.
-    pub fields: Option<Map<String, Value>>,
+    pub fields: Option<Box<Map<String, Value>>>,
 }
 
 impl DbError {
     fn new(code: ErrorCode, message: String, fields: Option<Map<String, Value>>) -> Self {
-        DbError { code, name: code.name().to_owned(), message, fields }
+        DbError { code, name: code.name().to_owned(), message, fields: fields.map(Box::new) }
     }
 
     /// An entity that does not satisfy its schema; `errors` is the tree of the schema engine.
@@ -175,7 +175,7 @@ impl DbError {
         body.insert("message".to_owned(), json!(self.message));
         if let Some(fields) = &self.fields {
             let key = if self.code == ErrorCode::InvalidOptions { "options" } else { "fields" };
-            body.insert(key.to_owned(), Value::Object(fields.clone()));
+            body.insert(key.to_owned(), Value::Object(fields.as_ref().clone()));
         }
         body
     }

@@ -47,7 +47,7 @@ pub enum ConfigError {
         /// What is wrong, as a tree.
         errors: Errors,
         /// The document, to name its entities by.
-        document: Map<String, Value>,
+        document: Box<Map<String, Value>>,
     },
 }
 
@@ -122,14 +122,14 @@ impl Reader {
         }
         let filled = match validate::validate(&self.kinds, &table) {
             Ok(filled) => filled,
-            Err(errors) => return Err(ConfigError::Document { errors, document: table }),
+            Err(errors) => return Err(ConfigError::Document { errors, document: Box::new(table) }),
         };
         ids::generate(&self.kinds, &mut table);
         let meta = table.iter().filter(|(key, _)| key.starts_with('_'));
         let meta = meta.map(|(key, value)| (key.clone(), value.clone())).collect();
         let mut entities = match flatten::flatten(&self.kinds, &table, filled) {
             Ok(entities) => entities,
-            Err(errors) => return Err(ConfigError::Document { errors, document: table }),
+            Err(errors) => return Err(ConfigError::Document { errors, document: Box::new(table) }),
         };
         self.add_default_workspace(&mut entities);
         Ok(Configuration { entities, meta, hash })
@@ -201,7 +201,7 @@ impl ConfigError {
         match self {
             ConfigError::Text(_) => self.to_db_error().to_json(),
             ConfigError::Document { errors, document } => {
-                flattened::flattened(model, errors.clone(), document.clone())
+                flattened::flattened(model, errors.clone(), document.as_ref().clone())
             }
         }
     }

@@ -199,7 +199,7 @@ fn a_foreign_parent_below_another_is_refused_as_kong_does() {
     let text = "_format_version: '1.1'\nconsumers:\n- username: bob\n  basicauth_credentials:\n  - username: u\n    password: p\n    consumer: alice\n";
     let error = reader.read(text, None).unwrap_err().to_db_error();
     assert_eq!(
-        Value::Object(error.fields.unwrap()),
+        Value::Object(*error.fields.unwrap()),
         json!({"consumers": [{"basicauth_credentials": [{
             "@entity": ["all or none of these fields must be set: 'password', 'consumer.id'"],
             "consumer": "value must be null",
@@ -209,7 +209,7 @@ fn a_foreign_parent_below_another_is_refused_as_kong_does() {
         "_format_version: '1.1'\nbasicauth_credentials:\n- username: u\n  password: p\n  consumer: alice\n";
     let error = reader.read(text, None).unwrap_err().to_db_error();
     assert_eq!(
-        Value::Object(error.fields.unwrap()),
+        Value::Object(*error.fields.unwrap()),
         json!({"basicauth_credentials": [{
             "@entity": ["all or none of these fields must be set: 'password', 'consumer.id'"],
             "consumer": {"id": "missing primary key"},
@@ -222,7 +222,7 @@ fn a_reference_may_be_a_table_with_an_id() {
     let text = "_format_version: '2.1'\nservices:\n- name: s\n  url: http://localhost\n  routes:\n  - name: r\n    paths: [/]\n    service: {id: 769bdf51-16df-5476-9830-ef26800b5448}\n";
     let error = reader().read(text, None).unwrap_err().to_db_error();
     assert_eq!(
-        Value::Object(error.fields.unwrap()),
+        Value::Object(*error.fields.unwrap()),
         json!({"routes": {"r": ["invalid reference 'service: {\"id\":\"769bdf51-16df-5476-9830-ef26800b5448\"}' (no such entry in 'services')"]}})
     );
 }
