@@ -1,7 +1,7 @@
 -- The parts of `ngx` that are plain Lua: tables whose fields are computed.
 local ngx, HAS_JIT = ...
 
-local error, getmetatable, rawget, rawset, setmetatable = error, getmetatable, rawget, rawset, setmetatable
+local error, rawget, rawset, setmetatable = error, rawget, rawset, setmetatable
 local type = type
 local find, gsub, lower = string.find, string.gsub, string.lower
 

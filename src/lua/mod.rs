@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`vm`] | set-up of the VM: libraries, paths, host functions |
 //! | [`sources`], [`loader`] | the embedded Lua files and how `require` finds them |
-//! | [`frame`] | the safe view host functions have of Lua's stack; raising and waiting |
+//! | [`frame`], `stack` | the safe view host functions have of Lua's stack; raising and waiting |
 //! | [`object`] | Rust values that Lua code holds |
 //! | [`context`], [`phase`] | which request and phase is running |
 //! | [`task`], [`thread`] | resuming, light threads, cancelling |
@@ -37,6 +37,7 @@ pub mod pdk;
 mod phase;
 pub mod plugin;
 pub mod sources;
+mod stack;
 pub mod task;
 #[cfg(test)]
 mod testing;

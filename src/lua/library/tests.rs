@@ -52,6 +52,26 @@ fn a_lock_is_held_by_one() {
     block_on(run_in(&vm, source)).unwrap_or_else(|error| panic!("{}", error.report()));
 }
 
+#[test]
+fn counters_add_up_and_tables_are_used_again() {
+    let dicts = Arc::new(Dicts::create(&[("counts", 1 << 20)]).unwrap());
+    let vm = Vm::new(Settings { dicts: Some(dicts), ..Settings::default() }).unwrap();
+    let source = r#"
+        local counter = require "resty.counter"
+        local now = counter.new("counts")
+        now:incr("a") now:incr("a", 4) assert(now:get("a") == 5)
+        local later = assert(counter.new("counts", 0.005))
+        later:incr("b", 2) later:incr("b") assert(later:get("b") == nil)
+        ngx.sleep(0.05) assert(later:get("b") == 3)
+        later:incr("b") later:sync() assert(later:get("b") == 4 and later:reset("b") and later:get("b") == 0)
+        assert(not pcall(counter.new, "none"))
+        local pool = require "tablepool"
+        local t = pool.fetch("p", 1, 1) t.x = 1 pool.release("p", t)
+        local again = pool.fetch("p", 1, 1) assert(again == t and next(again) == nil and pool.fetch("p") ~= t)
+    "#;
+    block_on(run_in(&vm, source)).unwrap_or_else(|error| panic!("{}", error.report()));
+}
+
 /// Answers by path: `/length`, `/chunked`, `/close`, `/echo` with the request, `/silent` with nothing.
 async fn http_server() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

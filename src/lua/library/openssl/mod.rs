@@ -8,6 +8,7 @@ mod key;
 
 use crate::lua::frame::{Answer, Flow, Frame};
 use aws_lc_rs::{digest, hkdf, hmac, pbkdf2};
+use md5::{Digest, Md5};
 use std::ffi::c_int;
 use std::num::NonZeroU32;
 
@@ -19,6 +20,10 @@ pub(super) fn load(frame: &Frame) -> Answer {
     frame.push_table(0, 16);
     let table = frame.top();
     frame.set_function(table, "digest", |frame| {
+        if plain(frame.bytes(1)?) == "md5" {
+            frame.push_bytes(&Md5::digest(frame.bytes(2)?));
+            return Ok(1);
+        }
         let Some(algorithm) = digest_named(frame.bytes(1)?) else { return unknown(frame) };
         frame.push_bytes(digest::digest(algorithm, frame.bytes(2)?).as_ref());
         Ok(1)

@@ -10,6 +10,7 @@ fn digests_codes_and_derived_keys_have_their_known_values() {
         local digest, hmac, mac, kdf = require "resty.openssl.digest", require "resty.openssl.hmac", require "resty.openssl.mac", require "resty.openssl.kdf"
         local d = assert(digest.new("sha256")) d:update("hel", "lo")
         assert(hex(d:final()) == "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824")
+        assert(digest.new("md5"):final("hello") == ngx.md5_bin("hello"))
         -- RFC 4231, case 2
         local expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
         assert(hex(hmac.new("Jefe", "sha256"):final("what do ya want for nothing?")) == expected)

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// Connections a pool holds when nobody says otherwise: `lua_socket_pool_size`.
-pub(super) const DEFAULT_SIZE: usize = 30;
+/// Connections a pool holds when nobody says otherwise: Kong's `lua_socket_pool_size`.
+pub(super) const DEFAULT_SIZE: usize = 256;
 
 struct Idle {
     connection: Connection,
