@@ -124,6 +124,9 @@ impl Checks {
     }
 }
 
+/// With so many addresses those that nobody uses and that are well are forgotten.
+const PRUNE_AT: usize = 1024;
+
 /// The health of all addresses of an upstream.
 #[derive(Debug, Default)]
 pub struct HealthBoard {
@@ -135,7 +138,11 @@ impl HealthBoard {
     /// The health of the address `ip:port` of the target `host`; new ones are well.
     pub fn health(&self, host: &str, ip: &str, port: u16) -> Arc<Health> {
         let key = format!("{host} {ip}:{port}");
-        self.addresses.lock().entry(key).or_default().clone()
+        let mut addresses = self.addresses.lock();
+        if addresses.len() >= PRUNE_AT && !addresses.contains_key(&key) {
+            addresses.retain(|_, health| Arc::strong_count(health) > 1 || !health.is_available());
+        }
+        addresses.entry(key).or_default().clone()
     }
 
     /// Tells all workers that some availability changed.
@@ -213,6 +220,19 @@ mod tests {
             assert!(!health.report(Outcome::Timeout, &checks));
         }
         assert!(health.is_available());
+    }
+
+    #[test]
+    fn addresses_that_come_and_go_are_forgotten_unless_they_are_down() {
+        let board = HealthBoard::default();
+        board.health("down", "10.0.0.1", 1).set_available(false);
+        let used = board.health("used", "10.0.0.2", 1);
+        for port in 0..5000 {
+            board.health("gone", "10.0.0.3", port);
+        }
+        assert!(board.addresses.lock().len() <= PRUNE_AT + 1);
+        assert!(!board.health("down", "10.0.0.1", 1).is_available());
+        assert!(Arc::ptr_eq(&used, &board.health("used", "10.0.0.2", 1)));
     }
 
     #[test]

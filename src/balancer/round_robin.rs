@@ -2,6 +2,9 @@
 
 use super::upstream::Address;
 
+/// Weights that would take more slots are rounded: with SRV records they come from the network.
+const MAX_SLOTS: u64 = 1 << 20;
+
 /// The wheel: positions of addresses, shuffled so that heavy ones do not come in rows.
 #[derive(Debug, Default)]
 pub(super) struct Wheel {
@@ -13,9 +16,14 @@ impl Wheel {
     /// Lays out the addresses; weights are divided by what they have in common.
     pub(super) fn rebuild(&mut self, addresses: &[Address]) {
         let divisor = addresses.iter().fold(0, |divisor, address| gcd(divisor, address.weight)).max(1);
+        let total: u64 = addresses.iter().map(|address| u64::from(address.weight / divisor)).sum();
+        let divisor = u64::from(divisor) * total.div_ceil(MAX_SLOTS).max(1);
         self.slots.clear();
         for (place, address) in addresses.iter().enumerate() {
-            let share = (address.weight / divisor) as usize;
+            let share = match address.weight {
+                0 => 0,
+                weight => (u64::from(weight) / divisor).max(1) as usize,
+            };
             self.slots.extend(std::iter::repeat_n(place as u32, share));
         }
         fastrand::shuffle(&mut self.slots);

@@ -69,6 +69,17 @@ fn round_robin_gives_each_target_exactly_its_share() {
 }
 
 #[test]
+fn weights_without_a_common_divisor_keep_their_proportions() {
+    run(async {
+        let targets: Vec<(String, u32)> = (1..41).map(|n| (format!("10.0.0.{n}:{n}"), 65_535 - n)).collect();
+        let targets: Vec<(&str, u32)> =
+            targets.iter().map(|(target, weight)| (target.as_str(), *weight)).collect();
+        let balancers = balancers(spec(Algorithm::RoundRobin, &targets));
+        assert_eq!(shares(&balancers, 4000).await.len(), 40);
+    });
+}
+
+#[test]
 fn names_of_targets_are_the_host_names_upstream() {
     run(async {
         let named = balancers(spec(Algorithm::RoundRobin, &[("one:1", 1)]));

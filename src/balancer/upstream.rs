@@ -16,7 +16,8 @@ use crate::dns::{Answer, DnsError};
 
 /// The addresses of an upstream and how they are chosen.
 ///
-/// *Invariant*: wheel and ring hold positions in `addresses` and are rebuilt when these change.
+/// *Invariant*: wheel and ring hold positions in `addresses`; after these changed they are laid out
+/// again before the next choice.
 #[derive(Debug)]
 pub struct Balancer {
     spec: Arc<UpstreamSpec>,
@@ -25,6 +26,7 @@ pub struct Balancer {
     algorithm: State,
     healthy: bool,
     resolved: bool,
+    outdated: bool,
     board: Arc<HealthBoard>,
     seen_version: u64,
     last_id: u64,
@@ -84,6 +86,7 @@ impl Balancer {
             algorithm,
             healthy: false,
             resolved: spec.targets.is_empty(),
+            outdated: false,
             seen_version: board.version(),
             board,
             last_id: 0,
@@ -98,7 +101,7 @@ impl Balancer {
 
     /// Whether enough of the weight is available.
     pub fn is_healthy(&mut self) -> bool {
-        self.notice_health_changes();
+        self.settle(Instant::now());
         self.healthy
     }
 
@@ -109,7 +112,7 @@ impl Balancer {
     /// *Kong parity*: round-robin moves on whether or not the next slot was tried; consistent hashing
     /// stays where it is as long as the address counts as available.
     pub fn choose(&mut self, hash: &str, tried: &[AddressId], now: Instant) -> Result<Choice, BalancerError> {
-        self.notice_health_changes();
+        self.settle(now);
         if !self.healthy {
             return Err(BalancerError::Unhealthy);
         }
@@ -209,9 +212,7 @@ impl Balancer {
                 }
             }
         }
-        if changed {
-            self.rebuild(now);
-        }
+        self.outdated |= changed;
     }
 
     /// What the Admin API tells.
@@ -261,12 +262,13 @@ impl Balancer {
         });
     }
 
-    /// Looks at the health of all addresses again when some worker changed one.
-    fn notice_health_changes(&mut self) {
+    /// Lays the addresses out again when some came or went, or some worker changed the health of one.
+    fn settle(&mut self, now: Instant) {
         let version = self.board.version();
-        if version != self.seen_version {
+        if self.outdated || version != self.seen_version {
+            self.outdated = false;
             self.seen_version = version;
-            self.rebuild(Instant::now());
+            self.rebuild(now);
         }
     }
 

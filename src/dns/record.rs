@@ -7,6 +7,9 @@ use tokio::time::Instant;
 
 use super::DnsError;
 
+/// Weights that would take more slots are rounded: they come from the network.
+const MAX_SLOTS: usize = 1 << 16;
+
 /// The record types that matter here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
@@ -133,6 +136,9 @@ impl Answer {
         if wheel.left == 0 {
             wheel.left = wheel.slots.len();
         }
+        if wheel.left == 0 {
+            return None;
+        }
         let drawn = fastrand::usize(..wheel.left);
         wheel.left -= 1;
         wheel.slots.swap(drawn, wheel.left);
@@ -154,9 +160,11 @@ impl Wheel {
             })
             .collect();
         let divisor = weights.iter().fold(0, |divisor, (_, weight)| gcd(divisor, *weight)).max(1);
+        let total: usize = weights.iter().map(|(_, weight)| weight / divisor).sum();
+        let divisor = divisor * total.div_ceil(MAX_SLOTS).max(1);
         let slots: Vec<usize> = weights
             .into_iter()
-            .flat_map(|(number, weight)| std::iter::repeat_n(number, weight / divisor))
+            .flat_map(|(number, weight)| std::iter::repeat_n(number, (weight / divisor).max(1)))
             .collect();
         let mut wheel = Self { left: slots.len().saturating_sub(1), slots };
         if !wheel.slots.is_empty() {
