@@ -98,6 +98,9 @@ pub struct WorkerSetup<C> {
     /// How many there are.
     pub workers: usize,
     /// Its share of the sockets of [`Needs::proxy`]; a listener may have several, or none here.
+    ///
+    /// *Invariant*: they listen only once [`Ready::announce`] has returned `true`. To register one with the runtime
+    /// before that makes the thread spin: epoll reports a socket that does not listen as closed, for ever.
     pub sockets: Vec<Inherited>,
     /// What to do; begins with [`Order::Serve`].
     pub orders: watch::Receiver<Order>,

@@ -17,7 +17,7 @@
 //! 1. It loads the configuration (as the master's user) and sends its [`Needs`].
 //! 2. The master binds the sockets that are new, makes the dictionaries that are new, and grants all of both.
 //! 3. It gives its privileges up, starts its threads, and says it is ready once every thread did.
-//! 4. The master lets the new sockets listen and tells it to go; only now does it accept.
+//! 4. The master lets the workers' new sockets listen and tells it to go; only now does it accept.
 //! 5. The master closes the sockets of listeners that vanished and tells the old process to drain.
 //!
 //! Until step 4 nothing that clients could notice has happened, so a failure at any step leaves the old process

@@ -11,6 +11,7 @@ mod events;
 mod life;
 mod process;
 mod replacement;
+mod socket;
 mod sockets;
 
 use std::collections::VecDeque;

@@ -3,19 +3,15 @@
 //! A set of wanted listeners goes through three steps, so that a failed reload leaves no trace: [`Sockets::bind`]
 //! makes what is missing, [`Sockets::listen`] opens it to clients, [`Sockets::close_others`] closes what is not wanted
 //! any more. [`Sockets::forget_bound`] takes a bind back.
-#![allow(unsafe_code)] // one socket option that no crate here has
 
 use std::fs;
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use socket2::Socket;
 
 use super::super::message::Use;
-use super::super::{Address, Keepalive, Listen, Needs, RuntimeError};
+use super::super::{Address, Listen, Needs, RuntimeError};
+use super::socket::bound;
 use crate::observability::log;
 
 /// All sockets, by listener.
@@ -28,8 +24,8 @@ pub(super) struct Sockets {
 struct Group {
     address: Address,
     sockets: Vec<Socket>,
-    /// How many of them, from the first, are open to clients; the others are only bound.
-    listening: usize,
+    /// How many of them, from the first, have served; the others are a candidate's.
+    committed: usize,
 }
 
 /// A listener and the number of sockets it should have.
@@ -71,20 +67,20 @@ impl Sockets {
                     .listen(listen.backlog)
                     .map_err(|e| RuntimeError::listen("listen() to", &listen.address, &e))?;
             }
-            group.listening = group.sockets.len();
+            group.committed = group.sockets.len();
         }
         Ok(())
     }
 
-    /// Takes back what is bound and not open to clients yet.
+    /// Takes back what a candidate needed and nobody else.
     pub(super) fn forget_bound(&mut self) {
         for group in &mut self.groups {
-            group.sockets.truncate(group.listening);
-            if group.listening == 0 {
+            group.sockets.truncate(group.committed);
+            if group.committed == 0 {
                 remove_socket_file(&group.address);
             }
         }
-        self.groups.retain(|group| group.listening > 0);
+        self.groups.retain(|group| group.committed > 0);
     }
 
     /// Closes the master's side of listeners that `needs` does not have.
@@ -106,7 +102,7 @@ impl Sockets {
         let group = match self.groups.iter_mut().position(|group| group.address == *address) {
             Some(at) => self.groups.get_mut(at),
             None => {
-                self.groups.push(Group { address: address.clone(), sockets: Vec::new(), listening: 0 });
+                self.groups.push(Group { address: address.clone(), sockets: Vec::new(), committed: 0 });
                 self.groups.last_mut()
             }
         };
@@ -120,7 +116,15 @@ impl Sockets {
             }
         }
         while group.sockets.len() < wanted.sockets {
-            group.sockets.push(bound(wanted.listen)?);
+            let socket = bound(wanted.listen)?;
+            if wanted.control {
+                // it joins no group, so it takes no connection from anybody; and a socket that does not listen
+                // must not be registered with epoll, which would report it as closed for ever
+                socket
+                    .listen(wanted.listen.backlog)
+                    .map_err(|e| RuntimeError::listen("listen() to", address, &e))?;
+            }
+            group.sockets.push(socket);
         }
         Ok(())
     }
@@ -157,74 +161,6 @@ fn wanted(needs: &Needs) -> impl Iterator<Item = Wanted<'_>> {
     proxy.chain(needs.control.iter().map(|listen| Wanted { listen, sockets: 1, control: true }))
 }
 
-/// Makes a bound socket with the listener's options.
-fn bound(listen: &Listen) -> Result<Socket, RuntimeError> {
-    let failed = |call| move |error: io::Error| RuntimeError::listen(call, &listen.address, &error);
-    let (address, domain) = match &listen.address {
-        Address::Tcp(address) => (SockAddr::from(*address), Domain::for_address(*address)),
-        Address::Unix(path) => (SockAddr::unix(path).map_err(failed("bind() to"))?, Domain::UNIX),
-    };
-    let protocol = (domain != Domain::UNIX).then_some(Protocol::TCP);
-    let socket =
-        Socket::new(domain, Type::STREAM.nonblocking().cloexec(), protocol).map_err(failed("socket()"))?;
-    if let Address::Unix(path) = &listen.address {
-        remove_dangling(path);
-        socket.bind(&address).map_err(failed("bind() to"))?;
-        // as nginx: whoever may enter the folder may connect
-        fs::set_permissions(path, fs::Permissions::from_mode(0o666)).map_err(failed("chmod()"))?;
-        return Ok(socket);
-    }
-    set_options(&socket, listen).map_err(failed("setsockopt() for"))?;
-    socket.bind(&address).map_err(failed("bind() to"))?;
-    Ok(socket)
-}
-
-fn set_options(socket: &Socket, listen: &Listen) -> io::Result<()> {
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(listen.reuseport)?;
-    if let Address::Tcp(std::net::SocketAddr::V6(_)) = listen.address {
-        socket.set_only_v6(listen.ipv6_only)?;
-    }
-    if listen.deferred {
-        defer_accept(socket)?;
-    }
-    match listen.keepalive {
-        None => Ok(()),
-        Some(Keepalive::Off) => socket.set_keepalive(false),
-        Some(Keepalive::On { idle, interval, count }) => {
-            socket.set_keepalive(true)?;
-            let mut times = TcpKeepalive::new();
-            times = idle.map_or(times.clone(), |idle| times.with_time(idle));
-            times = interval.map_or(times.clone(), |interval| times.with_interval(interval));
-            times = count.map_or(times.clone(), |count| times.with_retries(count));
-            socket.set_tcp_keepalive(&times)
-        }
-    }
-}
-
-/// Lets the kernel report a connection when its first bytes came, or after a second without.
-fn defer_accept(socket: &Socket) -> io::Result<()> {
-    let seconds: libc::c_int = 1;
-    let (value, size) = ((&raw const seconds).cast(), size_of_val(&seconds) as libc::socklen_t);
-    // SAFETY: the descriptor is open, and the value is a C int that lives during the call.
-    match unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, value, size)
-    } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
-/// Removes a socket file that nobody listens on any more.
-fn remove_dangling(path: &Path) {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    if is_socket && UnixStream::connect(path).is_err_and(refused) {
-        log::warn!("removing unix socket: {}", path.display());
-        let _ = fs::remove_file(path);
-    }
-}
-
 fn remove_socket_file(address: &Address) {
     if let Address::Unix(path) = address {
         let _ = fs::remove_file(path);
@@ -234,6 +170,7 @@ fn remove_socket_file(address: &Address) {
 #[cfg(test)]
 mod tests {
     use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
 
     use super::*;
 
@@ -258,6 +195,17 @@ mod tests {
         assert!(TcpStream::connect(address).is_err());
         sockets.forget_bound();
         TcpListener::bind(address).unwrap();
+    }
+
+    #[test]
+    fn a_control_socket_listens_at_once_and_is_closed_again_when_forgotten() {
+        let address = free_port();
+        let mut sockets = Sockets::default();
+        let needs = Needs { control: vec![listen(address, false)], ..Needs::default() };
+        sockets.bind(&needs).unwrap();
+        TcpStream::connect(address).unwrap();
+        sockets.forget_bound();
+        assert!(TcpStream::connect(address).is_err());
     }
 
     #[test]
