@@ -1,0 +1,44 @@
+//! One gateway node: what runs in the threads of a worker process.
+//!
+//! [`Node`] is the [`Gateway`] that [`crate::runtime`] starts. It ties the parts together and holds no
+//! logic of its own beyond that:
+//!
+//! - [`load`](self::load): kong.conf → [`Configuration`], before any thread exists
+//! - `needs`: what that configuration means for the master (sockets, dictionaries, limits)
+//! - `control`: the control thread; it makes snapshots of the declarative configuration and publishes
+//!   them, and serves Admin and Status API
+//! - `entities`: the schemas of this node and the way from a text to a snapshot
+//! - `worker`: a worker; its VM, its plugins, its share of the proxy
+//!
+//! Data flows one way: text → entities → snapshot → [`Published`](crate::snapshot::Published) →
+//! workers. A step that fails leaves the last good snapshot in place.
+
+mod control;
+mod entities;
+mod load;
+mod needs;
+mod worker;
+
+pub use load::Configuration;
+
+use crate::runtime::{ControlSetup, Gateway, Loaded, Origin, WorkerSetup};
+
+/// The gateway proper.
+#[derive(Debug, Clone, Copy)]
+pub struct Node;
+
+impl Gateway for Node {
+    type Configuration = Configuration;
+
+    fn load(&self, origin: &Origin) -> Result<Loaded<Configuration>, String> {
+        load::load(origin)
+    }
+
+    async fn run_worker(&self, setup: WorkerSetup<Configuration>) -> Result<(), String> {
+        worker::run(setup).await
+    }
+
+    async fn run_control(&self, setup: ControlSetup<Configuration>) -> Result<(), String> {
+        control::run(setup).await
+    }
+}
