@@ -1,0 +1,122 @@
+//! The schemas of this node, and the way from a text to a snapshot.
+
+use super::Configuration;
+use crate::conf::{Conf, RouterFlavor};
+use crate::db::declarative::{ConfigError, Reader};
+use crate::db::off::{Dataset, Kept};
+use crate::db::{DbError, Entities};
+use crate::entities::Registry;
+use crate::observability::{Level, log};
+use crate::router::Flavor;
+use crate::snapshot::{self, PluginKind};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The schemas of the control thread, and what turns a configuration into a snapshot.
+pub(super) struct EntitySource {
+    /// Schemas of the core entities and of all enabled plugins.
+    pub(super) registry: Registry,
+    /// Reads configurations by these schemas.
+    pub(super) reader: Reader,
+    kinds: Vec<PluginKind>,
+    flavor: Flavor,
+}
+
+/// A configuration that has been read: rows ready to be served, and the text they came from.
+pub(super) struct Read {
+    pub(super) rows: Entities,
+    pub(super) hash: String,
+    pub(super) text: String,
+}
+
+/// Why a configuration cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SourceError {
+    /// The file, in Kong's words.
+    #[error("error parsing declarative config file {file}:\n{error}")]
+    File { file: String, error: ConfigError },
+    /// The text of `declarative_config_string`.
+    #[error("error parsing declarative config string:\n{0}")]
+    Text(ConfigError),
+    /// Rows that no dataset can be made of.
+    #[error("{0}")]
+    Rows(#[from] DbError),
+}
+
+impl EntitySource {
+    /// Of schemas that are complete.
+    pub(super) fn new(registry: Registry, kinds: Vec<PluginKind>, conf: &Conf) -> EntitySource {
+        let reader = Reader::new(&registry);
+        EntitySource { registry, reader, kinds, flavor: flavor(conf.router_flavor) }
+    }
+
+    /// The configuration that a start serves: the declarative file, else the string, else what was
+    /// kept under the prefix, else nothing.
+    pub(super) fn first(&self, conf: &Conf) -> Result<Read, SourceError> {
+        if let Some(file) = &conf.declarative_config {
+            return self.read_file(file);
+        }
+        if let Some(text) = &conf.declarative_config_string {
+            return self.read_text(text);
+        }
+        Ok(self.kept(&conf.prefix).unwrap_or_else(|| self.empty()))
+    }
+
+    /// Reads a declarative file.
+    pub(super) fn read_file(&self, path: &Path) -> Result<Read, SourceError> {
+        let file = path.display().to_string();
+        let refused = |error| SourceError::File { file: file.clone(), error };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| refused(ConfigError::Text(format!("{file}: {error}"))))?;
+        let configuration = self.reader.read(&text, Some(&file)).map_err(refused)?;
+        let hash = configuration.hash.clone();
+        Ok(Read { rows: self.reader.rows(configuration)?, hash, text })
+    }
+
+    fn read_text(&self, text: &str) -> Result<Read, SourceError> {
+        let configuration = self.reader.read(text, None).map_err(SourceError::Text)?;
+        let hash = configuration.hash.clone();
+        Ok(Read { rows: self.reader.rows(configuration)?, hash, text: text.to_owned() })
+    }
+
+    /// What was kept under the prefix; a copy that cannot be used is told and passed over.
+    fn kept(&self, prefix: &Path) -> Option<Read> {
+        let tell = |error: &dyn std::fmt::Display| {
+            log::write(Level::Error, format_args!("the kept configuration is not used: {error}"));
+        };
+        let kept = Kept::load(prefix).inspect_err(|error| tell(error)).ok()??;
+        let read = self.read_text(&kept.text).inspect_err(|error| tell(error)).ok()?;
+        Some(Read { hash: kept.hash, ..read })
+    }
+
+    fn empty(&self) -> Read {
+        let rows = self.reader.rows(self.reader.empty()).unwrap_or_default();
+        Read { rows, hash: String::new(), text: String::new() }
+    }
+
+    /// Makes the snapshot of rows and puts it in force; returns their dataset.
+    ///
+    /// Routes that the router cannot compile are left out and told.
+    pub(super) fn publish(
+        &self,
+        rows: Entities,
+        hash: &str,
+        shared: &Configuration,
+    ) -> Result<Arc<Dataset>, DbError> {
+        let dataset = Arc::new(Dataset::build(self.reader.model().clone(), rows, hash)?);
+        let (snapshot, refused) = snapshot::build(dataset.clone(), self.kinds.clone(), self.flavor);
+        for error in refused {
+            log::write(Level::Error, format_args!("{error}"));
+        }
+        shared.published.publish(snapshot);
+        Ok(dataset)
+    }
+}
+
+fn flavor(flavor: RouterFlavor) -> Flavor {
+    match flavor {
+        RouterFlavor::Traditional => Flavor::Traditional,
+        RouterFlavor::TraditionalCompatible => Flavor::TraditionalCompatible,
+        RouterFlavor::Expressions => Flavor::Expressions,
+    }
+}
