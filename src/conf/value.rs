@@ -1,5 +1,7 @@
 //! The value of a property once it is read.
 
+use serde_json::Value;
+
 use super::number;
 use super::property::Kind;
 
@@ -16,6 +18,24 @@ pub enum ConfValue {
     Array(Vec<ConfValue>),
     /// A table with names, in the order in which it is printed.
     Map(Vec<(String, ConfValue)>),
+}
+
+/// As the Admin API and Lua have it: a number without fraction is an integer.
+impl From<&ConfValue> for Value {
+    fn from(value: &ConfValue) -> Value {
+        match value {
+            ConfValue::Boolean(flag) => Value::Bool(*flag),
+            ConfValue::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+                Value::from(*number as i64)
+            }
+            ConfValue::Number(number) => Value::from(*number),
+            ConfValue::String(text) => Value::from(text.as_str()),
+            ConfValue::Array(items) => items.iter().map(Value::from).collect(),
+            ConfValue::Map(fields) => {
+                fields.iter().map(|(name, value)| (name.clone(), Value::from(value))).collect()
+            }
+        }
+    }
 }
 
 impl ConfValue {

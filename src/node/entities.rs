@@ -2,6 +2,7 @@
 
 use super::Configuration;
 use crate::conf::{Conf, RouterFlavor};
+use crate::db::declarative::report::{self, Located};
 use crate::db::declarative::{ConfigError, Reader};
 use crate::db::off::{Dataset, Kept};
 use crate::db::{DbError, Entities};
@@ -35,12 +36,29 @@ pub(super) enum SourceError {
     /// The file, in Kong's words.
     #[error("error parsing declarative config file {file}:\n{error}")]
     File { file: String, error: ConfigError },
-    /// The text of `declarative_config_string`.
-    #[error("error parsing declarative config string:\n{0}")]
-    Text(ConfigError),
+    /// `declarative_config_string`, in Kong's words.
+    #[error("error parsing declarative string {text}:\n{error}")]
+    Text { text: String, error: ConfigError },
     /// Rows that no dataset can be made of.
     #[error("{0}")]
     Rows(#[from] DbError),
+}
+
+impl SourceError {
+    /// Where each error stands, as `FILE:LINE: PATH: MESSAGE`; empty when the text is no document.
+    pub(super) fn places(&self) -> Vec<String> {
+        let SourceError::File { file, error: ConfigError::Document { errors, .. } } = self else {
+            return Vec::new();
+        };
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        report::locate(errors, &text)
+            .into_iter()
+            .map(|Located { path, message, line }| match line {
+                Some(line) => format!("{file}:{line}: {path}: {message}"),
+                None => format!("{file}: {path}: {message}"),
+            })
+            .collect()
+    }
 }
 
 impl EntitySource {
@@ -74,7 +92,8 @@ impl EntitySource {
     }
 
     fn read_text(&self, text: &str) -> Result<Read, SourceError> {
-        let configuration = self.reader.read(text, None).map_err(SourceError::Text)?;
+        let refused = |error| SourceError::Text { text: text.to_owned(), error };
+        let configuration = self.reader.read(text, None).map_err(refused)?;
         let hash = configuration.hash.clone();
         Ok(Read { rows: self.reader.rows(configuration)?, hash, text: text.to_owned() })
     }

@@ -26,7 +26,7 @@ pub struct Configuration {
 impl Configuration {
     /// Every property by its name, as `kong.configuration` has it.
     pub fn properties(&self) -> Map<String, Value> {
-        self.conf.values().map(|(name, value)| (name.to_owned(), value.to_json())).collect()
+        self.conf.values().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
     }
 }
 

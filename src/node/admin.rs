@@ -1,0 +1,118 @@
+//! The node as the Admin and Status API see it.
+
+use super::control::Control;
+use super::entities::Read;
+use crate::admin::{ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, Statistics};
+use crate::conf::directives::BodyLimit;
+use crate::conf::{Conf, Database, HeaderTokens};
+use crate::db::declarative::Reader;
+use crate::db::off::{Dataset, EMPTY_HASH};
+use crate::entities::Registry;
+use crate::observability::log;
+use serde_json::{Map, Value};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What stands for the value of a sensitive property.
+const MASK: &str = "******";
+
+/// A view of the control thread.
+pub(super) struct AdminNode {
+    control: Rc<Control>,
+    identity: Identity,
+}
+
+impl AdminNode {
+    pub(super) fn new(control: &Rc<Control>) -> AdminNode {
+        AdminNode { control: control.clone(), identity: identity(control) }
+    }
+
+    fn conf(&self) -> &Conf {
+        &self.control.shared.conf
+    }
+}
+
+fn identity(control: &Control) -> Identity {
+    let conf = &control.shared.conf;
+    let plugin = |kind: &crate::snapshot::PluginKind| PluginInfo {
+        name: kind.name.to_string(),
+        version: kind.version.to_string(),
+        priority: kind.priority,
+    };
+    Identity {
+        node_id: control.shared.node_id.clone(),
+        hostname: nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        lua_version: control.lua_version(),
+        is_dbless: conf.database == Database::Off,
+        role: conf.role.as_str().to_owned(),
+        plugins: control.source.kinds().iter().map(plugin).collect(),
+        cors_origins: conf.admin_gui_url.clone(),
+        latency_header: conf.headers.contains(HeaderTokens::ADMIN_LATENCY),
+        server_header: conf.headers.contains(HeaderTokens::SERVER),
+        max_body: match conf.nginx.admin.client_max_body_size {
+            BodyLimit::Unlimited => 0,
+            BodyLimit::Bytes(bytes) => bytes as usize,
+        },
+    }
+}
+
+impl Node for AdminNode {
+    fn dataset(&self) -> Arc<Dataset> {
+        let current = self.control.shared.published.current().dataset.clone();
+        current.unwrap_or_else(|| Arc::new(Dataset::empty(self.reader().model().clone())))
+    }
+
+    fn registry(&self) -> &Registry {
+        &self.control.source.registry
+    }
+
+    fn reader(&self) -> &Reader {
+        &self.control.source.reader
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn configuration(&self) -> Map<String, Value> {
+        let shown = |name: &str, value| match Conf::is_sensitive(name) {
+            true => Value::from(MASK),
+            false => Value::from(value),
+        };
+        self.conf().values().map(|(name, value)| (name.to_owned(), shown(name, value))).collect()
+    }
+
+    fn statistics(&self) -> Statistics {
+        let dictionaries = self.control.dicts.iter().map(|dict| {
+            let capacity = dict.capacity() as u64;
+            (dict.name().to_owned(), capacity.saturating_sub(dict.free_space() as u64), capacity)
+        });
+        Statistics {
+            master_pid: nix::unistd::getppid().as_raw() as u32,
+            dictionaries: dictionaries.collect(),
+            ..self.control.shared.counters.statistics()
+        }
+    }
+
+    fn not_ready(&self) -> Option<String> {
+        if self.control.draining.get() {
+            return Some("draining".to_owned());
+        }
+        let is_empty = self.control.shared.published.current().hash == EMPTY_HASH;
+        is_empty.then(|| "no configuration available (empty configuration present)".to_owned())
+    }
+
+    fn drain(&self) {
+        self.control.draining.set(true);
+    }
+
+    fn log_level(&self) -> String {
+        log::level().to_string()
+    }
+
+    fn apply(&self, loaded: Loaded) -> ApplyFuture<'_> {
+        let read = Read { rows: loaded.rows, hash: loaded.hash, text: loaded.text };
+        let done = self.control.put_in_force(read).map_err(|error| ApplyError::Failed(error.to_string()));
+        Box::pin(std::future::ready(done))
+    }
+}

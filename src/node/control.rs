@@ -1,0 +1,154 @@
+//! The control thread: makes snapshots, serves Admin and Status API.
+
+use super::Configuration;
+use super::admin::AdminNode;
+use super::entities::{EntitySource, SourceError};
+use super::needs;
+use crate::admin::{self, Api, Listener};
+use crate::conf::Listen;
+use crate::db::off::Kept;
+use crate::lua::Vm;
+use crate::observability::{Level, log};
+use crate::runtime::{ControlSetup, Inherited, Order, Socket};
+use crate::status;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+/// The state of the control thread, shared by its tasks.
+pub(super) struct Control {
+    /// What all threads share.
+    pub(super) shared: Arc<Configuration>,
+    /// Schemas, and the way from text to snapshot.
+    pub(super) source: EntitySource,
+    /// Kept alive for the functions of Lua schemas.
+    _vm: Vm,
+    /// Whether a configuration is being put in force.
+    pub(super) applying: RefCell<()>,
+    /// Whether the node was told to leave service.
+    pub(super) draining: std::cell::Cell<bool>,
+    /// The shared dictionaries.
+    pub(super) dicts: crate::shm::Dicts,
+}
+
+/// Runs the control thread until it is ordered to end.
+pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String> {
+    let shared = setup.configuration;
+    let vm = super::worker::make_vm(&shared, None, setup.workers, &setup.dicts)?;
+    let source = super::schemas::load(&vm, &shared)?;
+    let control = Rc::new(Control {
+        shared,
+        source,
+        _vm: vm,
+        applying: RefCell::new(()),
+        draining: std::cell::Cell::new(false),
+        dicts: setup.dicts,
+    });
+    control.publish_first()?;
+    let listeners = Listeners::sort(&control, setup.sockets)?;
+    if !setup.ready.announce().await {
+        return Ok(());
+    }
+    let serve = |listeners, api: Api| tokio::task::spawn_local(admin::serve(listeners, Rc::new(api)));
+    let tasks = [
+        serve(listeners.admin, Api::admin(Box::new(AdminNode::new(&control)))),
+        serve(listeners.status, status::api(Box::new(AdminNode::new(&control)))),
+        tokio::task::spawn_local(follow_file(control.clone(), setup.declarative_changes)),
+    ];
+    wait_for_end(setup.orders).await;
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    Ok(())
+}
+
+/// Waits for any order other than to serve: a draining process leaves its APIs to the next one.
+async fn wait_for_end(mut orders: watch::Receiver<Order>) {
+    // The sender is gone only when the process ends.
+    let _ = orders.wait_for(|order| *order != Order::Serve).await;
+}
+
+/// Puts each saved change of the declarative file in force.
+async fn follow_file(control: Rc<Control>, mut changes: mpsc::UnboundedReceiver<()>) {
+    while changes.recv().await.is_some() {
+        let Some(file) = control.shared.conf.declarative_config.clone() else { continue };
+        match control.source.read_file(&file) {
+            Ok(read) if read.hash == control.shared.published.current().hash => {}
+            Ok(read) => match control.put_in_force(read) {
+                Ok(()) => log::write(
+                    Level::Notice,
+                    format_args!("declarative config loaded from {}", file.display()),
+                ),
+                Err(error) => tell(&error),
+            },
+            Err(error) => tell(&error),
+        }
+    }
+}
+
+fn tell(error: &SourceError) {
+    log::write(Level::Error, format_args!("the configuration in force stays: {error}"));
+    for place in error.places() {
+        log::write(Level::Error, format_args!("{place}"));
+    }
+}
+
+impl Control {
+    fn publish_first(&self) -> Result<(), String> {
+        let read = self.source.first(&self.shared.conf).map_err(|error| {
+            let places: String = error.places().iter().map(|place| format!("\n{place}")).collect();
+            format!("{error}{places}")
+        })?;
+        self.put_in_force(read).map_err(|error| error.to_string())
+    }
+
+    /// Publishes a configuration and keeps its text for the next start.
+    pub(super) fn put_in_force(&self, read: super::entities::Read) -> Result<(), SourceError> {
+        self.source.publish(read.rows, &read.hash, &self.shared)?;
+        if read.text.is_empty() {
+            return Ok(());
+        }
+        let kept = Kept { hash: read.hash, text: read.text };
+        if let Err(error) = kept.store(&self.shared.conf.prefix) {
+            log::write(Level::Warn, format_args!("the configuration is not kept for the next start: {error}"));
+        }
+        Ok(())
+    }
+}
+
+/// The sockets of the APIs, by API.
+struct Listeners {
+    admin: Vec<Listener>,
+    status: Vec<Listener>,
+}
+
+impl Listeners {
+    fn sort(control: &Control, sockets: Vec<Inherited>) -> Result<Listeners, String> {
+        let conf = &control.shared.conf;
+        let mut sorted = Listeners { admin: Vec::new(), status: Vec::new() };
+        for inherited in sockets {
+            let is_its = |listen: &&Listen| needs::address(listen).as_ref() == Ok(&inherited.address);
+            let (list, listen, tls) = if let Some(listen) = conf.admin_listen.iter().find(is_its) {
+                (&mut sorted.admin, listen, &conf.admin_ssl_cert)
+            } else if let Some(listen) = conf.status_listen.iter().find(is_its) {
+                (&mut sorted.status, listen, &conf.status_ssl_cert)
+            } else {
+                continue;
+            };
+            let keys = match std::ptr::eq(tls, &conf.admin_ssl_cert) {
+                true => &conf.admin_ssl_cert_key,
+                false => &conf.status_ssl_cert_key,
+            };
+            let tls = listen.ssl.then(|| super::tls::acceptor(tls, keys, listen.http2)).transpose()?;
+            let socket = register(inherited.socket).map_err(|error| format!("{}: {error}", inherited.address))?;
+            list.push(Listener { socket, tls });
+        }
+        Ok(sorted)
+    }
+}
+
+fn register(socket: Socket) -> std::io::Result<admin::Socket> {
+    Ok(match socket {
+        Socket::Tcp(socket) => admin::Socket::Tcp(tokio::net::TcpListener::from_std(socket)?),
+        Socket::Unix(socket) => admin::Socket::Unix(tokio::net::UnixListener::from_std(socket)?),
+    })
+}
