@@ -31,7 +31,7 @@ pub use phase::Phase;
 pub use request::{Forwarded, Request};
 pub use response::{BodyChunk, Response, Source};
 pub use times::{Times, now};
-pub use upstream::{PeerFailure, Timeouts, Try, Upstream};
+pub use upstream::{Balancing, PeerFailure, Timeouts, Try, Upstream};
 
 use crate::router::Match;
 use crate::snapshot::Snapshot;

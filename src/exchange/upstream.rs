@@ -1,5 +1,6 @@
 //! Where the request goes, and what came of it.
 
+use crate::balancer::{AddressId, Peer};
 use crate::http::{ResponseHead, Scheme};
 use smallvec::SmallVec;
 use std::net::SocketAddr;
@@ -56,6 +57,21 @@ pub struct Upstream {
     pub status: u16,
     /// Whether the connection was taken from the pool at the last try.
     pub reused: bool,
+    /// What the balancer keeps for this exchange.
+    pub balancing: Balancing,
+}
+
+/// What the balancer keeps for one exchange.
+#[derive(Debug, Default)]
+pub struct Balancing {
+    /// The peer in use, to be handed back when its try is over.
+    pub peer: Option<Peer>,
+    /// Addresses that earlier tries used.
+    pub tried: SmallVec<[AddressId; 1]>,
+    /// What consistent hashing hashes, the same at every try; `None` before the first.
+    pub hash: Option<String>,
+    /// The `Set-Cookie` value that brings the client back to the same target.
+    pub cookie: Option<String>,
 }
 
 impl Upstream {

@@ -1,13 +1,13 @@
 //! kong.conf → what all threads of a worker process share.
 
 use super::needs;
+use crate::balancer::HealthBoards;
 use crate::conf::{Conf, Purpose, Sources, prefix};
 use crate::observability::{Level, log};
 use crate::runtime::{Loaded, Origin, Source};
 use crate::snapshot::Published;
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use std::time::Instant;
 use uuid::Uuid;
 
 /// What all threads of a worker process share.
@@ -19,14 +19,22 @@ pub struct Configuration {
     pub published: Arc<Published>,
     /// The node's id: that of `node_id`, or the one kept under the prefix.
     pub node_id: String,
-    /// When the process began to load.
-    pub started: Instant,
+    /// Health of balanced addresses, which all workers share.
+    pub health: Arc<HealthBoards>,
 }
 
 impl Configuration {
     /// Every property by its name, as `kong.configuration` has it.
     pub fn properties(&self) -> Map<String, Value> {
         self.conf.values().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
+    }
+}
+
+impl Configuration {
+    /// Waits until the control thread has published a first snapshot.
+    pub(super) async fn first_published(&self) {
+        // The sender lives as long as the snapshot it tells of.
+        let _ = self.published.changes().wait_for(|generation| *generation > 0).await;
     }
 }
 
@@ -47,7 +55,7 @@ pub(super) fn load(origin: &Origin) -> Result<Loaded<Configuration>, String> {
         node_id: node_id(&conf),
         conf,
         published: Arc::default(),
-        started: Instant::now(),
+        health: Arc::default(),
     };
     Ok(Loaded { configuration: Arc::new(configuration), needs })
 }

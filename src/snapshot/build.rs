@@ -29,6 +29,7 @@ pub fn build(dataset: Arc<Dataset>, kinds: Vec<PluginKind>, flavor: Flavor) -> (
         generation: 0,
         hash: dataset.hash().to_owned(),
         certificates: certificates(&dataset),
+        upstreams: super::upstream::upstreams(&dataset),
         router,
         routes,
         services,

@@ -17,6 +17,7 @@ mod published;
 mod read;
 mod route;
 mod service;
+mod upstream;
 
 pub use build::build;
 pub use certificates::Certificates;
@@ -26,6 +27,7 @@ pub use published::Published;
 pub use route::{Protocols, Route};
 pub use service::Service;
 
+use crate::balancer::UpstreamSpec;
 use crate::db::off::Dataset;
 use crate::router::Router;
 use std::sync::Arc;
@@ -53,4 +55,6 @@ pub struct Snapshot {
     pub plans: Plans,
     /// Certificates by server name.
     pub certificates: Certificates,
+    /// Upstreams with their targets.
+    pub upstreams: Vec<Arc<UpstreamSpec>>,
 }

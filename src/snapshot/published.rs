@@ -4,14 +4,26 @@ use super::Snapshot;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::watch;
 
 /// The snapshot in force, swapped whole.
 ///
 /// *Invariant*: there is one per worker process; every generation published is greater than the last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Published {
     current: ArcSwap<Snapshot>,
     generation: AtomicU64,
+    changes: watch::Sender<u64>,
+}
+
+impl Default for Published {
+    fn default() -> Self {
+        Published {
+            current: ArcSwap::default(),
+            generation: AtomicU64::new(0),
+            changes: watch::Sender::new(0),
+        }
+    }
 }
 
 impl Published {
@@ -27,12 +39,18 @@ impl Published {
         self.generation.load(Ordering::Acquire)
     }
 
+    /// Tells each generation published from now on, or the newest when several came at once.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
     /// Puts a snapshot in force and returns the one it replaces.
     pub fn publish(&self, mut snapshot: Snapshot) -> Arc<Snapshot> {
-        snapshot.generation = self.generation.load(Ordering::Acquire) + 1;
-        let generation = snapshot.generation;
+        let generation = self.generation() + 1;
+        snapshot.generation = generation;
         let old = self.current.swap(Arc::new(snapshot));
         self.generation.store(generation, Ordering::Release);
+        self.changes.send_replace(generation);
         old
     }
 }

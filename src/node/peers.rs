@@ -1,0 +1,164 @@
+//! Peers from the balancer: the proxy's [`PeerPicker`] over upstreams, targets and DNS.
+
+use crate::balancer::{Balancers, BalancerError, HashSource, PickInput, hash_value};
+use crate::balancer::{Outcome as TryOutcome, Peer as BalancerPeer};
+use crate::exchange::Exchange;
+use crate::http::Known;
+use crate::http::query::{Args, DEFAULT_MAX_ARGS};
+use crate::proxy::ProxyError;
+use crate::proxy::upstream::{Outcome, Peer, PeerPicker};
+use crate::snapshot::Published;
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The balancers of one worker, kept in step with the snapshot.
+pub(super) struct BalancedPeers {
+    balancers: Rc<Balancers>,
+    published: Arc<Published>,
+    generation: Cell<u64>,
+}
+
+impl BalancedPeers {
+    pub(super) fn new(balancers: Rc<Balancers>, published: Arc<Published>) -> BalancedPeers {
+        BalancedPeers { balancers, published, generation: Cell::new(0) }
+    }
+
+    /// Takes over the upstreams of a snapshot that is new to this worker.
+    fn follow_snapshot(&self) {
+        let generation = self.published.generation();
+        if self.generation.replace(generation) != generation {
+            self.balancers.update(self.published.current().upstreams.iter().cloned());
+        }
+    }
+}
+
+impl PeerPicker for BalancedPeers {
+    /// A literal address needs no balancer, and is the common case behind a sidecar or in tests.
+    fn pick_now(&self, exchange: &mut Exchange) -> Option<Result<Peer, ProxyError>> {
+        let host = std::str::from_utf8(&exchange.upstream.host).ok()?;
+        let ip: IpAddr = host.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
+        let address = SocketAddr::new(ip, exchange.upstream.port);
+        Some(Ok(Peer { address, hostname: service_host(exchange, host) }))
+    }
+
+    fn pick<'a>(
+        &'a self,
+        exchange: &'a mut Exchange,
+    ) -> Pin<Box<dyn Future<Output = Result<Peer, ProxyError>> + 'a>> {
+        Box::pin(async move {
+            self.follow_snapshot();
+            let host = String::from_utf8_lossy(&exchange.upstream.host).into_owned();
+            self.choose_hash(exchange, &host);
+            let balancing = &exchange.upstream.balancing;
+            let input = PickInput {
+                host: &host,
+                port: exchange.upstream.port,
+                hash: balancing.hash.as_deref().unwrap_or_default(),
+                tried: &balancing.tried,
+                cache_only: !exchange.upstream.tries.is_empty(),
+            };
+            let peer = self.balancers.pick(&input).await.map_err(|error| no_peer(&error))?;
+            Ok(take(exchange, &host, peer))
+        })
+    }
+
+    fn report(&self, exchange: &mut Exchange, outcome: Outcome) {
+        let Some(peer) = exchange.upstream.balancing.peer.take() else { return };
+        let host = String::from_utf8_lossy(&exchange.upstream.host);
+        let outcome = match outcome {
+            Outcome::Status(status) => TryOutcome::Status(status),
+            Outcome::Failed => TryOutcome::TcpFailure,
+            Outcome::TimedOut => TryOutcome::Timeout,
+        };
+        self.balancers.report(&host, &peer, outcome);
+        if let (TryOutcome::Status(_), Some(begun)) = (outcome, exchange.upstream.tries.last()) {
+            let seconds = crate::exchange::now().saturating_sub(begun.start) as f64 / 1e6;
+            self.balancers.report_latency(&host, &peer, seconds);
+        }
+        self.balancers.release(&host, &peer);
+        exchange.upstream.balancing.tried.extend(peer.address);
+    }
+}
+
+impl BalancedPeers {
+    /// Computes what is hashed, once for all tries.
+    fn choose_hash(&self, exchange: &mut Exchange, host: &str) {
+        if exchange.upstream.balancing.hash.is_some() {
+            return;
+        }
+        let Some(balancer) = self.balancers.balancer(host) else { return };
+        let spec = balancer.borrow().spec().clone();
+        let (hash, cookie) = hash_value(&spec, &*exchange);
+        let (hash, cookie) = (hash.into_owned(), cookie.map(|cookie| cookie.field_value()));
+        exchange.upstream.balancing.hash = Some(hash);
+        exchange.upstream.balancing.cookie = cookie;
+    }
+}
+
+fn take(exchange: &mut Exchange, host: &str, peer: BalancerPeer) -> Peer {
+    let hostname = match &peer.hostname {
+        Some(name) => Arc::from(&**name),
+        None => service_host(exchange, host),
+    };
+    let address = SocketAddr::new(peer.ip, peer.port);
+    exchange.upstream.balancing.peer = Some(peer);
+    Peer { address, hostname }
+}
+
+/// The host's name, shared with the service that has it.
+fn service_host(exchange: &Exchange, host: &str) -> Arc<str> {
+    let service = exchange.upstream.service.and_then(|index| exchange.snapshot.services.get(index));
+    match service {
+        Some(service) if *service.host == *host => service.host.clone(),
+        _ => Arc::from(host),
+    }
+}
+
+fn no_peer(error: &BalancerError) -> ProxyError {
+    ProxyError::NoPeer { status: error.status(), message: error.message() }
+}
+
+impl HashSource for Exchange {
+    fn consumer(&self) -> Option<Cow<'_, str>> {
+        self.lua.consumer.as_deref().map(Cow::Borrowed)
+    }
+
+    fn ip(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Borrowed(&self.remote().text))
+    }
+
+    fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.request.head.fields.value(name.as_bytes()).map(String::from_utf8_lossy)
+    }
+
+    fn cookie(&self, name: &str) -> Option<Cow<'_, str>> {
+        let cookies = self.request.head.fields.known_values(Known::Cookie);
+        cookies.flat_map(|line| line.split(|b| *b == b';')).find_map(|pair| {
+            let pair = pair.trim_ascii();
+            let value = pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+            Some(String::from_utf8_lossy(value))
+        })
+    }
+
+    fn path(&self) -> Option<Cow<'_, str>> {
+        Some(String::from_utf8_lossy(&self.request.path))
+    }
+
+    fn query_arg(&self, name: &str) -> Option<Cow<'_, str>> {
+        let mut values: Vec<String> = Args::new(self.request.query()?, DEFAULT_MAX_ARGS)
+            .filter(|arg| *arg.name == *name.as_bytes())
+            .filter_map(|arg| arg.value.map(|value| String::from_utf8_lossy(&value).into_owned()))
+            .collect();
+        values.sort();
+        (!values.is_empty()).then(|| Cow::Owned(values.join(",")))
+    }
+
+    fn uri_capture(&self, _name: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+}

@@ -1,0 +1,130 @@
+//! A worker: its VM, its plugins, its share of the proxy.
+
+use super::Configuration;
+use super::listeners;
+use super::peers::BalancedPeers;
+use super::trust::NodeTrust;
+use crate::balancer::Balancers;
+use crate::conf::Conf;
+use crate::dns::{DnsOptions, Resolver};
+use crate::lua::plugin::{Runner, RunnerSettings};
+use crate::lua::vm::Settings as VmSettings;
+use crate::lua::{LuaError, Vm};
+use crate::observability::{AccessLog, Target, log};
+use crate::proxy::{self, Plugins, Settings, Worker, WorkerParts};
+use crate::runtime::{Order, WorkerSetup};
+use crate::shm::Dicts;
+use crate::snapshot::Published;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::spawn_local;
+
+/// Runs a worker until it is ordered to end and its last connection has.
+pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String> {
+    let shared = setup.configuration;
+    let vm = make_vm(&shared, Some(setup.id), setup.workers, &setup.dicts)?;
+    let runner = Runner::new(&vm, &runner_settings(&shared)).map_err(text)?;
+    shared.first_published().await;
+    runner.init_worker().await;
+    runner.configure(&shared.published.current()).await;
+    let balancers = balancers(&shared);
+    let worker = make_worker(&shared, runner.clone(), balancers.clone())?;
+    if !setup.ready.announce().await {
+        return Ok(());
+    }
+    let background = [
+        spawn_local(follow_snapshots(shared.clone(), runner)),
+        spawn_local(async move { renew_targets(&balancers).await }),
+    ];
+    let doors = listeners::open(&shared.conf, setup.sockets, &setup.orders, &shared)?;
+    let serving = proxy::serve_worker(worker, doors, setup.orders.clone());
+    tokio::select! {
+        () = serving => {}
+        () = ordered_to_stop(setup.orders) => {}
+    }
+    background.iter().for_each(tokio::task::JoinHandle::abort);
+    Ok(())
+}
+
+async fn ordered_to_stop(mut orders: watch::Receiver<Order>) {
+    // The sender is gone only when the process ends.
+    let _ = orders.wait_for(|order| *order == Order::Stop).await;
+}
+
+/// The VM of a worker, or of the control thread when `id` is `None`.
+pub(super) fn make_vm(
+    shared: &Configuration,
+    id: Option<usize>,
+    workers: usize,
+    dicts: &Dicts,
+) -> Result<Vm, String> {
+    let conf = &shared.conf;
+    let settings = VmSettings {
+        package_path: conf.lua_package_path.clone(),
+        package_cpath: conf.lua_package_cpath.clone(),
+        prefix: conf.prefix.clone(),
+        worker_id: id.unwrap_or(0),
+        worker_count: workers,
+        dicts: Some(Arc::new(dicts.clone())),
+        body_memory: conf.nginx.proxy.client_body_buffer_size as usize,
+        ..VmSettings::default()
+    };
+    Vm::new(settings).map_err(text)
+}
+
+/// What plugins see of the gateway.
+pub(super) fn runner_settings(shared: &Configuration) -> RunnerSettings {
+    RunnerSettings {
+        plugins: shared.conf.plugins.clone(),
+        configuration: shared.properties(),
+        node_id: shared.node_id.clone(),
+        published: shared.published.clone(),
+    }
+}
+
+fn balancers(shared: &Configuration) -> Rc<Balancers> {
+    let resolver = Resolver::new(DnsOptions::from_conf(&shared.conf));
+    Rc::new(Balancers::new(resolver, shared.health.clone()))
+}
+
+fn make_worker(shared: &Configuration, runner: Runner, balancers: Rc<Balancers>) -> Result<Rc<Worker>, String> {
+    let conf: &Conf = &shared.conf;
+    let access = access_log(conf)?;
+    Ok(Worker::new(WorkerParts {
+        settings: Settings::new(conf),
+        published: shared.published.clone(),
+        peers: Box::new(BalancedPeers::new(balancers, shared.published.clone())),
+        plugins: Plugins::Lua(runner),
+        upstream_trust: Box::new(NodeTrust::new(shared)?),
+        access_log: access,
+        access_format: conf.access_format("proxy_access_log"),
+    }))
+}
+
+/// Tells plugins each new configuration.
+async fn follow_snapshots(shared: Arc<Configuration>, runner: Runner) {
+    let mut generation = shared.published.generation();
+    let mut changes = shared.published.changes();
+    while changes.changed().await.is_ok() {
+        let snapshot = shared.published.current();
+        if snapshot.generation != generation {
+            generation = snapshot.generation;
+            runner.configure(&snapshot).await;
+        }
+    }
+}
+
+/// Asks again for the names of targets whose answers ran out.
+async fn renew_targets(balancers: &Balancers) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        ticks.tick().await;
+        balancers.renew().await;
+    }
+}
+
+fn text(error: LuaError) -> String {
+    error.to_string()
+}

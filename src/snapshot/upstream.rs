@@ -1,0 +1,97 @@
+//! Upstreams at run time.
+
+use super::read;
+use crate::balancer::{Algorithm, Checks, HashOn, TargetSpec, UpstreamSpec};
+use crate::db::Entity;
+use crate::db::off::Dataset;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// All upstreams with their targets.
+pub(super) fn upstreams(dataset: &Dataset) -> Vec<Arc<UpstreamSpec>> {
+    let mut targets = targets_by_upstream(dataset);
+    let all = dataset.collection("upstreams").into_iter().flat_map(|upstreams| upstreams.each());
+    all.filter_map(|entity| {
+        let id = read::text(&entity, "id")?;
+        Some(Arc::new(upstream(&entity, id, targets.remove(id).unwrap_or_default())))
+    })
+    .collect()
+}
+
+/// *Kong parity*: targets in the order they were made, since the round robin's wheel follows it.
+fn targets_by_upstream(dataset: &Dataset) -> HashMap<String, Vec<TargetSpec>> {
+    let mut entities: Vec<Arc<Entity>> =
+        dataset.collection("targets").into_iter().flat_map(|targets| targets.each()).collect();
+    entities.sort_by(|a, b| created(a).total_cmp(&created(b)));
+    let mut targets: HashMap<String, Vec<TargetSpec>> = HashMap::new();
+    for entity in entities {
+        let weight = read::integer(&entity, "weight").unwrap_or(100).max(0) as u32;
+        let target = read::text(&entity, "target").and_then(|target| TargetSpec::new(target, weight));
+        if let (Some(upstream), Some(target)) = (read::foreign(&entity, "upstream"), target) {
+            targets.entry(upstream.to_owned()).or_default().push(target);
+        }
+    }
+    targets
+}
+
+fn created(entity: &Entity) -> f64 {
+    entity.get("created_at").and_then(Value::as_f64).unwrap_or_default()
+}
+
+fn upstream(entity: &Entity, id: &str, targets: Vec<TargetSpec>) -> UpstreamSpec {
+    let healthchecks = record(entity, "healthchecks");
+    UpstreamSpec {
+        id: Uuid::parse_str(id).unwrap_or_default(),
+        name: read::text(entity, "name").unwrap_or_default().to_owned(),
+        algorithm: read::text(entity, "algorithm").and_then(Algorithm::from_name).unwrap_or_default(),
+        slots: read::integer(entity, "slots").unwrap_or(10_000) as u32,
+        hash_on: hash_on(entity, "hash_on"),
+        hash_fallback: hash_on(entity, "hash_fallback"),
+        host_header: read::text(entity, "host_header").map(str::to_owned),
+        use_srv_name: read::flag(entity, "use_srv_name").unwrap_or(false),
+        threshold: healthchecks.and_then(|h| h.get("threshold")).and_then(Value::as_f64).unwrap_or(0.0),
+        passive: healthchecks.and_then(|h| record(h, "passive")).and_then(passive_checks),
+        targets,
+    }
+}
+
+fn record<'a>(entity: &'a Entity, field: &str) -> Option<&'a Entity> {
+    entity.get(field)?.as_object()
+}
+
+/// What `hash_on` or `hash_fallback` names, with the field that goes with it.
+fn hash_on(entity: &Entity, field: &str) -> HashOn {
+    let detail = |what: &str| read::text(entity, &format!("{field}_{what}")).unwrap_or_default().to_owned();
+    match read::text(entity, field) {
+        Some("consumer") => HashOn::Consumer,
+        Some("ip") => HashOn::Ip,
+        Some("header") => HashOn::Header(detail("header")),
+        Some("cookie") => HashOn::Cookie {
+            name: read::text(entity, "hash_on_cookie").unwrap_or_default().to_owned(),
+            path: read::text(entity, "hash_on_cookie_path").unwrap_or("/").to_owned(),
+        },
+        Some("path") => HashOn::Path,
+        Some("query_arg") => HashOn::QueryArg(detail("query_arg")),
+        Some("uri_capture") => HashOn::UriCapture(detail("uri_capture")),
+        _ => HashOn::None,
+    }
+}
+
+/// The thresholds of passive checks; `None` when none of them can ever be reached.
+fn passive_checks(passive: &Entity) -> Option<Checks> {
+    let (healthy, unhealthy) = (record(passive, "healthy")?, record(passive, "unhealthy")?);
+    let count = |part, field| read::integer(part, field).unwrap_or(0) as u8;
+    let statuses = |part| read::list(part, "http_statuses").filter_map(Value::as_u64).map(|s| s as u16).collect();
+    let checks = Checks {
+        healthy_statuses: statuses(healthy),
+        successes: count(healthy, "successes"),
+        unhealthy_statuses: statuses(unhealthy),
+        http_failures: count(unhealthy, "http_failures"),
+        tcp_failures: count(unhealthy, "tcp_failures"),
+        timeouts: count(unhealthy, "timeouts"),
+    };
+    let enabled = [checks.successes, checks.http_failures, checks.tcp_failures, checks.timeouts];
+    enabled.iter().any(|threshold| *threshold > 0).then_some(checks)
+}
