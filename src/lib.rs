@@ -50,6 +50,7 @@ pub mod entities;
 pub mod exchange;
 pub mod http;
 pub mod lua;
+pub mod node;
 pub mod observability;
 pub mod proxy;
 pub mod router;

@@ -8,7 +8,7 @@ use crate::conf::{Conf, Database, HeaderTokens};
 use crate::db::declarative::Reader;
 use crate::db::off::{Dataset, EMPTY_HASH};
 use crate::entities::Registry;
-use crate::observability::log;
+use crate::observability::{counters, log};
 use serde_json::{Map, Value};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -41,8 +41,10 @@ fn identity(control: &Control) -> Identity {
     };
     Identity {
         node_id: control.shared.node_id.clone(),
-        hostname: nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-        lua_version: control.lua_version(),
+        hostname: nix::unistd::gethostname()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default(),
+        lua_version: control.lua_version.clone(),
         is_dbless: conf.database == Database::Off,
         role: conf.role.as_str().to_owned(),
         plugins: control.source.kinds().iter().map(plugin).collect(),
@@ -53,6 +55,19 @@ fn identity(control: &Control) -> Identity {
             BodyLimit::Unlimited => 0,
             BodyLimit::Bytes(bytes) => bytes as usize,
         },
+    }
+}
+
+fn counts() -> Statistics {
+    let counted = counters::counted();
+    Statistics {
+        connections_active: counted.active,
+        connections_writing: counted.writing,
+        connections_waiting: counted.waiting(),
+        connections_accepted: counted.accepted,
+        connections_handled: counted.accepted,
+        total_requests: counted.requests,
+        ..Statistics::default()
     }
 }
 
@@ -90,7 +105,7 @@ impl Node for AdminNode {
         Statistics {
             master_pid: nix::unistd::getppid().as_raw() as u32,
             dictionaries: dictionaries.collect(),
-            ..self.control.shared.counters.statistics()
+            ..counts()
         }
     }
 

@@ -9,9 +9,10 @@ use crate::conf::Listen;
 use crate::db::off::Kept;
 use crate::lua::Vm;
 use crate::observability::{Level, log};
+use crate::proxy::tls::ServerTls;
 use crate::runtime::{ControlSetup, Inherited, Order, Socket};
 use crate::status;
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -22,12 +23,12 @@ pub(super) struct Control {
     pub(super) shared: Arc<Configuration>,
     /// Schemas, and the way from text to snapshot.
     pub(super) source: EntitySource,
+    /// `jit.version`: what `GET /` calls the Lua version.
+    pub(super) lua_version: String,
     /// Kept alive for the functions of Lua schemas.
     _vm: Vm,
-    /// Whether a configuration is being put in force.
-    pub(super) applying: RefCell<()>,
     /// Whether the node was told to leave service.
-    pub(super) draining: std::cell::Cell<bool>,
+    pub(super) draining: Cell<bool>,
     /// The shared dictionaries.
     pub(super) dicts: crate::shm::Dicts,
 }
@@ -40,16 +41,17 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
     let control = Rc::new(Control {
         shared,
         source,
+        lua_version: vm.lua().load("return jit.version").eval().unwrap_or_default(),
         _vm: vm,
-        applying: RefCell::new(()),
-        draining: std::cell::Cell::new(false),
+        draining: Cell::new(false),
         dicts: setup.dicts,
     });
     control.publish_first()?;
-    let listeners = Listeners::sort(&control, setup.sockets)?;
     if !setup.ready.announce().await {
         return Ok(());
     }
+    // A socket may only be registered once it listens, which the announcement waits for.
+    let listeners = Listeners::sort(&control, setup.sockets)?;
     let serve = |listeners, api: Api| tokio::task::spawn_local(admin::serve(listeners, Rc::new(api)));
     let tasks = [
         serve(listeners.admin, Api::admin(Box::new(AdminNode::new(&control)))),
@@ -109,7 +111,10 @@ impl Control {
         }
         let kept = Kept { hash: read.hash, text: read.text };
         if let Err(error) = kept.store(&self.shared.conf.prefix) {
-            log::write(Level::Warn, format_args!("the configuration is not kept for the next start: {error}"));
+            log::write(
+                Level::Warn,
+                format_args!("the configuration is not kept for the next start: {error}"),
+            );
         }
         Ok(())
     }
@@ -127,19 +132,17 @@ impl Listeners {
         let mut sorted = Listeners { admin: Vec::new(), status: Vec::new() };
         for inherited in sockets {
             let is_its = |listen: &&Listen| needs::address(listen).as_ref() == Ok(&inherited.address);
+            let tls = &control.shared.tls;
             let (list, listen, tls) = if let Some(listen) = conf.admin_listen.iter().find(is_its) {
-                (&mut sorted.admin, listen, &conf.admin_ssl_cert)
+                (&mut sorted.admin, listen, &tls.admin)
             } else if let Some(listen) = conf.status_listen.iter().find(is_its) {
-                (&mut sorted.status, listen, &conf.status_ssl_cert)
+                (&mut sorted.status, listen, &tls.status)
             } else {
                 continue;
             };
-            let keys = match std::ptr::eq(tls, &conf.admin_ssl_cert) {
-                true => &conf.admin_ssl_cert_key,
-                false => &conf.status_ssl_cert_key,
-            };
-            let tls = listen.ssl.then(|| super::tls::acceptor(tls, keys, listen.http2)).transpose()?;
-            let socket = register(inherited.socket).map_err(|error| format!("{}: {error}", inherited.address))?;
+            let tls = tls.as_ref().filter(|_| listen.ssl).map(ServerTls::acceptor);
+            let socket =
+                register(inherited.socket).map_err(|error| format!("{}: {error}", inherited.address))?;
             list.push(Listener { socket, tls });
         }
         Ok(sorted)

@@ -68,6 +68,11 @@ impl EntitySource {
         EntitySource { registry, reader, kinds, flavor: flavor(conf.router_flavor) }
     }
 
+    /// The installed plugins, in the order they run.
+    pub(super) fn kinds(&self) -> &[PluginKind] {
+        &self.kinds
+    }
+
     /// The configuration that a start serves: the declarative file, else the string, else what was
     /// kept under the prefix, else nothing.
     pub(super) fn first(&self, conf: &Conf) -> Result<Read, SourceError> {

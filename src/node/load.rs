@@ -2,8 +2,9 @@
 
 use super::needs;
 use crate::balancer::HealthBoards;
-use crate::conf::{Conf, Purpose, Sources, prefix};
+use crate::conf::{Conf, Listen, Purpose, Sources, prefix};
 use crate::observability::{Level, log};
+use crate::proxy::tls::{ServerTls, TlsError};
 use crate::runtime::{Loaded, Origin, Source};
 use crate::snapshot::Published;
 use serde_json::{Map, Value};
@@ -19,8 +20,43 @@ pub struct Configuration {
     pub published: Arc<Published>,
     /// The node's id: that of `node_id`, or the one kept under the prefix.
     pub node_id: String,
+    /// TLS of the listeners, made while files that only root may read can be read.
+    pub tls: Tls,
     /// Health of balanced addresses, which all workers share.
     pub health: Arc<HealthBoards>,
+}
+
+/// TLS of the listeners that speak it; `None` where none does.
+#[derive(Debug)]
+pub struct Tls {
+    /// Of proxy listeners with `http2`.
+    pub http2: Option<ServerTls>,
+    /// Of proxy listeners without.
+    pub http1: Option<ServerTls>,
+    /// Of the Admin API.
+    pub admin: Option<ServerTls>,
+    /// Of the Status API.
+    pub status: Option<ServerTls>,
+}
+
+impl Tls {
+    fn new(conf: &Conf, published: &Arc<Published>) -> Result<Tls, TlsError> {
+        let proxy = |http2| {
+            let wanted = conf.proxy_listen.iter().any(|listen| listen.ssl && listen.http2 == http2);
+            wanted.then(|| ServerTls::new(conf, published.clone(), http2)).transpose()
+        };
+        let api = |listens: &[Listen], api| {
+            let wanted = listens.iter().any(|listen| listen.ssl);
+            let http2 = listens.iter().any(|listen| listen.ssl && listen.http2);
+            wanted.then(|| ServerTls::of_api(conf, api, http2)).transpose()
+        };
+        Ok(Tls {
+            http2: proxy(true)?,
+            http1: proxy(false)?,
+            admin: api(&conf.admin_listen, "admin")?,
+            status: api(&conf.status_listen, "status")?,
+        })
+    }
 }
 
 impl Configuration {
@@ -51,10 +87,12 @@ pub(super) fn load(origin: &Origin) -> Result<Loaded<Configuration>, String> {
         log::write(Level::Warn, format_args!("{warning}"));
     }
     let needs = needs::needs(&conf)?;
+    let published = Arc::default();
     let configuration = Configuration {
         node_id: node_id(&conf),
+        tls: Tls::new(&conf, &published).map_err(|error| error.to_string())?,
         conf,
-        published: Arc::default(),
+        published,
         health: Arc::default(),
     };
     Ok(Loaded { configuration: Arc::new(configuration), needs })
@@ -63,12 +101,13 @@ pub(super) fn load(origin: &Origin) -> Result<Loaded<Configuration>, String> {
 fn read(origin: &Origin) -> Result<Conf, String> {
     let prefix = origin.prefix.to_str();
     let written = |file: &std::path::Path| {
-        Conf::load(&Sources::kong_env(file).flag("prefix", prefix).purpose(Purpose::Start))
-            .map(|conf| Conf { file: origin.conf.clone(), ..conf })
+        let sources = Sources::kong_env(file).flag("prefix", prefix).purpose(Purpose::Start);
+        let mut conf = Conf::load(&sources)?;
+        conf.file.clone_from(&origin.conf);
+        Ok(conf)
     };
     let conf = match origin.source {
         Source::Running => written(&origin.running()),
-        Source::Candidate => written(&origin.candidate()),
         Source::Files => from_files(origin, prefix),
     };
     conf.map_err(|error| error.to_string())

@@ -8,15 +8,22 @@
 //! - `control`: the control thread; it makes snapshots of the declarative configuration and publishes
 //!   them, and serves Admin and Status API
 //! - `entities`: the schemas of this node and the way from a text to a snapshot
+//! - `schemas`: the schemas of core entities and plugins
+//! - `admin`: what Admin and Status API see of the control thread
 //! - `worker`: a worker; its VM, its plugins, its share of the proxy
+//! - `listeners`, `peers`: a worker's sockets, and its balancer
 //!
 //! Data flows one way: text → entities → snapshot → [`Published`](crate::snapshot::Published) →
 //! workers. A step that fails leaves the last good snapshot in place.
 
+mod admin;
 mod control;
 mod entities;
+mod listeners;
 mod load;
 mod needs;
+mod peers;
+mod schemas;
 mod worker;
 
 pub use load::Configuration;

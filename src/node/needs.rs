@@ -90,7 +90,8 @@ fn dicts(conf: &Conf) -> Vec<(String, usize)> {
         ("kong_dns_cache", conf.resolver_mem_cache_size),
     ];
     let own = conf.nginx.shared_dicts.iter().map(|dict| (dict.name.as_str(), dict.size));
-    let mut all: Vec<(String, usize)> = DICTS.iter().map(|(name, size)| ((*name).to_owned(), *size)).collect();
+    let mut all: Vec<(String, usize)> =
+        DICTS.iter().map(|(name, size)| ((*name).to_owned(), *size)).collect();
     for (name, size) in sized.into_iter().chain(own) {
         all.retain(|(known, _)| known != name);
         all.push((name.to_owned(), size as usize));
@@ -118,6 +119,6 @@ fn log_file(prefix: &Path, property: &str) -> Option<PathBuf> {
 
 fn watch(conf: &Conf) -> Watch {
     let mut reload: Vec<PathBuf> = conf.file.iter().cloned().collect();
-    reload.extend(plugin_folders(&conf.lua_package_path));
+    reload.extend(plugin_folders(&conf.lua_package_path, &conf.plugins));
     Watch { reload, declarative: conf.declarative_config.clone() }
 }

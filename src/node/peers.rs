@@ -1,6 +1,6 @@
 //! Peers from the balancer: the proxy's [`PeerPicker`] over upstreams, targets and DNS.
 
-use crate::balancer::{Balancers, BalancerError, HashSource, PickInput, hash_value};
+use crate::balancer::{BalancerError, Balancers, HashSource, PickInput, hash_value};
 use crate::balancer::{Outcome as TryOutcome, Peer as BalancerPeer};
 use crate::exchange::Exchange;
 use crate::http::Known;

@@ -3,18 +3,18 @@
 use super::Configuration;
 use super::listeners;
 use super::peers::BalancedPeers;
-use super::trust::NodeTrust;
 use crate::balancer::Balancers;
-use crate::conf::Conf;
+use crate::conf::{Conf, Server};
 use crate::dns::{DnsOptions, Resolver};
-use crate::lua::plugin::{Runner, RunnerSettings};
+use crate::lua::plugin::{Runner, RunnerSettings, Statistics};
 use crate::lua::vm::Settings as VmSettings;
 use crate::lua::{LuaError, Vm};
-use crate::observability::{AccessLog, Target, log};
+use crate::observability::{AccessLog, Target, counters};
+use crate::proxy::tls::SnapshotTrust;
 use crate::proxy::{self, Plugins, Settings, Worker, WorkerParts};
 use crate::runtime::{Order, WorkerSetup};
 use crate::shm::Dicts;
-use crate::snapshot::Published;
+use crate::vaults::Vaults;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,19 +38,20 @@ pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String>
         spawn_local(follow_snapshots(shared.clone(), runner)),
         spawn_local(async move { renew_targets(&balancers).await }),
     ];
-    let doors = listeners::open(&shared.conf, setup.sockets, &setup.orders, &shared)?;
-    let serving = proxy::serve_worker(worker, doors, setup.orders.clone());
+    let doors = listeners::open(&shared, setup.sockets, &setup.orders)?;
+    let serving = proxy::serve_worker(worker, doors, ordered_to(setup.orders.clone(), Order::Drain));
     tokio::select! {
         () = serving => {}
-        () = ordered_to_stop(setup.orders) => {}
+        () = ordered_to(setup.orders, Order::Stop) => {}
     }
     background.iter().for_each(tokio::task::JoinHandle::abort);
     Ok(())
 }
 
-async fn ordered_to_stop(mut orders: watch::Receiver<Order>) {
+/// Waits for an order at least as strong as `least`.
+async fn ordered_to(mut orders: watch::Receiver<Order>, least: Order) {
     // The sender is gone only when the process ends.
-    let _ = orders.wait_for(|order| *order == Order::Stop).await;
+    let _ = orders.wait_for(|order| *order >= least).await;
 }
 
 /// The VM of a worker, or of the control thread when `id` is `None`.
@@ -81,6 +82,22 @@ pub(super) fn runner_settings(shared: &Configuration) -> RunnerSettings {
         configuration: shared.properties(),
         node_id: shared.node_id.clone(),
         published: shared.published.clone(),
+        vaults: Some(Arc::new(Vaults::of_process(&shared.conf))),
+        trusted: shared.conf.trusted_ips.clone(),
+        statistics: Some(statistics),
+    }
+}
+
+fn statistics() -> Statistics {
+    let counted = counters::counted();
+    Statistics {
+        active: counted.active,
+        reading: 0,
+        writing: counted.writing,
+        waiting: counted.waiting(),
+        accepted: counted.accepted,
+        handled: counted.accepted,
+        requests: counted.requests,
     }
 }
 
@@ -89,17 +106,22 @@ fn balancers(shared: &Configuration) -> Rc<Balancers> {
     Rc::new(Balancers::new(resolver, shared.health.clone()))
 }
 
-fn make_worker(shared: &Configuration, runner: Runner, balancers: Rc<Balancers>) -> Result<Rc<Worker>, String> {
+fn make_worker(
+    shared: &Configuration,
+    runner: Runner,
+    balancers: Rc<Balancers>,
+) -> Result<Rc<Worker>, String> {
     let conf: &Conf = &shared.conf;
-    let access = access_log(conf)?;
+    let access = conf.access_log(Server::Proxy);
+    let target = Target::open(&access.target, &conf.prefix).map_err(|error| error.to_string())?;
     Ok(Worker::new(WorkerParts {
         settings: Settings::new(conf),
         published: shared.published.clone(),
         peers: Box::new(BalancedPeers::new(balancers, shared.published.clone())),
         plugins: Plugins::Lua(runner),
-        upstream_trust: Box::new(NodeTrust::new(shared)?),
-        access_log: access,
-        access_format: conf.access_format("proxy_access_log"),
+        upstream_trust: Box::new(SnapshotTrust::new(conf, shared.published.clone())),
+        access_log: AccessLog::new(target),
+        access_format: access.format,
     }))
 }
 

@@ -9,6 +9,7 @@
 //! Nothing here waits for a lock on the way of a request.
 
 mod access;
+pub mod counters;
 mod error;
 mod format;
 mod level;

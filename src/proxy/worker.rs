@@ -4,7 +4,7 @@ use super::phases::Plugins;
 use super::settings::Settings;
 use super::upstream::{PeerPicker, Pool, UpstreamTls, UpstreamTrust};
 use crate::exchange::{Client, Exchange, Request};
-use crate::observability::{AccessLog, LogFormat};
+use crate::observability::{AccessLog, LogFormat, counters};
 use crate::snapshot::Published;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -105,6 +105,7 @@ impl Worker {
     /// Counts a connection for as long as the guard lives.
     pub fn count_connection(self: &Rc<Self>) -> ConnectionGuard {
         self.connections.set(self.connections.get() + 1);
+        counters::connection_accepted();
         ConnectionGuard(self.clone())
     }
 
@@ -121,6 +122,7 @@ impl Worker {
 
     /// An exchange for the next request of a client, under the snapshot in force.
     pub fn begin_exchange(&self, client: &Rc<Client>) -> Box<Exchange> {
+        counters::request_begun();
         match self.exchanges.borrow_mut().pop() {
             Some(mut exchange) if exchange.snapshot.generation == self.published.generation() => {
                 exchange.renew(client);
@@ -132,6 +134,7 @@ impl Worker {
 
     /// Takes back an exchange that is over.
     pub fn end_exchange(&self, mut exchange: Box<Exchange>) {
+        counters::request_ended();
         // The body holds on to its connection.
         exchange.request.body = crate::exchange::RequestBody::Empty;
         let mut kept = self.exchanges.borrow_mut();
@@ -154,6 +157,7 @@ pub struct ConnectionGuard(Rc<Worker>);
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
+        counters::connection_closed();
         let left = self.0.connections.get().saturating_sub(1);
         self.0.connections.set(left);
         if left == 0 {

@@ -83,7 +83,8 @@ fn hash_on(entity: &Entity, field: &str) -> HashOn {
 fn passive_checks(passive: &Entity) -> Option<Checks> {
     let (healthy, unhealthy) = (record(passive, "healthy")?, record(passive, "unhealthy")?);
     let count = |part, field| read::integer(part, field).unwrap_or(0) as u8;
-    let statuses = |part| read::list(part, "http_statuses").filter_map(Value::as_u64).map(|s| s as u16).collect();
+    let statuses =
+        |part| read::list(part, "http_statuses").filter_map(Value::as_u64).map(|s| s as u16).collect();
     let checks = Checks {
         healthy_statuses: statuses(healthy),
         successes: count(healthy, "successes"),

@@ -15,7 +15,7 @@ use rustls::server::Acceptor;
 use rustls::sign::CertifiedKey;
 use std::rc::Rc;
 use std::sync::Arc;
-use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 /// TLS of one listener; clones share tickets and certificates.
 #[derive(Debug, Clone)]
@@ -43,7 +43,30 @@ impl ServerTls {
     ///
     /// *Errors*: a default certificate cannot be used; nothing of the versions or suites is supported.
     pub fn new(conf: &Conf, published: Arc<Published>, http2: bool) -> Result<ServerTls, TlsError> {
-        let chooser = Chooser::new(published, default_certificates(conf)?);
+        let configured = conf.ssl_cert.iter().zip(&conf.ssl_cert_key);
+        let defaults = certificates(conf, configured, "")?;
+        ServerTls::with(conf, Chooser::new(published, defaults), http2)
+    }
+
+    /// TLS for listeners of the Admin API (`admin`) or the Status API (`status`): the same versions and
+    /// suites, with certificates of their own.
+    ///
+    /// *Errors*: as for [`ServerTls::new`].
+    pub fn of_api(conf: &Conf, api: &str, http2: bool) -> Result<ServerTls, TlsError> {
+        let (certs, keys) = match api {
+            "admin" => (&conf.admin_ssl_cert, &conf.admin_ssl_cert_key),
+            _ => (&conf.status_ssl_cert, &conf.status_ssl_cert_key),
+        };
+        let defaults = certificates(conf, certs.iter().zip(keys), &format!("{api}-"))?;
+        ServerTls::with(conf, Chooser::new(Arc::default(), defaults), http2)
+    }
+
+    /// For servers that do their own handshakes.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.config.clone())
+    }
+
+    fn with(conf: &Conf, chooser: Chooser, http2: bool) -> Result<ServerTls, TlsError> {
         let (suites, unknown) = match &conf.ssl_ciphers {
             Some(list) => cipher_suites(list),
             None => (aws_lc_rs::ALL_CIPHER_SUITES.to_vec(), Vec::new()),
@@ -136,14 +159,21 @@ async fn run_certificate_phase(worker: &Worker, client: &Client) -> bool {
     worker.plugins.run(&mut exchange, Phase::Certificate).await != PhaseOutcome::Failed
 }
 
-/// The certificates of `ssl_cert`, or those under the prefix; the ECDSA one first.
-fn default_certificates(conf: &Conf) -> Result<Vec<Arc<CertifiedKey>>, TlsError> {
+/// The certificates that are configured, or those under the prefix, whose names begin with `own`; the
+/// ECDSA one first.
+fn certificates<'a>(
+    conf: &Conf,
+    configured: impl Iterator<Item = (&'a String, &'a String)>,
+    own: &str,
+) -> Result<Vec<Arc<CertifiedKey>>, TlsError> {
     let mut pairs: Vec<(String, String)> =
-        conf.ssl_cert.iter().cloned().zip(conf.ssl_cert_key.iter().cloned()).collect();
+        configured.map(|(cert, key)| (cert.clone(), key.clone())).collect();
     if pairs.is_empty() {
         let path = |name: &str| conf.prefix.join("ssl").join(name).to_string_lossy().into_owned();
-        pairs.push((path("kong-default.crt"), path("kong-default.key")));
-        pairs.push((path("kong-default-ecdsa.crt"), path("kong-default-ecdsa.key")));
+        for kind in ["", "-ecdsa"] {
+            let name = format!("{own}kong-default{kind}");
+            pairs.push((path(&format!("{name}.crt")), path(&format!("{name}.key"))));
+        }
     }
     let mut keys = Vec::new();
     for (cert, key) in pairs {
