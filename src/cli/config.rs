@@ -8,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 use super::{Command, Invocation, Opt, node};
 use crate::conf::{Conf, Database, absolute};
 use crate::db::declarative::Reader;
-use crate::entities::{Options, Registry, RouterFlavor};
+use crate::node::schemas_of_command;
 
 const DEFAULT_FILE: &str = "./kong.yml";
 const EXAMPLE: &str = include_str!("config_example.yml");
@@ -65,7 +65,9 @@ fn init(invocation: &Invocation) -> anyhow::Result<ExitCode> {
 fn parse(invocation: &Invocation, conf: &Conf) -> anyhow::Result<ExitCode> {
     let path =
         file(invocation).context("expected a declarative configuration file; see `kong config --help`")?;
-    let reader = Reader::new(&schemas(conf)?);
+    // The VM holds the functions of plugins' schemas: it must outlive the reader.
+    let (_vm, registry) = schemas_of_command(conf).map_err(anyhow::Error::msg)?;
+    let reader = Reader::new(&registry);
     match reader.read_file(&path.to_string_lossy()) {
         Ok(_) => {
             invocation.console.info("parse successful");
@@ -73,12 +75,6 @@ fn parse(invocation: &Invocation, conf: &Conf) -> anyhow::Result<ExitCode> {
         }
         Err(error) => bail!("Failed parsing:\n{error}"),
     }
-}
-
-/// The schemas that files are read by: those of the core entities, for the configured router.
-fn schemas(conf: &Conf) -> anyhow::Result<Registry> {
-    let flavor = RouterFlavor::from_name(conf.router_flavor.as_str()).unwrap_or_default();
-    Ok(Registry::new(Options { flavor, vaults: conf.vaults.clone(), ..Options::default() })?)
 }
 
 fn db_import(conf: &Conf) -> anyhow::Result<ExitCode> {

@@ -18,6 +18,8 @@ pub struct Configuration {
     pub conf: Arc<Conf>,
     /// The snapshot in force.
     pub published: Arc<Published>,
+    /// The plugins that are loaded.
+    pub plugins: Vec<String>,
     /// The node's id: that of `node_id`, or the one kept under the prefix.
     pub node_id: String,
     /// TLS of the listeners, made while files that only root may read can be read.
@@ -89,6 +91,7 @@ pub(super) fn load(origin: &Origin) -> Result<Loaded<Configuration>, String> {
     let needs = needs::needs(&conf)?;
     let published = Arc::default();
     let configuration = Configuration {
+        plugins: super::schemas::enabled(&conf),
         node_id: node_id(&conf),
         tls: Tls::new(&conf, &published).map_err(|error| error.to_string())?,
         conf,

@@ -27,6 +27,7 @@ mod schemas;
 mod worker;
 
 pub use load::Configuration;
+pub use schemas::of_command as schemas_of_command;
 
 use crate::runtime::{ControlSetup, Gateway, Loaded, Origin, WorkerSetup};
 

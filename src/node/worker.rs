@@ -78,7 +78,7 @@ pub(super) fn make_vm(
 /// What plugins see of the gateway.
 pub(super) fn runner_settings(shared: &Configuration) -> RunnerSettings {
     RunnerSettings {
-        plugins: shared.conf.plugins.clone(),
+        plugins: shared.plugins.clone(),
         configuration: shared.properties(),
         node_id: shared.node_id.clone(),
         published: shared.published.clone(),
