@@ -113,7 +113,9 @@ impl Vm {
     /// # Errors
     /// When the thread has none.
     pub fn current() -> Result<Self, Flow> {
-        CURRENT.with_borrow(Clone::clone).ok_or_else(|| Flow::raise("this thread has no Lua VM"))
+        // Asked also while the thread ends, when exchanges let go of their tables.
+        let current = CURRENT.try_with(|vm| vm.borrow().clone()).ok().flatten();
+        current.ok_or_else(|| Flow::raise("this thread has no Lua VM"))
     }
 
     /// The VM as mlua sees it, for set-up. Its asynchronous functions must not be used.

@@ -1,13 +1,17 @@
 //! What `ngx.req`, `ngx.var`, `ngx.header` and their kin do to an exchange.
 
-use crate::exchange::{Address, Client, Exchange, Phase, Request, RequestBody, Source};
+use crate::exchange::{
+    Address, BodyError, BodySource, Client, Exchange, Phase, Request, RequestBody, Source,
+};
 use crate::http::{Method, Scheme};
 use crate::lua::testing::{block_on, vm};
+use crate::lua::vm::Settings;
 use crate::lua::{Context, Outcome, Vm};
 use crate::snapshot::Snapshot;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 
 fn exchange() -> Box<Exchange> {
     let client = Client {
@@ -182,6 +186,47 @@ fn body_filters_see_and_replace_their_chunk() {
     run_on(&vm, &mut exchange, source);
     assert_eq!((exchange.response.chunk.data.as_slice(), exchange.response.chunk.eof), (&b"xy"[..], true));
     run_on(&vm, &mut exchange, "ngx.arg[1] = nil assert(ngx.arg[1] == '')");
+}
+
+/// A body that comes in pieces, and then ends or fails.
+struct Pieces(Vec<&'static [u8]>, Option<BodyError>);
+
+impl BodySource for Pieces {
+    fn poll_fill(&mut self, cx: &mut TaskContext<'_>, into: &mut Vec<u8>) -> Poll<Result<bool, BodyError>> {
+        if let Some(piece) = self.0.pop() {
+            into.extend_from_slice(piece);
+            // Half of the time there is nothing yet.
+            if self.0.len() % 2 == 0 {
+                return Poll::Ready(Ok(true));
+            }
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(self.1.take().map_or(Ok(false), Err))
+    }
+
+    fn declared_len(&self) -> Option<u64> {
+        None
+    }
+}
+
+#[test]
+fn bodies_are_read_when_asked_for_and_large_ones_go_to_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { prefix: folder.path().into(), body_memory: 8, ..Settings::default() };
+    let vm = Vm::new(settings).unwrap();
+    let mut small = exchange();
+    small.request.body = RequestBody::Unread(Box::new(Pieces(vec![b"c", b"b", b"a"], None)));
+    let source = "assert(ngx.req.get_body_data() == nil) ngx.req.read_body() assert(ngx.req.get_body_data() == 'abc' and ngx.req.get_body_data(2) == 'ab')";
+    run_on(&vm, &mut small, source);
+    let mut large = exchange();
+    large.request.body = RequestBody::Unread(Box::new(Pieces(vec![b"8901", b"01234567"], None)));
+    let source = "ngx.req.read_body() assert(ngx.req.get_body_data() == nil) local f = io.open(ngx.req.get_body_file()) assert(f:read('*a') == '012345678901')";
+    run_on(&vm, &mut large, source);
+    let mut refused = exchange();
+    refused.request.body = RequestBody::Unread(Box::new(Pieces(vec![b"a"], Some(BodyError::TooLarge))));
+    let outcome = run_on(&vm, &mut refused, "pcall(ngx.req.read_body) error('not reached')");
+    assert_eq!((outcome, refused.response.head.status), (Outcome::Exit, 413));
 }
 
 #[test]
