@@ -33,24 +33,13 @@ pub use registry::{ExpressionValidator, Options, Registry, RouterFlavor, WasmFil
 use crate::schema::Schema;
 
 /// The names of the core entities, each after those it refers to.
+#[rustfmt::skip] // Rows of what belongs together.
 pub const CORE_ENTITIES: [&str; 17] = [
-    "workspaces",
-    "consumers",
-    "certificates",
-    "services",
-    "routes",
-    "snis",
-    "upstreams",
-    "targets",
-    "plugins",
-    "tags",
-    "ca_certificates",
-    "clustering_data_planes",
-    "parameters",
-    "vaults",
-    "key_sets",
-    "keys",
-    "filter_chains",
+    "workspaces", "consumers", "certificates",
+    "services", "routes", "snis", "upstreams", "targets",
+    "plugins", "tags", "ca_certificates",
+    "clustering_data_planes", "parameters", "vaults",
+    "key_sets", "keys", "filter_chains",
 ];
 
 /// The schema of a core entity as it is written, before [`Registry`] makes an entity's schema of it.

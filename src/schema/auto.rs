@@ -30,6 +30,9 @@ pub enum Context {
     Unspecified,
 }
 
+/// Finds the secret that a vault reference stands for.
+pub type Resolve<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// How values are supplied.
 #[derive(Clone, Copy, Default)]
 pub struct AutoOptions<'a> {
@@ -42,7 +45,7 @@ pub struct AutoOptions<'a> {
     /// Keep `ws_id` when reading.
     pub show_ws_id: bool,
     /// Resolves vault references when reading without nulls; `None` leaves them as they are.
-    pub resolve: Option<&'a dyn Fn(&str) -> Option<String>>,
+    pub resolve: Option<Resolve<'a>>,
 }
 
 /// An entity with the values its schema supplied.

@@ -27,6 +27,7 @@ mod definition;
 pub mod environment;
 mod error;
 mod field;
+mod field_builder;
 mod generate;
 mod json_schema;
 pub mod legacy;
@@ -39,6 +40,7 @@ mod record;
 mod reference;
 #[allow(clippy::module_inception, reason = "the folder's central type")]
 mod schema;
+mod schema_builder;
 mod select;
 mod shorthand;
 #[cfg(test)]
@@ -51,7 +53,7 @@ mod validate;
 mod validator;
 pub mod value;
 
-pub use auto::{AutoOptions, Context, Processed};
+pub use auto::{AutoOptions, Context, Processed, Resolve};
 pub use callback::{Callback, EntityCheck, Expansion, Rejection, Reverse, Transform, ValueCheck, Verdict};
 pub use catalog::{Catalog, Constraint};
 pub use check::{AtLeastOneOfIf, Check, Condition, Conditional, Custom};

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::auto::AutoOptions;
+use super::auto::{AutoOptions, Resolve};
 use super::field::{Field, Kind};
 use super::record::Record;
 use super::reference::{is_reference, is_reference_text};
@@ -37,13 +37,7 @@ impl<'a> References<'a> {
         }
     }
 
-    fn resolve(
-        &mut self,
-        resolve: &dyn Fn(&str) -> Option<String>,
-        name: &str,
-        field: &Field,
-        mut value: Value,
-    ) -> Value {
+    fn resolve(&mut self, resolve: Resolve<'_>, name: &str, field: &Field, mut value: Value) -> Value {
         match (&field.kind, &mut value) {
             (Kind::String, _) if field.referenceable => {
                 if is_reference(&value) {
@@ -106,7 +100,7 @@ fn is_referenceable(field: &Field) -> bool {
     field.referenceable && matches!(field.kind, Kind::String)
 }
 
-fn resolve_text(resolve: &dyn Fn(&str) -> Option<String>, value: &Value) -> Value {
+fn resolve_text(resolve: Resolve<'_>, value: &Value) -> Value {
     let text = value.as_str().filter(|text| is_reference_text(text)).unwrap_or_default();
     Value::String(resolve(text).unwrap_or_default())
 }

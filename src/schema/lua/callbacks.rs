@@ -152,8 +152,7 @@ impl LuaFunction {
             .map_err(|error| Some(Value::String(error)))?;
         match results.first() {
             None | Some(Value::Null | Value::Bool(false)) => {
-                let messages = results.into_iter().skip(1).rev();
-                Err(messages.filter(|message| !message.is_null()).next())
+                Err(results.into_iter().skip(1).rev().find(|message| !message.is_null()))
             }
             Some(_) => Ok(()),
         }

@@ -233,8 +233,11 @@ pub fn none_of(field: Field) -> Field {
     field.eq(Value::Null)
 }
 
+/// A Kong name and the function that makes the field.
+type Named = (&'static str, fn() -> Field);
+
 /// Kong's names of the fields above.
-const NAMES: &[(&str, fn() -> Field)] = &[
+const NAMES: &[Named] = &[
     ("http_method", http_method),
     ("protocol", protocol),
     ("host", host),

@@ -4,11 +4,11 @@ use super::names;
 use crate::schema::field::Field;
 use crate::schema::record::Record;
 
-/// The trace headers that can be read, sorted.
-const EXTRACTORS: [&str; 7] = ["aws", "b3", "datadog", "gcp", "jaeger", "ot", "w3c"];
+/// The trace headers that can be read, in the order messages list them.
+const EXTRACTORS: [&str; 7] = ["gcp", "ot", "w3c", "datadog", "b3", "aws", "jaeger"];
 
-/// The trace headers that can be written, sorted.
-const INJECTORS: [&str; 8] = ["aws", "b3", "b3-single", "datadog", "gcp", "jaeger", "ot", "w3c"];
+/// The trace headers that can be written, in the order messages list them.
+const INJECTORS: [&str; 8] = ["gcp", "ot", "w3c", "datadog", "b3", "aws", "b3-single", "jaeger"];
 
 /// How a plugin sends entries in batches.
 pub fn queue() -> Field {
