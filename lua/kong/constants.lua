@@ -126,9 +126,8 @@ return {
   CLEAR_HEALTH_STATUS_DELAY = 300,
 
   LOG_LEVELS = LOG_LEVELS,
-  DYN_LOG_LEVEL_KEY = "kong:dyn_log_level",
+  DYN_LOG_LEVEL_DEFAULT_TIMEOUT = 60, DYN_LOG_LEVEL_KEY = "kong:dyn_log_level",
   DYN_LOG_LEVEL_TIMEOUT_AT_KEY = "kong:dyn_log_level_timeout_at",
-  DYN_LOG_LEVEL_DEFAULT_TIMEOUT = 60,
   ADMIN_GUI_KCONFIG_CACHE_KEY = "admin:gui:kconfig",
   REQUEST_DEBUG_TOKEN_FILE = ".request_debug_token",
   REQUEST_DEBUG_LOG_PREFIX = "[request-debug]",

@@ -17,6 +17,18 @@ local function new(kong)
   local _CLIENT = {}
 
 
+  function _CLIENT.get_credential()
+    check_phase(AUTH_AND_LATER)
+    return ngx.ctx.authenticated_credential
+  end
+
+
+  function _CLIENT.get_consumer()
+    check_phase(AUTH_AND_LATER)
+    return ngx.ctx.authenticated_consumer
+  end
+
+
   function _CLIENT.get_ip()
     check_not_phase(PHASES.init_worker)
     local var = ngx.var
@@ -40,18 +52,6 @@ local function new(kong)
   function _CLIENT.get_forwarded_port()
     check_not_phase(PHASES.init_worker)
     return tonumber(ngx.var.remote_port)
-  end
-
-
-  function _CLIENT.get_credential()
-    check_phase(AUTH_AND_LATER)
-    return ngx.ctx.authenticated_credential
-  end
-
-
-  function _CLIENT.get_consumer()
-    check_phase(AUTH_AND_LATER)
-    return ngx.ctx.authenticated_consumer
   end
 
 
@@ -90,9 +90,7 @@ local function new(kong)
     if consumer == nil and credential == nil then
       error("either credential or consumer must be provided", 2)
     end
-    local ctx = ngx.ctx
-    ctx.authenticated_consumer = consumer
-    ctx.authenticated_credential = credential
+    ngx.ctx.authenticated_consumer, ngx.ctx.authenticated_credential = consumer, credential
   end
 
 

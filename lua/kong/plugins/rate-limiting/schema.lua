@@ -110,21 +110,20 @@ add { sync_rate = {
   type = "number", required = true, default = SYNC_ALWAYS,
 } }
 
+local config = {
+  type = "record",
+  fields = fields,
+  custom_validator = check_config,
+  shorthand_fields = {
+    old_name("host", "string"), old_name("port", "integer"), old_name("password", "string", 0),
+    old_name("username", "string"), old_name("ssl", "boolean"), old_name("ssl_verify", "boolean"),
+    old_name("server_name", "string"), old_name("timeout", "integer"), old_name("database", "integer"),
+  },
+}
+
 return {
   name = "rate-limiting",
-  fields = {
-    { protocols = typedefs.protocols_http },
-    { config = {
-        type = "record",
-        fields = fields,
-        custom_validator = check_config,
-        shorthand_fields = {
-          old_name("host", "string"), old_name("port", "integer"), old_name("password", "string", 0),
-          old_name("username", "string"), old_name("ssl", "boolean"), old_name("ssl_verify", "boolean"),
-          old_name("server_name", "string"), old_name("timeout", "integer"), old_name("database", "integer"),
-        },
-    } },
-  },
+  fields = { { protocols = typedefs.protocols_http }, { config = config } },
   entity_checks = {
     { at_least_one_of = any_limit },
     requires("policy", "redis", "redis.host"),

@@ -16,27 +16,26 @@ local function check_body(config)
   return true
 end
 
+local config = {
+  type = "record",
+  custom_validator = check_body,
+  fields = {
+    { status_code = {
+        description = "The status to answer with.",
+        type = "integer", required = true, between = { 100, 599 }, default = 503,
+    } },
+    { message = { description = "The message of the default body.", type = "string" } },
+    { content_type = { description = "The content type of `body`.", type = "string" } },
+    { body = { description = "A body of one's own; excludes `message`.", type = "string" } },
+    { echo = {
+        description = "Whether the answer describes the request, as an aid in finding faults.",
+        type = "boolean", required = true, default = false,
+    } },
+    { trigger = typedefs.header_name },
+  },
+}
+
 return {
   name = "request-termination",
-  fields = {
-    { protocols = typedefs.protocols_http },
-    { config = {
-        type = "record",
-        custom_validator = check_body,
-        fields = {
-          { status_code = {
-              description = "The status to answer with.",
-              type = "integer", required = true, between = { 100, 599 }, default = 503,
-          } },
-          { message = { description = "The message of the default body.", type = "string" } },
-          { content_type = { description = "The content type of `body`.", type = "string" } },
-          { body = { description = "A body of one's own; excludes `message`.", type = "string" } },
-          { echo = {
-              description = "Whether the answer describes the request, as an aid in finding faults.",
-              type = "boolean", required = true, default = false,
-          } },
-          { trigger = typedefs.header_name },
-        },
-    } },
-  },
+  fields = { { protocols = typedefs.protocols_http }, { config = config } },
 }

@@ -62,20 +62,19 @@ local rename = parts({ custom_validator = check_value },
                      { match = PAIR, custom_validator = check_header_rename },
                      { custom_validator = check_value })
 
+local config = {
+  type = "record",
+  fields = {
+    { http_method = typedefs.http_method },
+    { remove = parts({}, { custom_validator = check_header }, {}) },
+    { rename = rename },
+    { replace = values({ uri = { type = "string" } }) },
+    { add = values() },
+    { append = values() },
+  },
+}
+
 return {
   name = "request-transformer",
-  fields = {
-    { protocols = typedefs.protocols },
-    { config = {
-        type = "record",
-        fields = {
-          { http_method = typedefs.http_method },
-          { remove = parts({}, { custom_validator = check_header }, {}) },
-          { rename = rename },
-          { replace = values({ uri = { type = "string" } }) },
-          { add = values() },
-          { append = values() },
-        },
-    } },
-  },
+  fields = { { protocols = typedefs.protocols }, { config = config } },
 }
