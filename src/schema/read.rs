@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
             }
         }
         field.required = object.get("required").and_then(Value::as_bool);
-        field.default = object.get("default").cloned();
+        field.default = object.get("default").map(|default| default_of(&field.kind, default));
         field.err = text(object, "err");
         field.description = text(object, "description");
         field.examples = object.get("examples").cloned();
@@ -345,6 +345,15 @@ fn json_rule(definition: Option<&Value>) -> JsonRule {
         parent_subschema_key: text("parent_subschema_key"),
         optional: member("optional").and_then(Value::as_bool) == Some(true),
         default: member("default").cloned(),
+    }
+}
+
+/// A default value; Lua's empty table is an empty list where the field is one.
+fn default_of(kind: &Kind, default: &Value) -> Value {
+    let is_list = matches!(kind, Kind::Array(_) | Kind::Set(_));
+    match default {
+        Value::Object(object) if is_list && object.is_empty() => Value::Array(Vec::new()),
+        _ => default.clone(),
     }
 }
 

@@ -48,6 +48,9 @@ Schema.validators = {}
 Schema.validators_order = native.validator_names
 for _, name in ipairs(native.validator_names) do
   Schema.validators[name] = function(value, argument)
+    if argument == nil then
+      argument = true
+    end
     return native.validate_field({ type = "any", [name] = argument }, value)
   end
 end
