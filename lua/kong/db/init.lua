@@ -158,7 +158,7 @@ local mt = {
     if own then
       return own
     elseif method == "schema" then
-      local schema = require("kong.db.schema.entities").of(self.name)
+      local schema = require("kong.db.schema").named(self.name)
       rawset(self, "schema", schema)
       return schema
     end

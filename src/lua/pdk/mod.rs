@@ -31,6 +31,7 @@ pub mod values;
 use super::frame::{Flow, Frame, Kind};
 use super::plugin::RunnerSettings;
 use super::{Context, LuaError, Phase, Vm};
+use crate::entities::{Registry, RouterFlavor};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -50,6 +51,10 @@ pub fn install(vm: &Vm, settings: &RunnerSettings) -> Result<(), LuaError> {
         push_native(frame, jit);
         1
     })?;
+    let flavor = settings.configuration.get("router_flavor").and_then(serde_json::Value::as_str);
+    let flavor = flavor.and_then(RouterFlavor::from_name).unwrap_or_default();
+    let schemas = Registry::core(flavor).map_err(|error| LuaError::Setup(error.to_string()))?;
+    schemas.register(vm.lua())?;
     let start = vm.load("=kong", b"require('kong.globals')(...)")?;
     let configuration = serde_json::Value::Object(settings.configuration.clone());
     vm.call_now(&start, Context::bare(Phase::Init), |frame| {

@@ -3,6 +3,7 @@
 //! - [`Runner`]: one per worker; runs a phase of all plugins that a request has
 //! - [`RunnerSettings`]: what plugins see of the gateway: configuration, node, shared state
 //! - [`load_kinds`]: the installed plugins as the snapshot wants them
+//! - [`load_schemas`]: the schemas that plugins bring, for the control thread
 //!
 //! The loop over plugins is Lua (`lua/kong/runloop/runner.lua`), so that it compiles into traces with
 //! the plugins. What it runs is a plan: the steps of a route with the configuration of each. A plan is
@@ -18,6 +19,7 @@ mod configs;
 mod outcome;
 mod plans;
 mod runner;
+mod schemas;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -25,4 +27,5 @@ mod tests;
 pub use configs::Configs;
 pub use outcome::PhaseOutcome;
 pub use runner::{Runner, load_kinds};
+pub use schemas::load_schemas;
 pub use settings::{RunnerSettings, Statistics};

@@ -5,3 +5,4 @@ mod harness;
 mod isolation;
 mod kit;
 mod order;
+mod schemas;

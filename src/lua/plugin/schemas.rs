@@ -1,0 +1,77 @@
+//! The schemas that plugins bring: their configurations and their own entities.
+
+use crate::entities::Registry;
+use crate::lua::{LuaError, Vm};
+use crate::schema::lua::read::{read_configuration, read_entity};
+use mlua::{Table, Value};
+
+/// Adds the configuration of each plugin, and the entities of its `daos.lua`, to the schemas of this
+/// thread. [`super::load_kinds`] comes first.
+///
+/// What stands in a list of `daos.lua` is taken in order; the old form, a table of entities by name, too.
+///
+/// # Errors
+/// One text with every plugin whose schemas cannot be used and why, in Kong's words.
+pub fn load_schemas(vm: &Vm, plugins: &[String], registry: &Registry) -> Result<(), LuaError> {
+    registry.register(vm.lua())?;
+    let problems: Vec<String> = plugins
+        .iter()
+        .filter_map(|plugin| {
+            let problem = load(vm, plugin, registry).err()?;
+            Some(format!("on plugin '{plugin}': {problem}"))
+        })
+        .collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(LuaError::Setup(format!("error loading plugin schemas: {}", problems.join("; "))))
+}
+
+fn load(vm: &Vm, plugin: &str, registry: &Registry) -> Result<(), String> {
+    let Some(Value::Table(schema)) = module(vm, plugin, "schema")? else {
+        return Err(format!("no configuration schema found for plugin: {plugin}"));
+    };
+    let configuration = read_configuration(vm.lua(), plugin, &schema).map_err(|error| error.to_string())?;
+    for warning in &configuration.warnings {
+        crate::observability::log::warn!("{warning}");
+    }
+    registry
+        .add_plugin(plugin, configuration.record)
+        .map_err(|error| format!("error initializing schema for plugin: {error}"))?;
+    match module(vm, plugin, "daos")? {
+        None => Ok(()),
+        Some(Value::Table(entities)) => load_entities(vm, plugin, &entities, registry),
+        Some(_) => Err(format!("custom plugin '{plugin}' returned non-array daos definition table")),
+    }
+}
+
+fn load_entities(vm: &Vm, plugin: &str, entities: &Table, registry: &Registry) -> Result<(), String> {
+    let listed = entities.raw_len() > 0 || entities.is_empty();
+    let tables: Vec<Table> = if listed {
+        entities.sequence_values().collect::<mlua::Result<_>>().map_err(|error| error.to_string())?
+    } else {
+        let pairs = entities.pairs::<Value, Table>().filter_map(Result::ok);
+        pairs.map(|(_, entity)| entity).collect()
+    };
+    for table in tables {
+        let name: String = table.get("name").unwrap_or_default();
+        let wrong = |error: &dyn std::fmt::Display| {
+            format!("schema of custom plugin entity '{plugin}.{name}' is invalid: {error}")
+        };
+        let schema = read_entity(vm.lua(), &table).map_err(|error| wrong(&error))?;
+        registry.add(schema).map_err(|error| wrong(&error))?;
+    }
+    Ok(())
+}
+
+/// A module of a plugin; `None` when it has none of that name.
+fn module(vm: &Vm, plugin: &str, part: &str) -> Result<Option<Value>, String> {
+    let load: mlua::Function = vm
+        .lua()
+        .load("return require('kong.tools.module').load_module_if_exists")
+        .eval()
+        .map_err(|error| error.to_string())?;
+    let name = format!("kong.plugins.{plugin}.{part}");
+    let (found, module): (bool, Value) = load.call(name).map_err(|error| error.to_string())?;
+    Ok(found.then_some(module))
+}
