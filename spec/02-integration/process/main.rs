@@ -3,6 +3,9 @@
 //! This executable is its own gateway: [`kong::runtime::launch`] executes it again as master, which executes it again
 //! as worker process. So it has no test harness but a list of tests, of which an argument selects some by name.
 
+// all of it is test code, which clippy cannot tell without a test harness
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 mod clients;
 mod echo;
 mod node;
