@@ -32,6 +32,8 @@ struct Table {
 
 struct Slot {
     at: u64,
+    /// Whether it bounds an idle time, which may be cut short.
+    idle: bool,
     waker: Option<Waker>,
 }
 
@@ -54,12 +56,17 @@ impl Deadline {
     ///
     /// *Cost*: a clock read and a store.
     pub fn set(&self, millis: u64) {
-        TABLE.with(|table| table.arm(self.slot, now().saturating_add(millis)));
+        TABLE.with(|table| table.arm(self.slot, now().saturating_add(millis), false));
+    }
+
+    /// Sets it `millis` from now, for an idle time that [`cut_idle_short`] may cut short.
+    pub fn set_idle(&self, millis: u64) {
+        TABLE.with(|table| table.arm(self.slot, now().saturating_add(millis), true));
     }
 
     /// Turns it off.
     pub fn clear(&self) {
-        TABLE.with(|table| table.arm(self.slot, OFF));
+        TABLE.with(|table| table.arm(self.slot, OFF, false));
     }
 
     /// Whether it has passed; when not, the task is woken once it has.
@@ -96,7 +103,7 @@ impl Table {
             return slot;
         }
         let mut slots = self.slots.borrow_mut();
-        slots.push(Slot { at: OFF, waker: None });
+        slots.push(Slot { at: OFF, idle: false, waker: None });
         slots.len() as u32 - 1
     }
 
@@ -109,10 +116,16 @@ impl Table {
         self.free.borrow_mut().push(slot);
     }
 
-    fn arm(&self, slot: u32, at: u64) {
+    fn arm(&self, slot: u32, at: u64, idle: bool) {
         if let Some(slot) = self.slots.borrow_mut().get_mut(slot as usize) {
             slot.at = at;
+            slot.idle = idle;
         }
+        self.expect(at);
+    }
+
+    /// Makes the watch look no later than `at`.
+    fn expect(&self, at: u64) {
         if at < self.nearest.get() {
             self.nearest.set(at);
             if let Some(watch) = self.watch.borrow().as_ref() {
@@ -136,6 +149,13 @@ impl Table {
         Poll::Pending
     }
 
+    fn cut_idle_short(&self, at: u64) {
+        for slot in self.slots.borrow_mut().iter_mut().filter(|slot| slot.idle) {
+            slot.at = slot.at.min(at);
+        }
+        self.expect(at);
+    }
+
     /// Wakes whoever is late and finds the nearest deadline that is left.
     fn sweep(&self) {
         let now = now();
@@ -151,6 +171,11 @@ impl Table {
         self.nearest.set(nearest);
         late.into_iter().for_each(Waker::wake);
     }
+}
+
+/// Lets every idle time of this thread end no later than `millis` from now.
+pub fn cut_idle_short(millis: u64) {
+    TABLE.with(|table| table.cut_idle_short(now().saturating_add(millis)));
 }
 
 /// Wakes the tasks of this thread whose deadlines pass; runs as long as the worker does.
@@ -241,6 +266,20 @@ mod tests {
             };
             let ((), late) = tokio::join!(pushed, within(80, poll_fn(|cx| deadline.poll(cx))));
             assert!(late.is_none());
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn idle_times_can_be_cut_short_and_others_not() {
+        watched(async {
+            let (idle, busy) = (Deadline::new(), Deadline::new());
+            idle.set_idle(60_000);
+            busy.set(60_000);
+            let cut = async { cut_idle_short(10) };
+            let ((), ended) = tokio::join!(cut, within(1000, poll_fn(|cx| idle.poll(cx))));
+            assert!(ended.is_some());
+            assert!(within(20, poll_fn(|cx| busy.poll(cx))).await.is_none());
         })
         .await;
     }

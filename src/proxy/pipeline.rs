@@ -88,6 +88,9 @@ async fn prepare(worker: &Worker, exchange: &mut Exchange) -> Result<Next, Proxy
         error_response::tell(worker, exchange, 503, "no Service found with those values");
         return Ok(Next::Respond);
     }
+    if routing::speaks_grpc(exchange) {
+        return Err(ProxyError::Internal("gRPC upstreams are not served yet".to_owned()));
+    }
     read_body(worker, exchange).await?;
     Ok(Next::Forward)
 }

@@ -96,6 +96,12 @@ pub fn matched_route(exchange: &Exchange) -> Option<&Route> {
     exchange.snapshot.routes.get(exchange.matched?.route)
 }
 
+/// Whether the service wants HTTP/2 and gRPC.
+pub fn speaks_grpc(exchange: &Exchange) -> bool {
+    let service = exchange.upstream.service.and_then(|index| exchange.snapshot.services.get(index));
+    service.is_some_and(|service| matches!(&*service.protocol, "grpc" | "grpcs"))
+}
+
 /// Whether the route takes requests that come as this one came.
 fn check_protocol(request: &Request, route: &Route) -> Option<Refusal> {
     let secure = request.forwarded.scheme == Scheme::Https;

@@ -1,5 +1,6 @@
 //! What a worker's connections share.
 
+use super::deadline;
 use super::phases::Plugins;
 use super::settings::Settings;
 use super::upstream::{PeerPicker, Pool, UpstreamTls, UpstreamTrust};
@@ -10,6 +11,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+/// Milliseconds that an idle connection gets when the worker drains.
+const IDLE_IN_DRAIN: u64 = 5000;
 /// Exchanges kept for later.
 const KEPT: usize = 128;
 
@@ -84,8 +87,12 @@ impl Worker {
     }
 
     /// Lets connections end after their next response.
+    ///
+    /// Those that idle get a while for a request that is on its way, and are closed when none came:
+    /// clients that are busy never notice, and the worker does not outlive its use for long.
     pub fn drain(&self) {
         self.draining.set(true);
+        deadline::cut_idle_short(IDLE_IN_DRAIN);
         self.drain_begins.notify_waiters();
     }
 

@@ -46,13 +46,13 @@ pub async fn serve(worker: Rc<Worker>, stream: Stream, client: Rc<Client>, mut r
 
 /// Waits for the first byte of a request; false when the connection ends instead.
 ///
-/// *Kong parity*: unlike nginx, a connection that idles is kept while the worker drains: a request may
-/// be on its way already, and would be lost.
+/// *Kong parity*: unlike nginx, a connection that idles is not closed at once when the worker drains: a
+/// request may be on its way already, and would be lost. See [`Worker::drain`].
 async fn wait(link: &Rc<RefCell<Link>>, patience: u64) -> bool {
     {
         let wire = &mut link.borrow_mut().wire;
         wire.release();
-        wire.reading.set(patience);
+        wire.reading.set_idle(patience);
     }
     poll_fn(|cx| link.borrow_mut().wire.poll_readable(cx)).await.is_ok()
 }

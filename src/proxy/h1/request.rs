@@ -49,14 +49,14 @@ pub fn parse(
     head: &mut RequestHead,
     host: &mut Vec<u8>,
 ) -> Result<Option<usize>, ProxyError> {
-    let complete = end.find(input);
-    if complete.is_none() && !end.look_anyway(input) && input.len() < limits.total() {
+    let full = input.len() >= limits.total();
+    if !end.is_due(input) && !full {
         return Ok(None);
     }
-    let text = complete.and_then(|end| input.get(..end)).unwrap_or(input);
+    let taken = parse_lines::<USUAL_LINES>(input, head, host)?;
+    let text = taken.and_then(|taken| input.get(..taken)).unwrap_or(input);
     check_lines(text, limits)?;
-    let taken = parse_lines::<USUAL_LINES>(text, head, host)?;
-    if taken.is_none() && input.len() >= limits.total() {
+    if taken.map_or(full, |taken| taken > limits.total()) {
         return Err(ProxyError::HeadTooLarge);
     }
     Ok(taken)

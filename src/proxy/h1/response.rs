@@ -18,22 +18,21 @@ const USUAL_LINES: usize = 64;
 /// *Errors*: an invalid response for anything outside the grammar: the peer cannot be understood,
 /// so the connection to it is of no further use.
 pub fn parse(input: &[u8], end: &mut HeadEnd, head: &mut ResponseHead) -> Result<Option<usize>, ProxyError> {
-    let complete = end.find(input);
-    if complete.is_none() && !end.look_anyway(input) && input.len() < HEAD_MAX {
+    if !end.is_due(input) && input.len() < HEAD_MAX {
         return Ok(None);
-    }
-    let text = complete.and_then(|end| input.get(..end)).unwrap_or(input);
-    if bare_line_feed(text) {
-        return Err(ProxyError::InvalidResponse("line feed without carriage return"));
     }
     let mut lines = [EMPTY_HEADER; USUAL_LINES];
     let mut response = Response::new(&mut lines);
-    let taken = match response.parse(text) {
+    let taken = match response.parse(input) {
         Ok(Status::Complete(taken)) => take_head(&response, head).map(|()| Some(taken))?,
         Ok(Status::Partial) => None,
-        Err(httparse::Error::TooManyHeaders) => parse_long(text, head)?,
+        Err(httparse::Error::TooManyHeaders) => parse_long(input, head)?,
         Err(error) => return Err(invalid(error)),
     };
+    let text = taken.and_then(|taken| input.get(..taken)).unwrap_or(input);
+    if bare_line_feed(text) {
+        return Err(ProxyError::InvalidResponse("line feed without carriage return"));
+    }
     if taken.is_none() && input.len() >= HEAD_MAX {
         return Err(ProxyError::InvalidResponse("too big header"));
     }

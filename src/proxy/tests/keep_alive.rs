@@ -156,3 +156,14 @@ fn a_drain_loses_no_request_and_ends_connections_after_their_next_answer() {
         },
     );
 }
+
+#[test]
+fn bytes_that_cannot_become_a_request_are_refused_at_once() {
+    with_gateway(
+        |_| {},
+        async |gateway| {
+            let answer = gateway.ask("\x16\x03\x01\x02").await;
+            assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+        },
+    );
+}

@@ -1,6 +1,7 @@
 //! The gateway at work between raw sockets: bytes in, bytes out.
 
 mod bodies;
+mod differential;
 mod errors;
 mod exchanges;
 mod framing;

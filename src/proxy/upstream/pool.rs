@@ -112,7 +112,12 @@ impl Pool {
         }
         let mut left = 0;
         self.idle.borrow_mut().retain(|_, queue| {
-            queue.retain_mut(|idle| self.is_fresh(idle.since) && idle.connection.wire.is_quiet());
+            queue.retain_mut(|idle| {
+                let wire = &mut idle.connection.wire;
+                let stays = self.is_fresh(idle.since) && wire.is_quiet();
+                wire.release();
+                stays
+            });
             left += queue.len();
             !queue.is_empty()
         });
