@@ -11,11 +11,13 @@ mod accept;
 mod certificates;
 mod names;
 mod pem;
+mod trust;
 
 pub use accept::{Handshake, ServerTls};
 pub use certificates::Chooser;
 pub use names::{cipher_name, cipher_suites, version_name, versions};
 pub use pem::{certified_key, chain, private_key};
+pub use trust::SnapshotTrust;
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
