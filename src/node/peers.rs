@@ -74,6 +74,7 @@ impl PeerPicker for BalancedPeers {
             Outcome::Status(status) => TryOutcome::Status(status),
             Outcome::Failed => TryOutcome::TcpFailure,
             Outcome::TimedOut => TryOutcome::Timeout,
+            Outcome::Abandoned => return self.balancers.release(&host, &peer),
         };
         self.balancers.report(&host, &peer, outcome);
         if let (TryOutcome::Status(_), Some(begun)) = (outcome, exchange.upstream.tries.last()) {

@@ -269,7 +269,7 @@ async fn respond_buffered<D: Downstream>(
 /// The head's last steps: the gateway's own fields around the plugins' `header_filter`.
 fn filter_head(worker: &Worker, exchange: &mut Exchange) -> Result<(), ProxyError> {
     let settings = &worker.settings;
-    response_fields::add_upstream_status(exchange, settings);
+    response_fields::add_before_plugins(exchange, settings);
     if settings.allow_debug_header && exchange.request.head.fields.has(Known::KongDebug) {
         response_fields::add_debug(exchange);
     }

@@ -51,8 +51,12 @@ fn is_for_nginx(name: &[u8]) -> bool {
     known.iter().any(|tail| tail.eq_ignore_ascii_case(rest))
 }
 
-/// Adds `X-Kong-Upstream-Status` before the plugins see the head.
-pub fn add_upstream_status(exchange: &mut Exchange, settings: &Settings) {
+/// Adds what the plugins are to see in the head: `X-Kong-Upstream-Status`, and the cookie by which the
+/// balancer will know the client again.
+pub fn add_before_plugins(exchange: &mut Exchange, settings: &Settings) {
+    if let Some(cookie) = exchange.upstream.balancing.cookie.take() {
+        exchange.response.head.fields.append(b"Set-Cookie", cookie.as_bytes());
+    }
     if settings.headers.contains(HeaderTokens::UPSTREAM_STATUS) && exchange.upstream.status != 0 {
         let status = exchange.upstream.status;
         set_number(&mut exchange.response.head.fields, b"X-Kong-Upstream-Status", u64::from(status));

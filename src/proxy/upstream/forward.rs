@@ -79,7 +79,7 @@ fn note_failure(worker: &Worker, exchange: &mut Exchange, error: &ProxyError) {
             worker.peers.report(exchange, Outcome::Failed);
         }
         ProxyError::InvalidResponse(_) => worker.peers.report(exchange, Outcome::Status(code)),
-        _ => return,
+        _ => return worker.peers.report(exchange, Outcome::Abandoned),
     }
     log::error!(&crate::proxy::LogContext(exchange) => "{error}");
 }

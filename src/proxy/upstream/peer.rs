@@ -25,6 +25,8 @@ pub enum Outcome {
     Failed,
     /// The peer was too slow.
     TimedOut,
+    /// It says nothing about the peer: the client went away, or its body broke off.
+    Abandoned,
 }
 
 /// Chooses peers: the balancer, or a look-up of the service's host.
