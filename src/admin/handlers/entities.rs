@@ -26,7 +26,7 @@ pub(in crate::admin) fn collection(node: &dyn Node, call: &Call, kind: &str) -> 
     }
     let mut more = String::new();
     for name in ["tags", "size"] {
-        if let Some(value) = call.argument(name).filter(|_| name == "size" || collection.model().has_tags) {
+        if let Some(value) = call.argument(name) {
             more.push_str(&format!("&{name}={}", escaped(&value)));
         }
     }
