@@ -89,7 +89,10 @@ fn model(frame: &Frame) -> Answer {
     Ok(1)
 }
 
-fn find(frame: &Frame, look_up: fn(&Collection, &Frame) -> Result<Option<Arc<Entity>>, Flow>) -> Answer {
+/// A look-up by the arguments of the running call.
+type LookUp = fn(&Collection, &Frame) -> Result<Option<Arc<Entity>>, Flow>;
+
+fn find(frame: &Frame, look_up: LookUp) -> Answer {
     let kind = frame.text(1)?.into_owned();
     let dataset = dataset();
     let found = match dataset.as_ref().and_then(|dataset| dataset.collection(&kind)) {

@@ -23,7 +23,7 @@ mod node;
 pub mod request;
 pub mod response;
 mod routing;
-mod secrets;
+pub mod secrets;
 mod text;
 mod upstream;
 pub mod values;

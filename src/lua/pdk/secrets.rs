@@ -3,7 +3,8 @@
 use super::settings;
 use crate::conf::Reference;
 use crate::lua::frame::{Answer, Frame};
-use serde_json::Value;
+use crate::observability::log;
+use serde_json::{Map, Value};
 use std::ffi::c_int;
 
 pub(super) fn install(frame: &Frame, table: c_int) {
@@ -45,21 +46,66 @@ fn parse(frame: &Frame) -> Answer {
 
 /// The secret a reference stands for; nil and why not.
 fn resolve(frame: &Frame) -> Answer {
-    let text = frame.text(1)?.into_owned();
-    let Some(vaults) = settings().and_then(|settings| settings.vaults.clone()) else {
-        return frame.fail("no vault is available");
-    };
-    let found = match instance_of(&text) {
-        Some((prefix, variables)) => {
-            vaults.as_ref().clone().with_instance(&prefix, variables.as_deref()).look_up(&text)
-        }
-        None => vaults.look_up(&text),
-    };
-    match found {
+    match look_up(&frame.text(1)?) {
         Ok(secret) => frame.push_text(&secret),
-        Err(error) => return frame.fail(error.to_string()),
+        Err(why) => return frame.fail(why),
     }
     Ok(1)
+}
+
+fn look_up(reference: &str) -> Result<String, String> {
+    let vaults = settings().and_then(|settings| settings.vaults.clone());
+    let vaults = vaults.ok_or_else(|| "no vault is available".to_owned())?;
+    let found = match instance_of(reference) {
+        Some((prefix, variables)) => {
+            vaults.as_ref().clone().with_instance(&prefix, variables.as_deref()).look_up(reference)
+        }
+        None => vaults.look_up(reference),
+    };
+    found.map_err(|error| error.to_string())
+}
+
+/// A configuration with secrets in place of the references in it; these stand in the field `$refs` of
+/// the table they were found in, so that `kong.vault.update` finds them.
+///
+/// *Kong parity*: a reference without a value becomes an empty text, and the log says why.
+pub fn resolved(configuration: &Value) -> Value {
+    match configuration {
+        Value::Object(object) => Value::Object(resolved_object(object)),
+        Value::Array(items) => Value::Array(items.iter().map(resolved).collect()),
+        Value::String(text) if Reference::is_reference(text) => Value::String(secret_of(text)),
+        other => other.clone(),
+    }
+}
+
+fn resolved_object(object: &Map<String, Value>) -> Map<String, Value> {
+    let mut references = Map::new();
+    let mut filled = Map::with_capacity(object.len());
+    for (name, value) in object {
+        if is_made_of_references(value) {
+            references.insert(name.clone(), value.clone());
+        }
+        filled.insert(name.clone(), resolved(value));
+    }
+    if !references.is_empty() {
+        filled.insert("$refs".to_owned(), Value::Object(references));
+    }
+    filled
+}
+
+fn is_made_of_references(value: &Value) -> bool {
+    match value {
+        Value::String(text) => Reference::is_reference(text),
+        Value::Array(items) => !items.is_empty() && items.iter().all(is_made_of_references),
+        _ => false,
+    }
+}
+
+fn secret_of(reference: &str) -> String {
+    look_up(reference).unwrap_or_else(|why| {
+        log::warn!("error updating secret reference {reference}: {why}");
+        String::new()
+    })
 }
 
 /// The vault entity that a reference names by its prefix, with the prefix of its variables.

@@ -1,6 +1,6 @@
 //! Configurations of plugin instances as Lua tables.
 
-use crate::lua::pdk::values;
+use crate::lua::pdk::{secrets, values};
 use crate::lua::{Frame, LuaError, Reference, Vm};
 use crate::snapshot::{Plugin, Snapshot};
 use serde_json::{Map, Value};
@@ -55,7 +55,8 @@ impl Configs {
 
 /// A new table: the configuration without nulls, and what Kong adds to it.
 fn make(vm: &Vm, frame: &Frame, snapshot: &Snapshot, plugin: &Plugin) -> Result<Reference, LuaError> {
-    values::push(frame, &plugin.config).map_err(|_| LuaError::Setup("a configuration is too deep".into()))?;
+    values::push(frame, &secrets::resolved(&plugin.config))
+        .map_err(|_| LuaError::Setup("a configuration is too deep".into()))?;
     let text = |field: &str| plugin.entity.get(field).and_then(Value::as_str);
     let foreign = |field: &str| plugin.entity.get(field)?.get("id")?.as_str();
     let name = snapshot.kinds.get(plugin.kind).map_or("", |kind| &*kind.name);

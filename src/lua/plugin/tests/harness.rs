@@ -1,5 +1,6 @@
 //! A worker's plugins without a proxy: entities in, one request through the phases, what came of it.
 
+use crate::conf::{Conf, Sources};
 use crate::db::off::Dataset;
 use crate::db::{Entities, EntityModel, Model, UniqueField};
 use crate::exchange::{Address, Client, Exchange, Request, RequestBody, Source};
@@ -10,6 +11,7 @@ use crate::lua::{LuaError, Vm, vm::Settings};
 use crate::router::{Flavor, MatchInput};
 use crate::shm::Dicts;
 use crate::snapshot::{self, Published};
+use crate::vaults::Vaults;
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -56,6 +58,7 @@ impl Gateway {
             plugins: plugins.iter().map(|name| (*name).to_owned()).collect(),
             configuration: configuration.as_object().unwrap().clone(),
             published: published.clone(),
+            vaults: Some(Arc::new(vaults())),
             ..RunnerSettings::default()
         };
         let runner = Runner::new(&vm, &settings)?;
@@ -174,6 +177,13 @@ impl Answer {
         let body: Value = serde_json::from_str(&self.body).unwrap_or_default();
         body["message"].as_str().unwrap_or_default().to_owned()
     }
+}
+
+/// The `env` vault over an environment with one secret.
+fn vaults() -> Vaults {
+    let conf = Conf::load(&Sources::new(None).without_default_files()).unwrap();
+    let environment = [("KONG_TEST_SECRET".to_owned(), "hidden".to_owned())];
+    Vaults::new(&conf, environment.into_iter().collect())
 }
 
 fn client() -> Client {

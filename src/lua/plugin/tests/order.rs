@@ -157,3 +157,13 @@ fn a_handler_in_the_style_of_base_plugin_runs() {
     assert_eq!(gateway.get("/", &[]).header("X-Old").unwrap(), "old");
     assert_eq!(&*gateway.runner.kinds()[0].version, "0");
 }
+
+#[test]
+fn a_configuration_has_secrets_in_place_of_references() {
+    let (_folder, gateway) = gateway_of(&[("a", &noting("a", 1))]);
+    let marked = |mark: &str| json!({"plugins": [{"name": "a", "enabled": true, "config": {"mark": mark}}]});
+    gateway.configure(&marked("{vault://env/kong-test-secret}"));
+    assert_eq!(ran(&gateway.get("/", &[])), ["a:hidden"]);
+    gateway.configure(&marked("{vault://env/nothing-here}"));
+    assert_eq!(ran(&gateway.get("/", &[])), ["a:"]);
+}
