@@ -1,6 +1,6 @@
 //! What the client gets.
 
-use crate::http::ResponseHead;
+use crate::http::{Fields, Known, ResponseHead};
 
 /// Who made a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +34,8 @@ pub struct Response {
     pub source: Source,
     /// Status and field lines, as the client gets them; plugins change them until they are sent.
     pub head: ResponseHead,
+    /// Field lines that plugins set before the upstream answered; they go in front of the upstream's.
+    pub early: Fields,
     /// The whole body of a response that the gateway makes, or of a buffered one.
     pub body: Vec<u8>,
     /// Whether the head is on its way and can be changed no more.
@@ -48,11 +50,49 @@ pub struct Response {
     pub trailers: crate::http::Fields,
 }
 
+/// Fields that a response has once: the upstream's line replaces a plugin's.
+const SINGLE: [Known; 6] = [
+    Known::ContentType,
+    Known::ContentLength,
+    Known::Date,
+    Known::Server,
+    Known::Location,
+    Known::TransferEncoding,
+];
+
 impl Response {
+    /// Keeps the field lines set so far for [`Response::restore_early`], so that the head is free for
+    /// what the upstream answers.
+    pub fn set_early_aside(&mut self) {
+        self.early.clear();
+        std::mem::swap(&mut self.early, &mut self.head.fields);
+    }
+
+    /// Puts the lines set aside in front of those that have come since.
+    ///
+    /// *Kong parity*: both lines go out when plugin and upstream set the same field.
+    /// *Cost*: nothing when no plugin set a field.
+    pub fn restore_early(&mut self) {
+        if self.early.is_empty() {
+            return;
+        }
+        for known in SINGLE {
+            if self.head.fields.has(known) {
+                self.early.remove_known(known);
+            }
+        }
+        for (name, value) in self.head.fields.iter() {
+            self.early.append(name, value);
+        }
+        std::mem::swap(&mut self.early, &mut self.head.fields);
+        self.early.clear();
+    }
+
     /// Forgets everything and keeps the memory.
     pub(super) fn renew(&mut self) {
         self.source = Source::None;
         self.head.clear();
+        self.early.clear();
         self.body.clear();
         self.head_sent = false;
         self.chunk.data.clear();
@@ -70,4 +110,27 @@ pub struct BodyChunk {
     pub data: Vec<u8>,
     /// Whether it is the last.
     pub eof: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_set_early_come_first_and_give_way_where_a_field_stands_once() {
+        let mut response = Response::default();
+        response.head.fields.append(b"X-A", b"plugin");
+        response.head.fields.append(b"Content-Type", b"text/plain");
+        response.set_early_aside();
+        assert!(response.head.fields.is_empty());
+        response.head.fields.append(b"Content-Type", b"text/html");
+        response.head.fields.append(b"X-A", b"upstream");
+        response.restore_early();
+        let lines: Vec<_> = response.head.fields.iter().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
+        let line = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+        assert_eq!(
+            lines,
+            [line("X-A", "plugin"), line("Content-Type", "text/html"), line("X-A", "upstream")]
+        );
+    }
 }

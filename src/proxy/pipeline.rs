@@ -59,8 +59,15 @@ async fn answer<D: Downstream>(
 ) -> Result<(), ProxyError> {
     match prepare(worker, exchange).await? {
         Next::Forward => {
-            let received = forward::forward(worker, exchange, client).await?;
-            relay(worker, exchange, client, received).await
+            exchange.response.set_early_aside();
+            match forward::forward(worker, exchange, client).await {
+                Ok(received) => relay(worker, exchange, client, received).await,
+                Err(error) => {
+                    exchange.response.head.fields.clear();
+                    exchange.response.restore_early();
+                    Err(error)
+                }
+            }
         }
         Next::Respond => respond(worker, exchange, client).await,
     }
@@ -159,6 +166,7 @@ async fn relay<D: Downstream>(
     }
     let switched = exchange.response.head.status == 101;
     response_fields::keep_end_to_end(exchange, switched || exchange.request.websocket);
+    exchange.response.restore_early();
     if exchange.lua.buffered && !exchange.request.websocket {
         return respond_buffered(worker, exchange, client, answer).await;
     }
