@@ -71,7 +71,9 @@ services:
 - name: s
   url: {}
   routes:
-  - paths: [/]
+  # Named: a route without a name gets a new id, and so new counters, each time the file is read.
+  - name: r
+    paths: [/]
     plugins:
     - name: rate-limiting
       config: {{ hour: 1000000, policy: local, limit_by: service }}
