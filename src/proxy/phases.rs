@@ -13,8 +13,12 @@ pub enum Plugins {
     Lua(Runner),
     /// A test.
     #[cfg(test)]
-    Script(Box<dyn Fn(&mut Exchange, Phase) -> PhaseOutcome>),
+    Script(Script),
 }
+
+/// Plugins of a test: what is done in each phase.
+#[cfg(test)]
+pub type Script = Box<dyn Fn(&mut Exchange, Phase) -> PhaseOutcome>;
 
 impl Plugins {
     /// Runs the plugins of a phase that may wait: `rewrite`, `access`, `response`.

@@ -85,6 +85,8 @@ async fn prepare(worker: &Worker, exchange: &mut Exchange) -> Result<Next, Proxy
         refusal.tell(worker, exchange);
         return Ok(Next::Respond);
     }
+    // A plugin that wants the whole response gets it, without having to ask.
+    exchange.lua.buffered = runs(exchange, Phase::Response);
     exchange.times.access_start = now();
     let outcome = run(worker, exchange, Phase::Access).await;
     exchange.times.access_end = now();
@@ -169,6 +171,9 @@ async fn relay<D: Downstream>(
     exchange.response.restore_early();
     if exchange.lua.buffered && !exchange.request.websocket {
         return respond_buffered(worker, exchange, client, answer).await;
+    } else if exchange.lua.buffered {
+        log::notice!(&LogContext(exchange) => "response buffering was turned off: connection upgrade (websocket)");
+        exchange.lua.buffered = false;
     }
     filter_head(worker, exchange)?;
     client.head(exchange);

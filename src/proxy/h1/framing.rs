@@ -116,7 +116,8 @@ mod tests {
     #[test]
     fn ambiguous_requests_are_refused() {
         let (cl, te) = ("Content-Length", "Transfer-Encoding");
-        let table: &[(&[(&str, &str)], Result<Framing, u16>)] = &[
+        type Row<'a> = (&'a [(&'a str, &'a str)], Result<Framing, u16>);
+        let table: &[Row<'_>] = &[
             (&[], Ok(Framing::None)),
             (&[(cl, "0")], Ok(Framing::Length(0))),
             (&[(cl, "12")], Ok(Framing::Length(12))),

@@ -174,23 +174,30 @@ fn a_plugin_can_answer_instead_of_the_upstream() {
 }
 
 #[test]
-fn a_buffered_response_is_at_hand_whole() {
-    let setup = |setup: &mut super::harness::Setup| {
-        setup.phases = Phase::Access.bit() | Phase::Response.bit();
-        setup.plugins = plugins(|exchange, phase| match phase {
-            Phase::Access => exchange.lua.buffered = true,
-            _ => exchange.response.body.extend_from_slice(b" there"),
+fn a_response_is_at_hand_whole_for_its_phase_or_for_a_plugin_that_asked() {
+    for asked in [Phase::Access, Phase::Response] {
+        let setup = move |setup: &mut super::harness::Setup| {
+            setup.phases = asked.bit() | Phase::HeaderFilter.bit();
+            setup.plugins = plugins(move |exchange, phase| match phase {
+                Phase::Access => exchange.lua.buffered = true,
+                Phase::Response => exchange.response.body.extend_from_slice(b" there"),
+                _ => exchange.response.head.fields.set(b"X-Whole", &exchange.response.body.clone()),
+            });
+        };
+        with_gateway(setup, async |gateway| {
+            let mut client = gateway.client().await;
+            client.send(GET).await;
+            let mut peer = gateway.peer().await;
+            peer.head().await;
+            peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n1\r\ni\r\n0\r\n\r\n")
+                .await;
+            let expected = if asked == Phase::Access { "hi" } else { "hi there" };
+            let head = client.head().await;
+            assert_eq!(field(&head, "X-Whole"), Some(expected));
+            assert_eq!(field(&head, "Content-Length"), Some(&*expected.len().to_string()));
+            assert_eq!(client.exactly(expected.len()).await, expected);
         });
-    };
-    with_gateway(setup, async |gateway| {
-        let mut client = gateway.client().await;
-        client.send(GET).await;
-        let mut peer = gateway.peer().await;
-        peer.head().await;
-        peer.send(OK).await;
-        assert_eq!(field(&client.head().await, "Content-Length"), Some("8"));
-        assert_eq!(client.exactly(8).await, "hi there");
-    });
+    }
 }
 
 #[test]
