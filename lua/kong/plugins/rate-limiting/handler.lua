@@ -8,7 +8,8 @@ local rate_headers = require "kong.pdk.private.rate_limiting"
 local timestamp = require "kong.tools.timestamp"
 
 local kong, ngx = kong, ngx
-local error, floor, ipairs, max, next, tostring = error, math.floor, ipairs, math.max, next, tostring
+local error, floor, ipairs, max, setmetatable, tostring =
+  error, math.floor, ipairs, math.max, setmetatable, tostring
 local store = rate_headers.store_response_header
 
 local PERIODS = {}
@@ -55,30 +56,39 @@ local function identifier_of(conf)
 end
 
 
+-- The periods that a configuration limits, in order, with the limit of each by its name: computed
+-- once, since most configurations limit one period of the six.
+local limits_by_conf = setmetatable({}, { __mode = "k" })
+
 local function limits_of(conf)
-  local limits = {}
-  for _, period in ipairs(PERIODS) do
-    limits[period.name] = conf[period.name]
+  local known = limits_by_conf[conf]
+  if not known then
+    known = { periods = {}, limits = {} }
+    for _, period in ipairs(PERIODS) do
+      if conf[period.name] then
+        known.periods[#known.periods + 1] = period
+        known.limits[period.name] = conf[period.name]
+      end
+    end
+    limits_by_conf[conf] = known
   end
-  return limits
+  return known.periods, known.limits
 end
 
 
 -- What remains in each limited period; the period whose limit is reached, if one is.
-local function remaining_of(conf, limits, identifier, now)
+local function remaining_of(conf, periods, limits, identifier, now)
   local usage = policies[conf.policy].usage
   local remaining, exhausted = {}, nil
-  for _, period in ipairs(PERIODS) do
-    local limit = limits[period.name]
-    if limit then
-      local used, err = usage(conf, identifier, period.name, now)
-      if err then
-        return nil, nil, err
-      end
-      remaining[period.name] = limit - used
-      if remaining[period.name] <= 0 then
-        exhausted = period.name
-      end
+  for i = 1, #periods do
+    local name = periods[i].name
+    local used, err = usage(conf, identifier, name, now)
+    if err then
+      return nil, nil, err
+    end
+    remaining[name] = limits[name] - used
+    if remaining[name] <= 0 then
+      exhausted = name
     end
   end
   return remaining, exhausted
@@ -94,22 +104,18 @@ end
 
 -- Writes the headers of every period, and the general ones of the period closest to its limit.
 -- Returns the seconds until that one begins anew.
-local function write_headers(ctx, limits, remaining, exhausted, now)
+local function write_headers(ctx, periods, limits, remaining, exhausted, now)
   local tightest, least
-  for _, period in ipairs(PERIODS) do
+  for i = 1, #periods do
+    local period = periods[i]
     local name = period.name
-    local left = remaining[name]
-    if left then
-      if exhausted == nil or exhausted == name then
-        left = left - 1
-      end
-      left = max(0, left)
-      if not tightest or left <= least then
-        tightest, least = name, left
-      end
-      store(ctx, period.limit_header, limits[name])
-      store(ctx, period.remaining_header, left)
+    local counted = (exhausted == nil or exhausted == name) and 1 or 0
+    local left = max(0, remaining[name] - counted)
+    if not tightest or left <= least then
+      tightest, least = name, left
     end
+    store(ctx, period.limit_header, limits[name])
+    store(ctx, period.remaining_header, left)
   end
 
   local reset = seconds_left(tightest, now)
@@ -126,9 +132,9 @@ end
 function RateLimiting:access(conf)
   local now = ngx.time() * 1000
   local identifier = identifier_of(conf)
-  local limits = limits_of(conf)
+  local periods, limits = limits_of(conf)
 
-  local remaining, exhausted, err = remaining_of(conf, limits, identifier, now)
+  local remaining, exhausted, err = remaining_of(conf, periods, limits, identifier, now)
   if err then
     if not conf.fault_tolerant then
       return error(err)
@@ -136,8 +142,8 @@ function RateLimiting:access(conf)
     kong.log.err("failed to get usage: ", tostring(err))
   end
 
-  if remaining and next(remaining) and not conf.hide_client_headers then
-    write_headers(ngx.ctx, limits, remaining, exhausted, now)
+  if remaining and #periods > 0 and not conf.hide_client_headers then
+    write_headers(ngx.ctx, periods, limits, remaining, exhausted, now)
   end
   if exhausted then
     return kong.response.error(conf.error_code, conf.error_message)
