@@ -158,7 +158,13 @@ impl Drop for Gateway {
         if std::thread::panicking() {
             eprintln!("--- error log\n{}", self.error_log());
         }
-        self.command("stop", &[]);
+        let was_running = self.prefix.join("pids/nginx.pid").exists();
+        let output = self.command("stop", &[]);
+        assert!(
+            output.status.success() || !was_running || std::thread::panicking(),
+            "kong stop: {}",
+            text(&output)
+        );
     }
 }
 
