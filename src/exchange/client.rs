@@ -44,6 +44,8 @@ pub struct Client {
     pub peer: Address,
     /// The local end: where the connection was accepted.
     pub local: Address,
+    /// The local port as clients know it, after `port_maps`; zero for a unix socket.
+    pub public_port: u16,
     /// `https` behind TLS.
     pub scheme: Scheme,
     /// What the TLS handshake agreed on.

@@ -17,6 +17,7 @@ mod client;
 pub mod current;
 mod id;
 mod log_context;
+mod match_input;
 mod phase;
 mod request;
 mod response;

@@ -1,7 +1,7 @@
 //! The schemas of this node, and the way from a text to a snapshot.
 
 use super::Configuration;
-use crate::conf::{Conf, RouterFlavor};
+use crate::conf::Conf;
 use crate::db::declarative::report::{self, Located};
 use crate::db::declarative::{ConfigError, Reader};
 use crate::db::off::{Dataset, Kept};
@@ -65,7 +65,12 @@ impl EntitySource {
     /// Of schemas that are complete.
     pub(super) fn new(registry: Registry, kinds: Vec<PluginKind>, conf: &Conf) -> EntitySource {
         let reader = Reader::new(&registry);
-        EntitySource { registry, reader, kinds, flavor: flavor(conf.router_flavor) }
+        EntitySource {
+            registry,
+            reader,
+            kinds,
+            flavor: Flavor::from_name(conf.router_flavor.as_str()).unwrap_or_default(),
+        }
     }
 
     /// The installed plugins, in the order they run.
@@ -134,13 +139,5 @@ impl EntitySource {
         }
         shared.published.publish(snapshot);
         Ok(dataset)
-    }
-}
-
-fn flavor(flavor: RouterFlavor) -> Flavor {
-    match flavor {
-        RouterFlavor::Traditional => Flavor::Traditional,
-        RouterFlavor::TraditionalCompatible => Flavor::TraditionalCompatible,
-        RouterFlavor::Expressions => Flavor::Expressions,
     }
 }

@@ -159,7 +159,14 @@ impl HashSource for Exchange {
         (!values.is_empty()).then(|| Cow::Owned(values.join(",")))
     }
 
-    fn uri_capture(&self, _name: &str) -> Option<Cow<'_, str>> {
-        None
+    fn uri_capture(&self, name: &str) -> Option<Cow<'_, str>> {
+        let captures = self.snapshot.router.captures(&self.matched?, &self.match_input())?;
+        let found = match name.parse::<usize>() {
+            Ok(number) => captures.numbered.get(number).cloned().flatten(),
+            Err(_) => {
+                captures.named.iter().find(|(known, _)| **known == *name).map(|(_, value)| value.clone())
+            }
+        };
+        found.map(|value| Cow::Owned(String::from_utf8_lossy(&value).into_owned()))
     }
 }

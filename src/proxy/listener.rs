@@ -63,6 +63,7 @@ impl Entrance {
         let mut client = Client {
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             peer,
+            public_port: worker.settings.public_port(local.port()),
             local,
             scheme: Scheme::Http,
             tls: None,

@@ -4,7 +4,7 @@ use super::settings::Settings;
 use super::{Worker, error_response, forwarded};
 use crate::exchange::{Exchange, Request, Source, Upstream};
 use crate::http::{Known, Scheme, Version, uri};
-use crate::router::{self, MatchInput, PathPart, UpstreamPath};
+use crate::router::{PathPart, UpstreamPath};
 use crate::snapshot::{Protocols, Route, Service};
 use std::borrow::Cow;
 
@@ -25,7 +25,7 @@ pub enum Refusal {
 
 /// Matches a request, and fills in where it goes. `Some` tells why it goes nowhere.
 pub fn route(exchange: &mut Exchange, settings: &Settings) -> Option<Refusal> {
-    let matched = exchange.snapshot.router.find(&match_input(exchange, settings));
+    let matched = exchange.snapshot.router.find(&exchange.match_input());
     exchange.matched = matched;
     let Some(matched) = matched else { return Some(Refusal::NoRoute) };
     let Exchange { snapshot, client, request, upstream, .. } = exchange;
@@ -56,28 +56,6 @@ fn take_service(upstream: &mut Upstream, service: &Service) {
     upstream.tls_verify = service.tls_verify;
     upstream.tls_verify_depth = service.tls_verify_depth;
     upstream.client_certificate.clone_from(&service.client_certificate);
-}
-
-/// What the router may look at.
-fn match_input<'a>(exchange: &'a Exchange, settings: &Settings) -> MatchInput<'a> {
-    let (client, request) = (&*exchange.client, &exchange.request);
-    let text = |bytes: &'a [u8]| std::str::from_utf8(bytes).ok();
-    let remote = exchange.remote();
-    MatchInput {
-        scheme: match client.scheme {
-            Scheme::Http => router::Scheme::Http,
-            Scheme::Https => router::Scheme::Https,
-        },
-        method: text(request.head.method.as_bytes()).unwrap_or_default(),
-        host: request.head.fields.known(Known::Host).and_then(text),
-        path: &request.path,
-        fields: &exchange.request,
-        sni: client.tls.as_ref().and_then(|tls| tls.sni.as_deref()),
-        src_ip: remote.socket.map(|_| remote.ip()),
-        src_port: remote.socket.map(|_| remote.port()),
-        dst_ip: client.local.socket.map(|_| client.local.ip()),
-        dst_port: client.local.socket.map(|_| settings.public_port(client.local.port())),
-    }
 }
 
 /// Fills in the path that goes upstream, and the prefix that was cut off.

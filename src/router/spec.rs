@@ -16,6 +16,18 @@ pub enum Flavor {
     Expressions,
 }
 
+impl Flavor {
+    /// Reads the name used in kong.conf.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "traditional" => Self::Traditional,
+            "traditional_compatible" => Self::TraditionalCompatible,
+            "expressions" => Self::Expressions,
+            _ => return None,
+        })
+    }
+}
+
 /// Which listeners a router serves; routes of the other subsystem are left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Subsystem {

@@ -4,7 +4,7 @@ use super::read;
 use super::{Certificates, Plans, Plugin, PluginKind, Protocols, Route, Scope, Service, Snapshot};
 use crate::db::Entity;
 use crate::db::off::Dataset;
-use crate::router::{Flavor, RouteError, Router, Subsystem};
+use crate::router::{Flavor, RouteError, Router, Subsystem, expression};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,6 +39,20 @@ pub fn build(dataset: Arc<Dataset>, kinds: Vec<PluginKind>, flavor: Flavor) -> (
         dataset: Some(dataset),
     };
     (snapshot, refused)
+}
+
+/// Says why a route cannot be compiled, given as it is validated: without a service, perhaps without an
+/// id.
+pub fn check_route(route: &Entity, flavor: Flavor) -> Result<(), String> {
+    let expression = read::text(route, "expression").filter(|_| flavor == Flavor::Expressions);
+    let route = Route::of(Arc::new(route.clone()), &HashMap::new());
+    let spec = route.spec(0, None);
+    let subsystem = spec.protocols.first().map_or(Subsystem::Http, |protocol| protocol.subsystem());
+    if let Some(expression) = expression {
+        return expression::validate(expression, subsystem);
+    }
+    let (_, refused) = Router::build(flavor, subsystem, &[spec]);
+    refused.into_iter().next().map_or(Ok(()), |error| Err(error.reason))
 }
 
 fn entities(dataset: &Dataset, kind: &str) -> impl Iterator<Item = Arc<Entity>> {

@@ -19,7 +19,7 @@ mod route;
 mod service;
 mod upstream;
 
-pub use build::build;
+pub use build::{build, check_route};
 pub use certificates::Certificates;
 pub use plan::{Plan, Plans, Step};
 pub use plugin::{Plugin, PluginKind, Scope};

@@ -18,6 +18,7 @@ fn exchange() -> Box<Exchange> {
         serial: 7,
         peer: Address::inet("10.1.2.3:4567".parse().unwrap()),
         local: Address::inet("127.0.0.1:8000".parse().unwrap()),
+        public_port: 8000,
         scheme: Scheme::Http,
         tls: None,
         proxy_protocol: None,

@@ -2,12 +2,10 @@
 
 use super::values;
 use crate::exchange::{Exchange, Source};
-use crate::http::Scheme;
-use crate::http::query::Args;
 use crate::lua::context;
 use crate::lua::frame::{Answer, Flow, Frame};
 use crate::lua::plugin::Runner;
-use crate::router::{MatchInput, RequestFields, Scheme as RouteScheme, UriCaptures};
+use crate::router::UriCaptures;
 use std::ffi::c_int;
 
 pub(super) fn install(frame: &Frame, table: c_int) {
@@ -81,7 +79,7 @@ fn push_entity(frame: &Frame, find: fn(&Exchange) -> Option<&std::sync::Arc<Enti
 fn uri_captures(frame: &Frame) -> Answer {
     let captures = context::with_exchange(|exchange| {
         let found = exchange.matched?;
-        exchange.snapshot.router.captures(&found, &input_of(exchange))
+        exchange.snapshot.router.captures(&found, &exchange.match_input())
     })?;
     match captures {
         Some(captures) => push_captures(frame, &captures)?,
@@ -105,47 +103,6 @@ fn push_captures(frame: &Frame, captures: &UriCaptures) -> Result<(), Flow> {
         frame.set_field(table, name);
     }
     Ok(())
-}
-
-impl RequestFields for crate::exchange::Request {
-    fn each_header(&self, name: &str, visit: &mut dyn FnMut(&[u8]) -> bool) {
-        for value in self.head.fields.values(name.as_bytes()) {
-            if !visit(value) {
-                return;
-            }
-        }
-    }
-
-    fn each_query_arg(&self, name: &str, visit: &mut dyn FnMut(Option<&[u8]>) -> bool) {
-        let args = Args::new(self.head.query().unwrap_or_default(), 0);
-        for arg in args.filter(|arg| *arg.name == *name.as_bytes()) {
-            if !visit(arg.value.as_deref()) {
-                return;
-            }
-        }
-    }
-}
-
-/// The request as it was when the router matched it.
-fn input_of(exchange: &Exchange) -> MatchInput<'_> {
-    let request = &exchange.request;
-    let text = |bytes| std::str::from_utf8(bytes).ok();
-    let remote = request.remote.as_ref().unwrap_or(&exchange.client.peer);
-    MatchInput {
-        scheme: match exchange.client.scheme {
-            Scheme::Http => RouteScheme::Http,
-            Scheme::Https => RouteScheme::Https,
-        },
-        method: text(request.head.method.as_bytes()).unwrap_or_default(),
-        host: request.head.fields.known(crate::http::Known::Host).and_then(text),
-        path: &request.path,
-        fields: request,
-        sni: exchange.client.tls.as_ref().and_then(|tls| tls.sni.as_deref()),
-        src_ip: Some(remote.ip()),
-        src_port: Some(remote.port()),
-        dst_ip: Some(exchange.client.local.ip()),
-        dst_port: Some(exchange.client.local.port()),
-    }
 }
 
 /// When the steps of the exchange happened, in milliseconds, in the order of `Times`; zero for never.

@@ -149,6 +149,7 @@ async fn run_certificate_phase(worker: &Worker, client: &Client) -> bool {
         serial: client.serial,
         peer: client.peer.clone(),
         local: client.local.clone(),
+        public_port: client.public_port,
         scheme: client.scheme,
         tls: client.tls.clone(),
         proxy_protocol: client.proxy_protocol.clone(),
