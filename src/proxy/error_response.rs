@@ -17,6 +17,14 @@ pub fn tell(worker: &Worker, exchange: &mut Exchange, status: u16, message: &str
     fill(worker, exchange, format, message);
 }
 
+/// Makes the response of a request whose plugin threw.
+///
+/// *Kong parity*: the same document as for any other message, in the format that the client accepts.
+pub fn unexpected(worker: &Worker, exchange: &mut Exchange) {
+    tell(worker, exchange, 500, "An unexpected error occurred");
+    exchange.response.source = Source::Error;
+}
+
 /// Makes the response for something that went wrong underneath.
 pub fn underneath(worker: &Worker, exchange: &mut Exchange, error: &ProxyError) {
     if let (ProxyError::NoPeer { status, message }, false) = (error, exchange.is_proxied()) {
@@ -28,17 +36,22 @@ pub fn underneath(worker: &Worker, exchange: &mut Exchange, error: &ProxyError) 
         let format = Format::underneath(&exchange.request.head.fields, &worker.settings.error_default_type);
         fill(worker, exchange, format, &error_pages::message(status));
     } else {
-        exchange.response.head.fields.append(b"Content-Type", b"text/html");
+        exchange.response.head.fields.set(b"Content-Type", b"text/html");
         let body = &mut exchange.response.body;
         error_pages::plain_page(status, body);
         set_length(exchange);
     }
 }
 
-/// Clears what there is of a response and sets its status.
+/// Clears what there is of a response and sets its status. Fields that plugins set stay; those of an
+/// upstream's response go.
 pub fn begin(exchange: &mut Exchange, status: u16, source: Source) {
+    let received = exchange.upstream.status != 0;
     let response = &mut exchange.response;
-    response.head.clear();
+    if received {
+        response.head.fields.clear();
+    }
+    response.head.reason.clear();
     response.head.status = status;
     response.body.clear();
     response.source = source;
@@ -46,7 +59,7 @@ pub fn begin(exchange: &mut Exchange, status: u16, source: Source) {
 
 fn fill(worker: &Worker, exchange: &mut Exchange, format: Format, message: &str) {
     let fields = &mut exchange.response.head.fields;
-    fields.append(b"Content-Type", format.content_type().as_bytes());
+    fields.set(b"Content-Type", format.content_type().as_bytes());
     if format == Format::Grpc {
         let code = grpc_status(exchange.response.head.status);
         fields.append(b"grpc-status", itoa::Buffer::new().format(code).as_bytes());

@@ -90,6 +90,9 @@ async fn prepare(worker: &Worker, exchange: &mut Exchange) -> Result<Next, Proxy
     exchange.times.access_start = now();
     let outcome = run(worker, exchange, Phase::Access).await;
     exchange.times.access_end = now();
+    if outcome == PhaseOutcome::Failed {
+        error_response::unexpected(worker, exchange);
+    }
     if outcome != PhaseOutcome::Continue || is_answered(exchange) {
         return Ok(Next::Respond);
     }
