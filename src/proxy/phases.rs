@@ -5,7 +5,8 @@ use crate::lua::plugin::{PhaseOutcome, Runner};
 
 /// Who runs plugins.
 ///
-/// It is called only for phases that the plan of the exchange has.
+/// It is called only for phases that the plan of the exchange has, and for `access` of any plan that
+/// has a phase at all: that is where the plan of the route takes over from that of global plugins.
 pub enum Plugins {
     /// Nobody: a worker without Lua.
     None,

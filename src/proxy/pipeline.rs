@@ -18,6 +18,7 @@ use crate::exchange::{Exchange, Phase, RequestBody, Source, now};
 use crate::http::{Known, Method};
 use crate::lua::plugin::PhaseOutcome;
 use crate::observability::log;
+use crate::snapshot::Plan;
 use std::future::poll_fn;
 use std::task::Poll;
 
@@ -88,11 +89,8 @@ async fn prepare(worker: &Worker, exchange: &mut Exchange) -> Result<Next, Proxy
     // A plugin that wants the whole response gets it, without having to ask.
     exchange.lua.buffered = runs(exchange, Phase::Response);
     exchange.times.access_start = now();
-    let outcome = run(worker, exchange, Phase::Access).await;
+    let outcome = access(worker, exchange).await;
     exchange.times.access_end = now();
-    if outcome == PhaseOutcome::Failed {
-        error_response::unexpected(worker, exchange);
-    }
     if outcome != PhaseOutcome::Continue || is_answered(exchange) {
         return Ok(Next::Respond);
     }
@@ -105,6 +103,15 @@ async fn prepare(worker: &Worker, exchange: &mut Exchange) -> Result<Next, Proxy
     }
     read_body(worker, exchange).await?;
     Ok(Next::Forward)
+}
+
+/// The plugins of the route. They take over here even when none of them has this very phase.
+async fn access(worker: &Worker, exchange: &mut Exchange) -> PhaseOutcome {
+    if plan(exchange, Phase::Access).phases == 0 {
+        return PhaseOutcome::Continue;
+    }
+    exchange.phase = Phase::Access;
+    worker.plugins.run(exchange, Phase::Access).await
 }
 
 /// Whether a plugin ended the request.
@@ -135,6 +142,15 @@ async fn respond<D: Downstream>(
 ) -> Result<(), ProxyError> {
     exchange.times.header_filter_start = now();
     filter_head(worker, exchange)?;
+    send_own(worker, exchange, client).await
+}
+
+/// Sends the filtered head and the body that stands in the exchange.
+async fn send_own<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+) -> Result<(), ProxyError> {
     client.head(exchange);
     let body = std::mem::take(&mut exchange.response.body);
     filter_body(worker, exchange, client, &body, true)?;
@@ -178,7 +194,9 @@ async fn relay<D: Downstream>(
         log::notice!(&LogContext(exchange) => "response buffering was turned off: connection upgrade (websocket)");
         exchange.lua.buffered = false;
     }
-    filter_head(worker, exchange)?;
+    if filter_head(worker, exchange)? == PhaseOutcome::Exited {
+        return send_own(worker, exchange, client).await;
+    }
     client.head(exchange);
     if switched {
         flush(client).await?;
@@ -283,20 +301,23 @@ async fn respond_buffered<D: Downstream>(
 }
 
 /// The head's last steps: the gateway's own fields around the plugins' `header_filter`.
-fn filter_head(worker: &Worker, exchange: &mut Exchange) -> Result<(), ProxyError> {
+///
+/// `Exited` tells that one of them put a response of its own in place of the upstream's.
+fn filter_head(worker: &Worker, exchange: &mut Exchange) -> Result<PhaseOutcome, ProxyError> {
     let settings = &worker.settings;
     response_fields::add_before_plugins(exchange, settings);
     if settings.allow_debug_header && exchange.request.head.fields.has(Known::KongDebug) {
         response_fields::add_debug(exchange);
     }
-    if run_now(worker, exchange, Phase::HeaderFilter) == PhaseOutcome::Failed {
+    let outcome = run_now(worker, exchange, Phase::HeaderFilter);
+    if outcome == PhaseOutcome::Failed {
         return Err(ProxyError::PluginFailed);
     }
     response_fields::add_own(exchange, settings);
     response_fields::add_charset(&mut exchange.response.head.fields, settings.charset.as_deref());
     exchange.response.head_sent = true;
     exchange.times.body_filter_start = now();
-    Ok(())
+    Ok(outcome)
 }
 
 /// Queues a piece of the body, through `body_filter` when the plan has it.
@@ -381,12 +402,16 @@ fn finish<D: Downstream>(worker: &Worker, exchange: &mut Exchange, client: &mut 
 
 /// Whether the plan in force has a phase.
 fn runs(exchange: &Exchange, phase: Phase) -> bool {
+    plan(exchange, phase).phases & phase.bit() != 0
+}
+
+/// The plan in force: that of the route once there is one.
+fn plan(exchange: &Exchange, phase: Phase) -> &Plan {
     let plans = &exchange.snapshot.plans;
-    let plan = match exchange.matched {
+    match exchange.matched {
         Some(matched) if phase != Phase::Rewrite => plans.of_route(matched.route),
         _ => plans.global(),
-    };
-    plan.phases & phase.bit() != 0
+    }
 }
 
 async fn run(worker: &Worker, exchange: &mut Exchange, phase: Phase) -> PhaseOutcome {

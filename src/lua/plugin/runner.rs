@@ -125,7 +125,8 @@ impl Runner {
         self.early(exchange, Phase::Rewrite, &self.inner.functions.rewrite).await
     }
 
-    /// The plugins of the matched route.
+    /// The plugins of the matched route; from here on its plan holds, also when none of them has this
+    /// phase.
     ///
     /// *Cancel safety*: dropping the future ends the plugin where it waits.
     pub async fn access(&self, exchange: &mut Exchange) -> PhaseOutcome {
@@ -138,6 +139,9 @@ impl Runner {
             return self.fail(exchange, &LuaError::Setup("a plan could not be made".into()));
         };
         exchange.lua.plan = number;
+        if !Self::wants(&plan, Phase::Access) {
+            return PhaseOutcome::Continue;
+        }
         let push = push_number(number);
         match self.inner.vm.call(&self.inner.functions.access, Context::of(exchange), push).await {
             Ok(Outcome::Done) => PhaseOutcome::Continue,
@@ -149,8 +153,7 @@ impl Runner {
             Err(error) => {
                 let outcome = self.fail(exchange, &error);
                 self.collect_rest(exchange, number);
-                exchange.response.head.status = 500;
-                exchange.lua.buffered = false;
+                pdk::response::unexpected(exchange);
                 outcome
             }
         }
