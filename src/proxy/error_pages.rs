@@ -23,13 +23,15 @@ pub enum Format {
     Plain,
     /// `application/grpc`: the error stands in the header, there is no body.
     Grpc,
+    /// JSON with nothing but the message: for who asks for gRPC without speaking it.
+    BareJson,
 }
 
 impl Format {
     /// The `Content-Type` of bodies in this format.
     pub const fn content_type(self) -> &'static str {
         match self {
-            Format::Json => "application/json; charset=utf-8",
+            Format::Json | Format::BareJson => "application/json; charset=utf-8",
             Format::Html => "text/html; charset=utf-8",
             Format::Xml => "application/xml; charset=utf-8",
             Format::Plain => "text/plain; charset=utf-8",
@@ -39,8 +41,8 @@ impl Format {
 
     /// The best of what an `Accept` value asks for: the highest quality, the first among equals.
     ///
-    /// *Kong parity*: a media type that has no format of its own counts as JSON; a member that is not a
-    /// media range counts for nothing.
+    /// *Kong parity*: a media type that has no format of its own, or is not in lower case, counts as
+    /// JSON; a member that is not a media range counts for nothing.
     pub fn accepted(accept: &[u8]) -> Format {
         let mut best = (0, Format::Json);
         for member in accept.split(|b| *b == b',') {
@@ -53,23 +55,23 @@ impl Format {
     }
 
     /// The format for errors that arise underneath: of `Accept`, else of the request's own type, else
-    /// the configured default.
-    pub fn underneath(fields: &Fields, default: &str) -> Format {
+    /// the configured default. `grpc` tells whether the request speaks gRPC.
+    pub fn underneath(fields: &Fields, grpc: bool, default: &str) -> Format {
         let asked = fields.known(Known::Accept).or_else(|| fields.known(Known::ContentType));
         let asked = asked.unwrap_or(default.as_bytes());
-        if asked.starts_with(b"application/grpc") { Format::Grpc } else { Format::accepted(asked) }
+        match asked.starts_with(b"application/grpc") {
+            true if grpc => Format::Grpc,
+            true => Format::BareJson,
+            false => Format::accepted(asked),
+        }
     }
 
     fn of_media_type(media_type: &[u8]) -> Format {
-        let is = |name: &[u8]| media_type.eq_ignore_ascii_case(name);
-        if is(b"text/html") {
-            Format::Html
-        } else if is(b"application/xml") {
-            Format::Xml
-        } else if is(b"text/plain") || is(b"text/*") {
-            Format::Plain
-        } else {
-            Format::Json
+        match media_type {
+            b"text/html" => Format::Html,
+            b"application/xml" => Format::Xml,
+            b"text/plain" | b"text/*" => Format::Plain,
+            _ => Format::Json,
         }
     }
 }
@@ -126,14 +128,15 @@ impl Templates {
     /// Appends the body that tells `message`.
     pub fn render(&self, format: Format, message: &str, request_id: &str, out: &mut Vec<u8>) {
         let template = match format {
-            Format::Json => &self.json,
+            Format::Json => self.json.as_str(),
             Format::Html => &self.html,
             Format::Xml => &self.xml,
             Format::Plain => &self.plain,
             Format::Grpc => return,
+            Format::BareJson => "{\"message\":\"%s\"}",
         };
         let mut values = [message, request_id].into_iter();
-        let mut rest = template.as_str();
+        let mut rest = template;
         while let Some((before, after)) = rest.split_once('%') {
             out.extend_from_slice(before.as_bytes());
             rest = match after.strip_prefix('s') {
@@ -245,7 +248,7 @@ mod tests {
             ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Format::Html),
             ("text/html; charset=utf-8; q=0.2, text/plain;q=0.3", Format::Plain),
             ("nonsense, text/plain", Format::Plain),
-            ("TEXT/HTML", Format::Html),
+            ("TEXT/HTML", Format::Json),
         ] {
             assert_eq!(Format::accepted(accept.as_bytes()), expected, "{accept}");
         }
@@ -254,13 +257,14 @@ mod tests {
     #[test]
     fn errors_underneath_look_at_the_requests_own_type_too() {
         let mut fields = Fields::new();
-        assert_eq!(Format::underneath(&fields, "text/plain"), Format::Plain);
+        assert_eq!(Format::underneath(&fields, false, "text/plain"), Format::Plain);
         fields.append(b"Content-Type", b"application/json");
-        assert_eq!(Format::underneath(&fields, "text/plain"), Format::Json);
+        assert_eq!(Format::underneath(&fields, false, "text/plain"), Format::Json);
         fields.append(b"Accept", b"text/html");
-        assert_eq!(Format::underneath(&fields, "text/plain"), Format::Html);
+        assert_eq!(Format::underneath(&fields, false, "text/plain"), Format::Html);
         fields.set(b"Accept", b"application/grpc+proto");
-        assert_eq!(Format::underneath(&fields, "text/plain"), Format::Grpc);
+        assert_eq!(Format::underneath(&fields, true, "text/plain"), Format::Grpc);
+        assert_eq!(Format::underneath(&fields, false, "text/plain"), Format::BareJson);
     }
 
     #[test]
@@ -275,6 +279,7 @@ mod tests {
         assert_eq!(body(Format::Plain), "Oh\nrequest_id: 1f\n");
         assert!(body(Format::Html).contains("<p>Oh.</p>\n    <p>request_id: 1f</p>"));
         assert!(body(Format::Xml).ends_with("<requestid>1f</requestid>\n</error>\n"));
+        assert_eq!(body(Format::BareJson), "{\"message\":\"Oh\"}");
         assert_eq!(body(Format::Grpc), "");
     }
 

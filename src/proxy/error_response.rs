@@ -3,26 +3,17 @@
 use super::error_pages::{self, Format};
 use super::{ProxyError, Worker};
 use crate::exchange::{Exchange, Source};
-use crate::http::Known;
 
 /// Makes the response for something the gateway decided: `Accept` chooses the format, JSON is the
 /// default.
 pub fn tell(worker: &Worker, exchange: &mut Exchange, status: u16, message: &str) {
-    let format = match exchange.request.head.fields.known(Known::Accept) {
-        _ if exchange.request.grpc => Format::Grpc,
-        Some(accept) => Format::accepted(accept),
-        None => Format::Json,
+    let format = if exchange.request.grpc {
+        Format::Grpc
+    } else {
+        Format::accepted(&exchange.request.head.fields.values(b"Accept").collect::<Vec<_>>().join(&b','))
     };
     begin(exchange, status, Source::Exit);
     fill(worker, exchange, format, message);
-}
-
-/// Makes the response of a request whose plugin threw.
-///
-/// *Kong parity*: the same document as for any other message, in the format that the client accepts.
-pub fn unexpected(worker: &Worker, exchange: &mut Exchange) {
-    tell(worker, exchange, 500, "An unexpected error occurred");
-    exchange.response.source = Source::Error;
 }
 
 /// Makes the response for something that went wrong underneath.
@@ -33,7 +24,9 @@ pub fn underneath(worker: &Worker, exchange: &mut Exchange, error: &ProxyError) 
     let status = error.status();
     begin(exchange, if matches!(status, 494 | 497) { 400 } else { status }, Source::Error);
     if error_pages::is_ours(status) {
-        let format = Format::underneath(&exchange.request.head.fields, &worker.settings.error_default_type);
+        let request = &exchange.request;
+        let default = &worker.settings.error_default_type;
+        let format = Format::underneath(&request.head.fields, request.grpc, default);
         fill(worker, exchange, format, &error_pages::message(status));
     } else {
         exchange.response.head.fields.set(b"Content-Type", b"text/html");
@@ -43,16 +36,16 @@ pub fn underneath(worker: &Worker, exchange: &mut Exchange, error: &ProxyError) 
     }
 }
 
-/// Clears what there is of a response and sets its status. Fields that plugins set stay; those of an
-/// upstream's response go.
+/// Clears what an upstream said and sets the status.
+///
+/// *Kong parity*: the field lines that plugins have set so far stay.
 pub fn begin(exchange: &mut Exchange, status: u16, source: Source) {
-    let received = exchange.upstream.status != 0;
     let response = &mut exchange.response;
-    if received {
-        response.head.fields.clear();
+    if response.source == Source::Upstream {
+        response.head.clear();
     }
-    response.head.reason.clear();
     response.head.status = status;
+    response.head.reason.clear();
     response.body.clear();
     response.source = source;
 }

@@ -55,7 +55,7 @@ pub struct Settings {
     pub error_default_type: String,
     /// Error bodies.
     pub templates: Templates,
-    /// Ports as clients know them: pairs of a public port and the one listened on.
+    /// Ports as clients know them: pairs of the port listened on and the public one.
     pub port_maps: Vec<(u16, u16)>,
     /// Whether `Kong-Debug` is honoured.
     pub allow_debug_header: bool,
@@ -121,7 +121,7 @@ impl Settings {
 
     /// The port that a client used to reach the local `port`, through `port_maps`.
     pub fn public_port(&self, port: u16) -> u16 {
-        self.port_maps.iter().find(|(_, local)| *local == port).map_or(port, |(public, _)| *public)
+        self.port_maps.iter().find(|(local, _)| *local == port).map_or(port, |(_, public)| *public)
     }
 
     /// Whether `real_ip_header` of this peer is believed.
