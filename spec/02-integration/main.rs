@@ -1,14 +1,16 @@
 //! Black-box specs: the built `kong`, real sockets, a file for each area.
 
-// A spec fails by panicking, and its helpers with it; clippy knows that only of `#[test]` functions.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-// A harness offers more than the specs of the day take.
-#[allow(dead_code, unused_imports)]
 #[path = "../support/mod.rs"]
 mod support;
 
 mod commands;
+mod error_format;
+mod faults;
+mod forwarding;
+mod paths;
+mod plugin_order;
 mod proxy;
 mod reload;
 mod start;
+mod tls;
+mod tokens;

@@ -1,7 +1,6 @@
 -- Text with `$(expression)` in it. Parentheses within an expression must balance.
 
-local load, setmetatable, tostring, xpcall = load, setmetatable, tostring, xpcall
-local concat = table.concat
+local concat, error, load, setmetatable, tostring, xpcall = table.concat, error, load, setmetatable, tostring, xpcall
 local find, format, gmatch, sub = string.find, string.format, string.gmatch, string.sub
 
 local _M = {}
