@@ -3,7 +3,7 @@
 //! [`Node`] is the [`Gateway`] that [`crate::runtime`] starts. It ties the parts together and holds no
 //! logic of its own beyond that:
 //!
-//! - [`load`](self::load): kong.conf → [`Configuration`], before any thread exists
+//! - [`mod@load`]: kong.conf → [`Configuration`], before any thread exists
 //! - `needs`: what that configuration means for the master (sockets, dictionaries, limits)
 //! - `control`: the control thread; it makes snapshots of the declarative configuration and publishes
 //!   them, and serves Admin and Status API

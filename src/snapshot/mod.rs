@@ -3,7 +3,7 @@
 //! A [`Snapshot`] holds everything a request needs to know about the configuration: compiled routes,
 //! routes and services in typed form, plugin instances, the plan of plugins for each route,
 //! certificates by server name. It is built off the request path from a dataset of entities
-//! ([`build`]) and published by one pointer swap ([`Published`]); the old one is freed with the last
+//! ([`mod@build`]) and published by one pointer swap ([`Published`]); the old one is freed with the last
 //! request that holds it.
 //!
 //! Positions: routes, services and plugins refer to each other by index into the snapshot's lists.

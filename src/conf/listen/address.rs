@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::flags::is_digits;
 
-/// The address of a [`Listen`].
+/// The address of a [`super::Listen`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Address {
     /// An IPv4 address.

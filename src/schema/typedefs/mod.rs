@@ -2,7 +2,7 @@
 //!
 //! Each function makes a fresh field to refine: `typedefs::host().required()`. [`by_name`] serves them to Lua
 //! schemas under their Kong names. The validators behind them are plain functions, by subject: [`address`],
-//! [`path`], [`url`], [`names`], [`tls`].
+//! [`mod@path`], [`mod@url`], [`names`], [`tls`].
 
 pub mod address;
 mod keys;
