@@ -13,24 +13,28 @@
 //! | folder | owns |
 //! |---|---|
 //! | [`observability`] | error log, access log, counters |
-//! | [`shm`] | shared dictionaries, in memory that outlives a worker process |
-//! | [`conf`] | kong.conf and `KONG_*` → one validated [`conf::Conf`] |
 //! | [`http`] | heads, field lines, URIs, dates, status texts: HTTP without sockets |
 //! | [`schema`] | the schema engine: fields, checks, defaults, shorthands, error trees |
+//! | [`conf`] | kong.conf and `KONG_*` → one validated [`conf::Conf`] |
+//! | [`vaults`] | `{vault://…}` references |
+//! | [`tls`] | what all outgoing TLS has in common |
+//! | [`shm`] | shared dictionaries, in memory that outlives worker processes |
 //! | [`entities`] | the core entities' schemas, one file each |
-//! | [`db`] | declarative configuration, stores, data access |
 //! | [`router`] | routes → index → match |
+//! | [`db`] | declarative configuration, stores, data access |
 //! | [`dns`] | resolver |
 //! | [`balancer`] | upstreams and targets → peer |
-//! | [`vaults`] | `{vault://…}` references |
 //! | [`snapshot`] | entities → immutable run-time view, swapped whole |
 //! | [`exchange`] | one request and its response, as all phases see it |
-//! | [`cache`] | the two-level entity cache |
+//! | [`cache`] | the shared level of the entity cache |
 //! | [`lua`] | VM, coroutines, `ngx.*`, native parts of the PDK, plugin runner |
 //! | [`proxy`] | bytes in, bytes out |
 //! | [`admin`], [`status`] | Admin API, Status API |
 //! | [`runtime`] | master, worker process, workers, reload |
+//! | [`node`] | ties the folders above to the threads of a worker process |
 //! | [`cli`] | one file per `kong` command |
+//!
+//! `spec/01-unit/layers.rs` holds this order.
 //!
 //! # Lexicon
 //!
@@ -52,6 +56,7 @@ pub mod http;
 pub mod lua;
 pub mod node;
 pub mod observability;
+pub mod phase;
 pub mod proxy;
 pub mod router;
 pub mod runtime;
@@ -59,6 +64,7 @@ pub mod schema;
 pub mod shm;
 pub mod snapshot;
 pub mod status;
+pub mod tls;
 pub mod vaults;
 
 /// The release of Kong this gateway is compatible with and reports as its own version.

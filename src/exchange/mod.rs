@@ -18,21 +18,21 @@ pub mod current;
 mod id;
 mod log_context;
 mod match_input;
-mod phase;
 mod request;
 mod response;
 mod times;
 mod upstream;
 
+pub use crate::phase::Phase;
+pub use crate::snapshot::Timeouts;
 pub use body::{BodyError, BodySource, RequestBody, SpoolFile};
 pub use client::{Address, Client, Tls};
 pub use id::RequestId;
 pub use log_context::LogContext;
-pub use phase::Phase;
 pub use request::{Forwarded, Request};
 pub use response::{BodyChunk, Response, Source};
 pub use times::{Times, now};
-pub use upstream::{Balancing, PeerFailure, Timeouts, Try, Upstream};
+pub use upstream::{Balancing, PeerFailure, Try, Upstream};
 
 use crate::router::Match;
 use crate::snapshot::Snapshot;

@@ -2,26 +2,10 @@
 
 use crate::balancer::{AddressId, Peer};
 use crate::http::{ResponseHead, Scheme};
+use crate::snapshot::Timeouts;
 use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::sync::Arc;
-
-/// Limits on waiting for an upstream, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
-    /// To connect.
-    pub connect: u32,
-    /// Between two writes.
-    pub write: u32,
-    /// Between two reads.
-    pub read: u32,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Timeouts { connect: 60_000, write: 60_000, read: 60_000 }
-    }
-}
 
 /// The upstream side of an exchange: filled from route and service, changed by plugins in `access`,
 /// read at every try.

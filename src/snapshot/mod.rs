@@ -25,7 +25,7 @@ pub use plan::{Plan, Plans, Step};
 pub use plugin::{Plugin, PluginKind, Scope};
 pub use published::Published;
 pub use route::{Protocols, Route};
-pub use service::Service;
+pub use service::{Service, Timeouts};
 
 use crate::balancer::UpstreamSpec;
 use crate::db::off::Dataset;

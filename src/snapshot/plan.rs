@@ -27,7 +27,7 @@ pub struct Step {
 pub struct Plan {
     /// Kinds in execution order.
     pub steps: Vec<Step>,
-    /// [`crate::exchange::Phase`] bits of all phases that any of them has.
+    /// [`crate::phase::Phase`] bits of all phases that any of them has.
     pub phases: u32,
 }
 
@@ -152,7 +152,7 @@ impl Candidates {
 mod tests {
     use super::super::Protocols;
     use super::*;
-    use crate::exchange::Phase;
+    use crate::phase::Phase;
     use serde_json::json;
 
     fn kind(name: &str) -> PluginKind {

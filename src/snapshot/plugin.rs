@@ -1,7 +1,7 @@
 //! Plugins at run time.
 
 use crate::db::Entity;
-use crate::exchange::Phase;
+use crate::phase::Phase;
 use serde_json::Value;
 use std::sync::Arc;
 

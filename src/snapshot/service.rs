@@ -2,10 +2,26 @@
 
 use super::read;
 use crate::db::Entity;
-use crate::exchange::Timeouts;
 use crate::http::Scheme;
 use serde_json::Value;
 use std::sync::Arc;
+
+/// Limits on waiting for an upstream, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To connect.
+    pub connect: u32,
+    /// Between two writes.
+    pub write: u32,
+    /// Between two reads.
+    pub read: u32,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts { connect: 60_000, write: 60_000, read: 60_000 }
+    }
+}
 
 /// A service, its fields as the request path wants them.
 #[derive(Debug)]

@@ -5,11 +5,12 @@
 
 use super::TlsKey;
 use crate::proxy::ProxyError;
+use crate::tls::{DepthLimited, Unverified};
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, Error, RootCertStore};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -80,13 +81,13 @@ impl UpstreamTls {
     fn configure(&self, key: &TlsKey) -> Result<ClientConfig, ProxyError> {
         let unusable = |error: Error| ProxyError::Tls(error.to_string());
         let verifier: Arc<dyn ServerCertVerifier> = match &key.verified {
-            None => Arc::new(Unverified(self.provider.clone())),
+            None => Arc::new(Unverified::new(self.provider.clone())),
             Some((depth, ids)) => {
                 let roots = self.trust.authorities(ids);
                 let inner = WebPkiServerVerifier::builder_with_provider(roots, self.provider.clone())
                     .build()
                     .map_err(|error| ProxyError::Tls(error.to_string()))?;
-                Arc::new(DepthLimited { inner, depth: *depth as usize })
+                Arc::new(DepthLimited::new(inner, *depth as usize))
             }
         };
         let builder = ClientConfig::builder_with_provider(self.provider.clone())
@@ -100,89 +101,5 @@ impl UpstreamTls {
             }
             None => Ok(builder.with_no_client_auth()),
         }
-    }
-}
-
-/// Takes any certificate; signatures of the handshake are still checked.
-#[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
-
-/// Verifies, and bounds the number of intermediate certificates.
-#[derive(Debug)]
-struct DepthLimited {
-    inner: Arc<WebPkiServerVerifier>,
-    depth: usize,
-}
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-impl ServerCertVerifier for DepthLimited {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if intermediates.len() > self.depth {
-            return Err(CertificateError::UnknownIssuer.into());
-        }
-        self.inner.verify_server_cert(leaf, intermediates, name, ocsp, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
     }
 }
