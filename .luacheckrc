@@ -5,3 +5,5 @@ unused_args = false
 redefined = false
 globals = { "kong", "ngx" }
 read_globals = { "table.new" }
+-- The prelude is what replaces these.
+files["lua/host/prelude.lua"] = { globals = { "coroutine.resume", "coroutine.status", "coroutine.wrap" } }

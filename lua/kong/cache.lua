@@ -158,8 +158,8 @@ local function load(self, key, opts, callback, ...)
     if old == nil then
       return nil, tostring(err)
     end
-    ngx.log(ngx.WARN, "callback returned an error (", tostring(err), ") but stale value found in shm will be ",
-            "resurrected for ", resurrect_ttl, "s (resurrect_ttl)")
+    ngx.log(ngx.WARN, "callback returned an error (", tostring(err), ") but stale value ",
+            "found in shm will be resurrected for ", resurrect_ttl, "s (resurrect_ttl)")
     keep(self, key, old, resurrect_ttl)
     return old, nil, 4
   end
@@ -247,8 +247,9 @@ end
 function _M:get(key, opts, callback, ...)
   check_key(key)
   catch_up(self)
-  local value, level, err = recall(self, key), 1, nil
+  local value, level = recall(self, key), 1
   if value == nil then
+    local err
     value, err, level = fetch(self, key, opts, callback, ...)
     if err then
       return nil, "failed to get from node cache: " .. err

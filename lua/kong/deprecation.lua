@@ -13,7 +13,8 @@ function deprecation.init() end
 -- The message, with the releases that `options` names.
 local function text_of(message, options)
   if options.after and options.removal then
-    return message .. " (deprecated after " .. options.after .. ", scheduled for removal in " .. options.removal .. ")"
+    local since = " (deprecated after " .. options.after
+    return message .. since .. ", scheduled for removal in " .. options.removal .. ")"
   elseif options.after then
     return message .. " (deprecated after " .. options.after .. ")"
   elseif options.removal then

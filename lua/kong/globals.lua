@@ -23,7 +23,9 @@ return function(values)
   kong.worker_events = require "kong.worker_events"
   kong.cluster_events = require("kong.cluster_events").new()
   kong.timer = require "kong.timer"
-  kong.cache = cache.new("kong_db_cache", { ttl = ttl, neg_ttl = neg_ttl, resurrect_ttl = values.resurrect_ttl })
+  kong.cache = cache.new("kong_db_cache", {
+    ttl = ttl, neg_ttl = neg_ttl, resurrect_ttl = values.resurrect_ttl,
+  })
   kong.core_cache = cache.new("kong_core_db_cache", { ttl = ttl, neg_ttl = neg_ttl,
                                                        resurrect_ttl = values.resurrect_ttl })
   kong.default_workspace = native.default_workspace()

@@ -30,7 +30,8 @@ function _M.unregister(callback, source, ...)
   local events = { ... }
   for i = #callbacks, 1, -1 do
     local entry = callbacks[i]
-    if entry.callback == callback and entry.source == source and (#events == 0 or entry.event == events[1]) then
+    local same = entry.callback == callback and entry.source == source
+    if same and (#events == 0 or entry.event == events[1]) then
       table.remove(callbacks, i)
     end
   end
@@ -43,7 +44,8 @@ function _M.post_local(source, event, data)
     if (not entry.source or entry.source == source) and (not entry.event or entry.event == event) then
       local ok, err = pcall(entry.callback, data, event, source, ngx.worker.pid())
       if not ok then
-        ngx.log(ngx.ERR, "worker-events: event callback failed; source=", source, ", event=", event, ": ", err)
+        ngx.log(ngx.ERR, "worker-events: event callback failed; source=", source,
+          ", event=", event, ": ", err)
       end
     end
   end

@@ -12,7 +12,8 @@ local wrap, yield = coroutine.wrap, coroutine.yield
 
 local HOP_BY_HOP = {}
 for name in string.gmatch(
-  "connection content-length keep-alive proxy-authenticate proxy-authorization te trailers transfer-encoding upgrade",
+  "connection content-length keep-alive proxy-authenticate proxy-authorization "
+    .. "te trailers transfer-encoding upgrade",
   "%S+"
 ) do
   HOP_BY_HOP[name] = true

@@ -82,7 +82,7 @@ impl Response {
             }
         }
         for (name, value) in self.head.fields.iter() {
-            self.early.append(name, value);
+            self.early.append_valid(name, value);
         }
         std::mem::swap(&mut self.early, &mut self.head.fields);
         self.early.clear();

@@ -1,6 +1,7 @@
 //! An ordered list of field lines.
 
 use super::Known;
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -49,7 +50,15 @@ impl Fields {
     }
 
     /// Adds a line at the end.
+    ///
+    /// Bytes that could end the line are percent-encoded, so that no name or value can smuggle a line.
+    /// *Kong parity*: as OpenResty encodes what Lua sets.
     pub fn append(&mut self, name: &[u8], value: &[u8]) {
+        self.append_valid(&encoded(name, breaks_name), &encoded(value, breaks_value));
+    }
+
+    /// Adds a line that a parser has found to be one, without looking at its bytes again.
+    pub fn append_valid(&mut self, name: &[u8], value: &[u8]) {
         let known = Known::of(name);
         let name = self.store(name);
         let value = self.store(value);
@@ -57,10 +66,12 @@ impl Fields {
         self.lines.push(Line { name, value, known });
     }
 
-    /// Gives `name` this one value: at the place of its first line, or at the end.
+    /// Gives `name` this one value: at the place of its first line, or at the end. Encodes as
+    /// [`Fields::append`] does.
     pub fn set(&mut self, name: &[u8], value: &[u8]) {
+        let (name, value) = (&*encoded(name, breaks_name), &*encoded(value, breaks_value));
         let Some(first) = self.position(name) else {
-            return self.append(name, value);
+            return self.append_valid(name, value);
         };
         let name_range = self.store(name);
         let value = self.store(value);
@@ -176,6 +187,32 @@ pub(crate) fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Whether a byte cannot stand in a field name.
+fn breaks_name(byte: u8) -> bool {
+    !byte.is_ascii_graphic() || b"\"(),/:;<=>?@[\\]{}".contains(&byte)
+}
+
+/// Whether a byte cannot stand in a field value.
+fn breaks_value(byte: u8) -> bool {
+    (byte < b' ' && byte != b'\t') || byte == 0x7f
+}
+
+/// The text with every byte that `breaks` it percent-encoded.
+fn encoded(text: &[u8], breaks: fn(u8) -> bool) -> Cow<'_, [u8]> {
+    if !text.iter().any(|byte| breaks(*byte)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = Vec::with_capacity(text.len() + 8);
+    for byte in text {
+        if breaks(*byte) {
+            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        } else {
+            out.push(*byte);
+        }
+    }
+    Cow::Owned(out)
+}
+
 fn slice<'a>(bytes: &'a [u8], range: &Range<u32>) -> &'a [u8] {
     bytes.get(range.start as usize..range.end as usize).unwrap_or_default()
 }
@@ -222,6 +259,16 @@ mod tests {
         assert_eq!(fields.remove(b"x-Many"), 0);
         fields.remove_known(Known::Host);
         assert!(fields.is_empty() && !fields.has(Known::Host));
+    }
+
+    #[test]
+    fn no_name_or_value_can_smuggle_a_line() {
+        let mut fields = Fields::new();
+        fields.append(b"X-A\r\nX-B", b"1\r\nX-C: 2\0");
+        fields.set(b"X-D", b"tab\tand\x7f \xc3\xa9");
+        let mut out = Vec::new();
+        fields.write_to(&mut out);
+        assert_eq!(out, b"X-A%0D%0AX-B: 1%0D%0AX-C: 2%00\r\nX-D: tab\tand%7F \xc3\xa9\r\n");
     }
 
     #[test]

@@ -360,10 +360,13 @@ mod tests {
     fn dropping_the_call_ends_the_code_where_it_waits() {
         let vm = vm();
         block_on(async {
-            let source = "ngx.thread.spawn(function() ngx.sleep(0.02) woke = 1 end) ngx.sleep(0.02) woke = 2";
+            let source = "ngx.thread.spawn(function() ngx.sleep(4) woke = 1 end) ngx.sleep(4) woke = 2";
             let cut = tokio::time::timeout(Duration::from_millis(5), run_in(&vm, source)).await;
             assert!(cut.is_err());
-            tokio::time::sleep(Duration::from_millis(40)).await;
+            // Beyond the ends of both sleeps, had anything kept them.
+            tokio::time::pause();
+            tokio::time::advance(Duration::from_secs(5)).await;
+            tokio::time::resume();
             run_in(&vm, "collectgarbage() assert(woke == nil)").await.unwrap();
         });
     }

@@ -16,6 +16,14 @@ pub fn tell(worker: &Worker, exchange: &mut Exchange, status: u16, message: &str
     fill(worker, exchange, format, message);
 }
 
+/// Makes the response of a request whose plugin threw.
+///
+/// *Kong parity*: the same document as for any other message, in the format that the client accepts.
+pub fn unexpected(worker: &Worker, exchange: &mut Exchange) {
+    tell(worker, exchange, 500, "An unexpected error occurred");
+    exchange.response.source = Source::Error;
+}
+
 /// Makes the response for something that went wrong underneath.
 pub fn underneath(worker: &Worker, exchange: &mut Exchange, error: &ProxyError) {
     if let (ProxyError::NoPeer { status, message }, false) = (error, exchange.is_proxied()) {

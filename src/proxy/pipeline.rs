@@ -91,6 +91,9 @@ async fn prepare(worker: &Worker, exchange: &mut Exchange) -> Result<Next, Proxy
     exchange.times.access_start = now();
     let outcome = access(worker, exchange).await;
     exchange.times.access_end = now();
+    if outcome == PhaseOutcome::Failed {
+        error_response::unexpected(worker, exchange);
+    }
     if outcome != PhaseOutcome::Continue || is_answered(exchange) {
         return Ok(Next::Respond);
     }
@@ -141,7 +144,8 @@ async fn respond<D: Downstream>(
     client: &mut D,
 ) -> Result<(), ProxyError> {
     exchange.times.header_filter_start = now();
-    filter_head(worker, exchange)?;
+    // A response that `header_filter` put in place of this one stands in the exchange as well.
+    let _ = filter_head(worker, exchange)?;
     send_own(worker, exchange, client).await
 }
 

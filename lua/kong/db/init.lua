@@ -43,7 +43,8 @@ function dao:cache_key(key, arg2, arg3, arg4, arg5, ws_id)
   local model = self.model
   local a, b, c, d, e = key, arg2, arg3, arg4, arg5
   if type(key) == "table" then
-    local names = #model.cache_key > 0 and key[model.cache_key[1]] ~= nil and model.cache_key or model.primary_key
+    local cached = #model.cache_key > 0 and key[model.cache_key[1]] ~= nil
+    local names = cached and model.cache_key or model.primary_key
     a, b, c, d, e = key[names[1]], key[names[2]], key[names[3]], key[names[4]], key[names[5]]
     ws_id = key.ws_id or ws_id
   end

@@ -357,7 +357,8 @@ local function new(kong)
     headers["Content-Type"] = content_type
     local body
     if content_type ~= GRPC then
-      body = fmt(http.get_error_template(content_type), message or message_of(status), host.request_id() or "")
+      local template = http.get_error_template(content_type)
+      body = fmt(template, message or message_of(status), host.request_id() or "")
     end
     return send(status, body, headers)
   end

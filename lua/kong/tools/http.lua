@@ -4,7 +4,8 @@ local string_tools = require "kong.tools.string"
 
 local ngx = ngx
 local error, ipairs, pairs, tonumber, tostring, type = error, ipairs, pairs, tonumber, tostring, type
-local byte, find, fmt, gsub, lower, match = string.byte, string.find, string.format, string.gsub, string.lower, string.match
+local byte, find, fmt = string.byte, string.find, string.format
+local gsub, lower, match = string.gsub, string.lower, string.match
 local concat, sort = table.concat, table.sort
 local split, strip = string_tools.split, string_tools.strip
 
@@ -205,7 +206,12 @@ local MIME_TYPES = {
   ["application/xml"] = "application/xml; charset=utf-8",
   ["application/grpc"] = "",
 }
-local FORMATS = { json = "application/json", html = "text/html", xml = "application/xml", plain = "text/plain" }
+local FORMATS = {
+  json = "application/json",
+  html = "text/html",
+  xml = "application/xml",
+  plain = "text/plain",
+}
 
 -- The content type to answer with for one media type of an Accept field; JSON for one we do not
 -- know, unless the second argument is false.

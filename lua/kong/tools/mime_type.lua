@@ -1,7 +1,7 @@
 -- Media types (RFC 2045, section 5.1): `type/subtype; attribute=value`.
 
 local error, type = error, type
-local find, gsub, lower, match, sub = string.find, string.gsub, string.lower, string.match, string.sub
+local find, lower, match, sub = string.find, string.lower, string.match, string.sub
 
 local TOKEN = "[!#$%%&'*+%-.0-9A-Z^_`a-z{|}~]+"
 

@@ -99,12 +99,14 @@ local function deliver(self, batch)
       return self:log_debug("handler processed %d entries successfully", #batch)
     end
     err = ran and err or not ran and ok or nil
-    self:log_warn("handler could not process entries: %s", tostring(err or "no error details returned by handler"))
+    self:log_warn("handler could not process entries: %s",
+      tostring(err or "no error details returned by handler"))
     if not err then
       self:log_err("handler returned falsy value but no error information")
     end
     if ngx.now() - started > self.max_retry_time then
-      return self:log_err("could not send entries due to max_retry_time exceeded. %d queue entries were lost", #batch)
+      return self:log_err("could not send entries due to max_retry_time exceeded. "
+        .. "%d queue entries were lost", #batch)
     end
     ngx.sleep(min(self.max_retry_delay, 2 ^ tries * self.initial_retry_delay))
     tries = tries + 1

@@ -2,12 +2,15 @@
 local tcp, udp = ngx.socket.tcp, ngx.socket.udp
 local bit = require "bit"
 local band, lshift, rshift = bit.band, bit.lshift, bit.rshift
-local byte, char, find, format, gmatch, sub = string.byte, string.char, string.find, string.format, string.gmatch, string.sub
+local byte, char, find = string.byte, string.char, string.find
+local format, gmatch, sub = string.format, string.gmatch, string.sub
 local concat, insert = table.concat, table.insert
 local random = math.random
 local ipairs, setmetatable, tonumber, type = ipairs, setmetatable, tonumber, type
 
-local TYPES = { A = 1, NS = 2, CNAME = 5, SOA = 6, PTR = 12, MX = 15, TXT = 16, AAAA = 28, SRV = 33, SPF = 99 }
+local TYPES = {
+  A = 1, NS = 2, CNAME = 5, SOA = 6, PTR = 12, MX = 15, TXT = 16, AAAA = 28, SRV = 33, SPF = 99,
+}
 local ERRORS = { "format error", "server failure", "name error", "not implemented", "refused" }
 
 local _M = {
@@ -60,7 +63,8 @@ local function request_of(id, name, recursion, kind)
     labels[#labels + 1] = char(#label) .. label
   end
   local flags = recursion and 0x0100 or 0
-  return sixteen(id) .. sixteen(flags) .. "\0\1\0\0\0\0\0\0" .. concat(labels) .. "\0" .. sixteen(kind) .. "\0\1"
+  local header = sixteen(id) .. sixteen(flags) .. "\0\1\0\0\0\0\0\0"
+  return header .. concat(labels) .. "\0" .. sixteen(kind) .. "\0\1"
 end
 
 local function number_at(packet, at, bytes)
@@ -169,7 +173,8 @@ local function record_at(packet, at, section)
   if #packet < at + 9 + length then
     return nil, "truncated"
   end
-  local answer = { section = section, name = name, type = kind, class = number_at(packet, at + 2, 2), ttl = number_at(packet, at + 4, 4) }
+  local class, ttl = number_at(packet, at + 2, 2), number_at(packet, at + 4, 4)
+  local answer = { section = section, name = name, type = kind, class = class, ttl = ttl }
   local reader = READERS[kind]
   if reader then
     reader(answer, packet, at + 10, length)

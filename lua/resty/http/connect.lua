@@ -134,7 +134,8 @@ local function connect_with(self, options)
 
   local pool = options.pool or concat({
     scheme or "", host, port or "", tostring(options.ssl_verify ~= false),
-    options.ssl_server_name or "", proxy_uri or "", authorization or "", tostring(options.ssl_client_cert or ""),
+    options.ssl_server_name or "", proxy_uri or "", authorization or "",
+    tostring(options.ssl_client_cert or ""),
   }, ":")
   local socket_options = { pool = pool, pool_size = options.pool_size, backlog = options.backlog }
 

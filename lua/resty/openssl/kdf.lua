@@ -6,10 +6,12 @@ local _M = { PBKDF2 = 1034, HKDF = 1036 }
 function _M.derive(options)
   local kind, digest = options.type, options.md or "sha1"
   if kind == _M.PBKDF2 then
-    return native.pbkdf2(digest, options.pass or "", options.salt or "", options.pbkdf2_iter or 1, options.outlen)
+    local iterations = options.pbkdf2_iter or 1
+    return native.pbkdf2(digest, options.pass or "", options.salt or "", iterations, options.outlen)
   end
   if kind == _M.HKDF then
-    return native.hkdf(digest, options.hkdf_key or "", options.salt or "", options.hkdf_info or "", options.outlen)
+    local key, info = options.hkdf_key or "", options.hkdf_info or ""
+    return native.hkdf(digest, key, options.salt or "", info, options.outlen)
   end
   return nil, "kdf.derive: this kind of derivation is not supported"
 end

@@ -6,7 +6,7 @@ local decode_base64url = require("ngx.base64").decode_base64url
 
 local encode_base64 = ngx.encode_base64
 local gsub = string.gsub
-local getmetatable, setmetatable, tostring, type = getmetatable, setmetatable, tostring, type
+local getmetatable, setmetatable, type = getmetatable, setmetatable, type
 
 local KEY_TYPES = {
   rsaEncryption = { id = 6, nid = 6, sn = "rsaEncryption", ln = "rsaEncryption" },

@@ -197,7 +197,7 @@ impl BodySource for Pieces {
         if let Some(piece) = self.0.pop() {
             into.extend_from_slice(piece);
             // Half of the time there is nothing yet.
-            if self.0.len() % 2 == 0 {
+            if self.0.len().is_multiple_of(2) {
                 return Poll::Ready(Ok(true));
             }
             cx.waker().wake_by_ref();

@@ -48,17 +48,3 @@ fn finish(frame: &Frame) -> Answer {
     })?;
     Err(task::exit())
 }
-
-/// Makes the response of a request whose plugin threw during access.
-///
-/// *Kong parity*: always compact JSON, without a request id.
-pub fn unexpected(exchange: &mut Exchange) {
-    let body = r#"{"message":"An unexpected error occurred"}"#;
-    let response = &mut exchange.response;
-    response.head.status = 500;
-    response.head.fields.set(b"Content-Type", b"application/json; charset=utf-8");
-    response.head.fields.set(b"Content-Length", body.len().to_string().as_bytes());
-    response.body = body.into();
-    response.source = Source::Error;
-    exchange.lua.buffered = false;
-}

@@ -10,8 +10,7 @@ pub enum PhaseOutcome {
     Exited,
     /// A plugin threw; the log has the error.
     ///
-    /// In `access` the exchange's response is a 500, to be sent like any other. In `rewrite` and
-    /// `certificate` there is no response yet: the gateway makes its own 500. In a filter the response
-    /// stays as far as it was changed; before the head is sent, it becomes a 500.
+    /// Before the upstream is asked the status is 500 and there is no body: the gateway makes it. In a filter
+    /// the response stays as far as it was changed; before the head is sent, it becomes a 500.
     Failed,
 }

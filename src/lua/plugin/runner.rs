@@ -153,7 +153,8 @@ impl Runner {
             Err(error) => {
                 let outcome = self.fail(exchange, &error);
                 self.collect_rest(exchange, number);
-                pdk::response::unexpected(exchange);
+                exchange.response.head.status = 500;
+                exchange.lua.buffered = false;
                 outcome
             }
         }

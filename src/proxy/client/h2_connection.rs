@@ -163,7 +163,7 @@ fn take_head(parts: &http::request::Parts, head: &mut RequestHead) -> Result<(),
         _ => {}
     }
     if let Some(authority) = parts.uri.authority() {
-        head.fields.append(b"host", authority.as_str().as_bytes());
+        head.fields.append_valid(b"host", authority.as_str().as_bytes());
     }
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     if !target.starts_with('/') {
@@ -180,11 +180,11 @@ fn take_head(parts: &http::request::Parts, head: &mut RequestHead) -> Result<(),
                 }
                 cookie.extend_from_slice(value.as_bytes());
             }
-            _ => head.fields.append(name.as_str().as_bytes(), value.as_bytes()),
+            _ => head.fields.append_valid(name.as_str().as_bytes(), value.as_bytes()),
         }
     }
     if !cookie.is_empty() {
-        head.fields.append(b"cookie", &cookie);
+        head.fields.append_valid(b"cookie", &cookie);
     }
     Ok(())
 }

@@ -160,7 +160,7 @@ fn take_fields(lines: &[Header<'_>], fields: &mut Fields) -> Result<(), ProxyErr
         if matches!(known, Known::Host | Known::Expect | Known::Authorization) && fields.has(known) {
             return Err(ProxyError::BadRequest("duplicate field line"));
         }
-        fields.append(name, line.value);
+        fields.append_valid(name, line.value);
     }
     Ok(())
 }

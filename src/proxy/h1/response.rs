@@ -72,7 +72,7 @@ fn take_head(response: &Response<'_, '_>, head: &mut ResponseHead) -> Result<(),
         head.reason.extend_from_slice(phrase.as_bytes());
     }
     for line in response.headers.iter() {
-        head.fields.append(line.name.as_bytes(), line.value);
+        head.fields.append_valid(line.name.as_bytes(), line.value);
     }
     Ok(())
 }

@@ -244,8 +244,12 @@ fn a_proxy_protocol_header_can_name_the_client() {
 fn a_plugin_that_throws_gives_its_request_a_500_and_no_other() {
     let setup = |setup: &mut super::harness::Setup| {
         setup.phases = Phase::HeaderFilter.bit();
-        setup.plugins = crate::proxy::Plugins::Script(Box::new(|exchange, _| {
-            if exchange.request.path == b"/bad" { PhaseOutcome::Failed } else { PhaseOutcome::Continue }
+        setup.plugins = crate::proxy::Plugins::Script(Box::new(|exchange, phase| {
+            if phase == Phase::HeaderFilter && exchange.request.path == b"/bad" {
+                PhaseOutcome::Failed
+            } else {
+                PhaseOutcome::Continue
+            }
         }));
     };
     with_gateway(setup, async |gateway| {

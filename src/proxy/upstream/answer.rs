@@ -123,7 +123,7 @@ impl Answer {
             return Err(ProxyError::InvalidResponse("invalid trailer section"));
         };
         for line in lines.iter().filter(|line| Known::of(line.name.as_bytes()) == Known::Other) {
-            fields.append(line.name.as_bytes(), line.value);
+            fields.append_valid(line.name.as_bytes(), line.value);
         }
         Ok(())
     }

@@ -9,7 +9,8 @@ local phase_checker = require "kong.pdk.private.phases"
 
 local ngx = ngx
 local concat, sort = table.concat, table.sort
-local byte, find, fmt, lower, match, sub = string.byte, string.find, string.format, string.lower, string.match, string.sub
+local byte, find, fmt = string.byte, string.find, string.format
+local lower, match, sub = string.lower, string.match, string.sub
 local error, ipairs, pairs, pcall, tostring, type = error, ipairs, pairs, pcall, tostring, type
 local check_phase = phase_checker.check
 local normalize, validate_header = checks.normalize_multi_header, checks.validate_header

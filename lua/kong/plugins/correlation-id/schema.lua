@@ -8,7 +8,8 @@ local config = {
         type = "string", default = "Kong-Request-ID",
     } },
     { generator = {
-        description = "How an identity is made: a UUID, the worker's UUID with a counter, or address, port, process, connection and time.",
+        description = "How an identity is made: a UUID, the worker's UUID with a counter, "
+          .. "or address, port, process, connection and time.",
         type = "string", required = true, default = "uuid#counter",
         one_of = { "uuid", "uuid#counter", "tracker" },
     } },

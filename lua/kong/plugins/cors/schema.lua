@@ -43,5 +43,9 @@ local config = {
 
 return {
   name = "cors",
-  fields = { { consumer = typedefs.no_consumer }, { protocols = typedefs.protocols_http }, { config = config } },
+  fields = {
+    { consumer = typedefs.no_consumer },
+    { protocols = typedefs.protocols_http },
+    { config = config },
+  },
 }

@@ -13,7 +13,8 @@ local config = {
     } },
     { hide_credentials = flag(false, "Whether the key is removed before the request goes on.") },
     { anonymous = {
-        description = "Id or username of the consumer that requests without a key act as. Without it they get a 401.",
+        description = "Id or username of the consumer that requests without a key act as. "
+          .. "Without it they get a 401.",
         type = "string",
     } },
     { key_in_header = flag(true, "Whether headers are looked at.") },
@@ -29,5 +30,9 @@ local config = {
 
 return {
   name = "key-auth",
-  fields = { { consumer = typedefs.no_consumer }, { protocols = typedefs.protocols_http }, { config = config } },
+  fields = {
+    { consumer = typedefs.no_consumer },
+    { protocols = typedefs.protocols_http },
+    { config = config },
+  },
 }

@@ -55,7 +55,8 @@ local function old_name(name, kind, len_min)
     type = kind,
     len_min = len_min,
     deprecation = {
-      message = ("rate-limiting: config.%s is deprecated, please use config.redis.%s instead"):format(old, name),
+      message = ("rate-limiting: config.%s is deprecated, please use config.redis.%s instead")
+        :format(old, name),
       removal_in_version = "4.0",
       replaced_with = { { path = { "redis", name } } },
     },

@@ -49,7 +49,12 @@ local PAIR = "^[^:]+:.*$"
 local function parts(body, headers, querystring, extra)
   return {
     type = "record",
-    fields = { { body = list(body) }, { headers = list(headers) }, { querystring = list(querystring) }, extra },
+    fields = {
+      { body = list(body) },
+      { headers = list(headers) },
+      { querystring = list(querystring) },
+      extra,
+    },
   }
 end
 

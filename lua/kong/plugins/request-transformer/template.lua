@@ -1,6 +1,7 @@
 -- Text with `$(expression)` in it. Parentheses within an expression must balance.
 
-local concat, error, load, setmetatable, tostring, xpcall = table.concat, error, load, setmetatable, tostring, xpcall
+local load, setmetatable, tostring, xpcall = load, setmetatable, tostring, xpcall
+local concat = table.concat
 local find, format, gmatch, sub = string.find, string.format, string.gmatch, string.sub
 
 local _M = {}

@@ -24,7 +24,8 @@ return {
       } },
       { database = { description = "Number of the database to select.", type = "integer", default = 0 } },
       { ssl = optional_flag "Whether to connect over TLS." },
-      { ssl_verify = optional_flag "Whether the server's certificate must verify against `lua_ssl_trusted_certificate`." },
+      { ssl_verify = optional_flag(
+        "Whether the server's certificate must verify against `lua_ssl_trusted_certificate`.") },
       { server_name = typedefs.sni { required = false } },
     },
   },
