@@ -1,5 +1,10 @@
 //! Black-box specs: the built `kong`, real sockets, a file for each area.
 
+// A spec fails by panicking, and its helpers with it; clippy knows that only of `#[test]` functions.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+// A harness offers more than the specs of the day take.
+#[allow(dead_code, unused_imports)]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -9,6 +14,9 @@ mod faults;
 mod forwarding;
 mod paths;
 mod plugin_order;
+mod plugins_auth;
+mod plugins_traffic;
+mod plugins_transform;
 mod proxy;
 mod reload;
 mod start;

@@ -132,8 +132,8 @@ fn a_plugin_that_throws_ends_the_request_with_a_500_and_a_traceback() {
     );
     let reply = get(gateway.proxy, "/", &[("Accept", "text/html")]);
     assert_eq!((reply.status, reply.reason.as_str()), (500, "Internal Server Error"));
-    assert_eq!(reply.text(), "{\"message\":\"An unexpected error occurred\"}");
-    assert_eq!(reply.field("Content-Type"), Some("application/json; charset=utf-8"));
+    assert!(reply.text().contains("<p>An unexpected error occurred.</p>"), "{}", reply.text());
+    assert_eq!(reply.field("Content-Type"), Some("text/html; charset=utf-8"));
     assert_eq!(reply.field("X-Kong-Upstream-Latency"), None);
     assert_eq!(reply.field("X-Filtered"), Some("yes"));
     assert!(reply.field("X-Kong-Response-Latency").is_some());
