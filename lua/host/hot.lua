@@ -16,6 +16,7 @@ ffi.cdef [[
     int (*var)(const char *name, size_t len, kong_ngx_found *out);
     int (*shared_get)(const void *dict, const char *key, size_t len, kong_ngx_found *out);
     int (*shared_incr)(const void *dict, const char *key, size_t len, double by, kong_ngx_found *out);
+    int (*set_header)(const char *name, size_t name_len, const char *value, size_t value_len);
   } kong_ngx_hot;
 ]]
 
@@ -63,6 +64,24 @@ function _M.var(hot, slow)
   end
 end
 
+-- Writing to `ngx.header`: a text for a name; the rest is left to the C API.
+function _M.set_header(hot, slow)
+  return function(name, value)
+    if type(name) ~= "string" or type(value) ~= "string"
+       or hot.set_header(name, #name, value, #value) ~= TEXT then
+      slow(name, value)
+    end
+  end
+end
+
+-- Whether these are what a number that is not there may begin with. It is made by the C API.
+local function may_begin(init, ttl)
+  if init == nil then
+    return ttl == nil
+  end
+  return type(init) == "number" and (ttl == nil or type(ttl) == "number" and ttl >= 0)
+end
+
 -- Replaces `get` and `incr` of all shared dictionaries; their second item is the host's pointer.
 function _M.shared(hot, dicts)
   local _, any = next(dicts)
@@ -101,10 +120,12 @@ function _M.shared(hot, dicts)
   end
 
   function methods.incr(dict, key, by, init, ttl)
-    if init == nil and type(key) == "string" and type(by) == "number" then
-      if hot.shared_incr(dict[2], key, #key, by, found) == NUMBER then
+    if type(key) == "string" and type(by) == "number" and may_begin(init, ttl)
+       and hot.shared_incr(dict[2], key, #key, by, found) == NUMBER then
+      if init == nil then
         return found[0].number
       end
+      return found[0].number, nil, false
     end
     return slow_incr(dict, key, by, init, ttl)
   end

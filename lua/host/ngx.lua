@@ -25,7 +25,7 @@ take("_print")
 if HAS_JIT then
   hot = require("host.hot")(hot)
   ngx.now, ngx.time = hot.now(), hot.time()
-  get_ctx, get_var = hot.ctx(get_ctx), hot.var(get_var)
+  get_ctx, get_var, set_header = hot.ctx(get_ctx), hot.var(get_var), hot.set_header(set_header)
   hot.shared(ngx.shared)
 end
 

@@ -5,7 +5,7 @@
 //! thread, which Lua copies at once.
 #![allow(unsafe_code)] // the C ABI is what LuaJIT's FFI speaks
 
-use super::{time, var};
+use super::{response, time, var};
 use crate::exchange::current;
 use crate::lua::frame::Frame;
 use crate::shm::{Dict, Kind};
@@ -20,6 +20,7 @@ struct Hot {
     var: unsafe extern "C" fn(*const c_char, usize, *mut Found) -> c_int,
     shared_get: unsafe extern "C" fn(*const c_void, *const c_char, usize, *mut Found) -> c_int,
     shared_incr: unsafe extern "C" fn(*const c_void, *const c_char, usize, f64, *mut Found) -> c_int,
+    set_header: unsafe extern "C" fn(*const c_char, usize, *const c_char, usize) -> c_int,
 }
 
 /// A value handed to Lua; which of its fields counts, the function's answer says.
@@ -42,7 +43,7 @@ const TEXT: c_int = 3;
 /// Ask the function of the C API.
 const ELSEWHERE: c_int = -1;
 
-static HOT: Hot = Hot { now, ctx, var, shared_get, shared_incr };
+static HOT: Hot = Hot { now, ctx, var, shared_get, shared_incr, set_header };
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -127,6 +128,26 @@ unsafe extern "C" fn shared_incr(
             unsafe { (*out).number = number };
             NUMBER
         }
+    }
+}
+
+/// Gives a field of the response one value.
+unsafe extern "C" fn set_header(
+    name: *const c_char,
+    name_len: usize,
+    value: *const c_char,
+    value_len: usize,
+) -> c_int {
+    // SAFETY: as in `var`, for both strings.
+    let (name, value) = unsafe {
+        (
+            std::slice::from_raw_parts(name.cast::<u8>(), name_len),
+            std::slice::from_raw_parts(value.cast::<u8>(), value_len),
+        )
+    };
+    match current::with(|exchange| response::set_text(exchange, name, value)) {
+        Some(true) => TEXT,
+        _ => ELSEWHERE,
     }
 }
 

@@ -1,11 +1,12 @@
 //! The response in `ngx`: status, fields, body, the chunk of `body_filter`, and ending the phase.
 
-use super::fields::{add_field, push_field, push_fields, set_field};
+use super::fields::{add_field, push_field, push_fields, set_field, without_breaks};
 use crate::exchange::{Exchange, Phase, Source};
 use crate::lua::context::{self, disabled, with_exchange};
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use crate::lua::task;
 use crate::observability::log;
+use std::borrow::Cow;
 use std::ffi::c_int;
 
 pub(super) fn install(frame: &Frame, ngx: c_int) {
@@ -87,8 +88,21 @@ fn install_end(frame: &Frame, ngx: c_int) {
 }
 
 /// A field name as `ngx.header` takes it: underscores stand for dashes.
-fn dashed(name: &[u8]) -> Vec<u8> {
+fn dashed(name: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'_', name).is_none() {
+        return name.into();
+    }
     name.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte }).collect()
+}
+
+/// Gives a field one value, as `ngx.header[name] = value` does; false once the head is on its way.
+pub(super) fn set_text(exchange: &mut Exchange, name: &[u8], value: &[u8]) -> bool {
+    if exchange.response.head_sent {
+        return false;
+    }
+    let name = dashed(name);
+    exchange.response.head.fields.set(&without_breaks(&name), &without_breaks(value));
+    true
 }
 
 fn set_status(frame: &Frame) -> Answer {
