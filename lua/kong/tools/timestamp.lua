@@ -101,4 +101,16 @@ function _M.get_timestamps(now)
 end
 
 
+local last, began
+
+-- As get_timestamps, for whoever asks for the same time again and again: the table is kept, and must
+-- not be changed.
+function _M.periods_at(now)
+  if now ~= last then
+    last, began = now, _M.get_timestamps(now)
+  end
+  return began
+end
+
+
 return _M

@@ -97,7 +97,7 @@ end
 
 -- Seconds until a period ends, at least one.
 local function seconds_left(period, now)
-  local began = timestamp.get_timestamps(now)[period]
+  local began = timestamp.periods_at(now)[period]
   return max(1, expiration[period] - floor((now - began) / 1000))
 end
 

@@ -72,8 +72,11 @@ end
 
 -- Applies the rules for bodies, if there are any and the body is of a kind they apply to.
 function _M.transform(rules, environment)
+  if not rules.any then
+    return
+  end
   local content_type = kong.request.get_header("content-type")
-  local kind = rules.any and _M.kind_of(content_type)
+  local kind = _M.kind_of(content_type)
   if not kind then
     return
   end

@@ -21,11 +21,9 @@ local RequestTransformer = {
 -- The values of all header rules, before any header is changed: an expression sees the headers as
 -- they came.
 local function header_values(rules, env)
-  local values = {}
-  for _, action in ipairs { "rename", "replace", "add", "append" } do
-    for _, rule in ipairs(rules[action]) do
-      values[rule] = rules_of.value(rule, env)
-    end
+  local values, valued = {}, rules.valued
+  for i = 1, #valued do
+    values[valued[i]] = rules_of.value(valued[i], env)
   end
   return values
 end

@@ -59,13 +59,17 @@ local function parse(list)
 end
 
 
+-- Each part has lists of rules by action, and a list of those whose values are rendered.
 local function compile(conf)
   local rules = { uri = conf.replace.uri and conf.replace.uri ~= "" and _M.renderer(conf.replace.uri) or nil }
   for _, part in ipairs(PARTS) do
-    local of_part, count = {}, 0
+    local of_part, count = { valued = {} }, 0
     for _, action in ipairs(ACTIONS) do
       of_part[action] = parse(conf[action][part])
       count = count + #of_part[action]
+      for _, rule in ipairs(action ~= "remove" and of_part[action] or {}) do
+        of_part.valued[#of_part.valued + 1] = rule
+      end
     end
     of_part.any = count > 0
     rules[part] = of_part

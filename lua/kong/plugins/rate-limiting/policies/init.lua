@@ -29,7 +29,7 @@ end
 local in_memory = {}
 
 function in_memory.usage(conf, identifier, period, current_timestamp)
-  local began = timestamp.get_timestamps(current_timestamp)[period]
+  local began = timestamp.periods_at(current_timestamp)[period]
   local count, err = counters:get(counter_name(conf, identifier, period, began))
   if err then
     return nil, err
@@ -38,7 +38,7 @@ function in_memory.usage(conf, identifier, period, current_timestamp)
 end
 
 function in_memory.increment(conf, limits, identifier, current_timestamp, value)
-  local began = timestamp.get_timestamps(current_timestamp)
+  local began = timestamp.periods_at(current_timestamp)
   for period in pairs(limits) do
     local name = counter_name(conf, identifier, period, began[period])
     local count, err = counters:incr(name, value, 0, expiration[period])
