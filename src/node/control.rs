@@ -10,11 +10,12 @@ use crate::db::off::Kept;
 use crate::lua::Vm;
 use crate::observability::{Level, log};
 use crate::proxy::tls::ServerTls;
-use crate::runtime::{ControlSetup, Inherited, Order, Socket};
+use crate::runtime::{self, ControlSetup, Inherited, Order, Socket};
 use crate::status;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 /// The state of the control thread, shared by its tasks.
@@ -50,6 +51,7 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
     if !setup.ready.announce().await {
         return Ok(());
     }
+    runtime::give_way();
     // A socket may only be registered once it listens, which the announcement waits for.
     let listeners = Listeners::sort(&control, setup.sockets)?;
     let serve = |listeners, api: Api| tokio::task::spawn_local(admin::serve(listeners, Rc::new(api)));
@@ -57,6 +59,7 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
         serve(listeners.admin, Api::admin(Box::new(AdminNode::new(&control)))),
         serve(listeners.status, status::api(Box::new(AdminNode::new(&control)))),
         tokio::task::spawn_local(follow_file(control.clone(), setup.declarative_changes)),
+        tokio::task::spawn_local(free_snapshots(control.clone())),
     ];
     wait_for_end(setup.orders).await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
@@ -84,6 +87,15 @@ async fn follow_file(control: Rc<Control>, mut changes: mpsc::UnboundedReceiver<
             },
             Err(error) => tell(&error),
         }
+    }
+}
+
+/// Frees snapshots that requests have let go of, so that no worker has to.
+async fn free_snapshots(control: Rc<Control>) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        ticks.tick().await;
+        control.shared.published.free_retired();
     }
 }
 

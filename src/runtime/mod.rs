@@ -44,6 +44,7 @@
 //! | [`request`] | how `kong reload` asks the master |
 //! | [`pid_file`] | the pid file: writing it, signalling through it |
 //! | `role`, `daemon` | which process this is; leaving the terminal |
+//! | `precedence` | which threads go first when there is more work than cores |
 
 pub mod acceptor;
 
@@ -58,6 +59,7 @@ mod configuration;
 mod daemon;
 mod master;
 mod message;
+mod precedence;
 mod role;
 mod worker;
 
@@ -68,5 +70,6 @@ pub use gateway::{
     ControlSetup, Gateway, Inherited, Loaded, Order, Origin, Ready, Socket, Source, WorkerSetup,
 };
 pub use needs::{Address, Keepalive, Listen, Needs, Watch};
+pub use precedence::give_way;
 pub use role::{Launch, enter, launch};
 pub use worker::watcher::plugin_folders;

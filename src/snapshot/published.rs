@@ -2,6 +2,7 @@
 
 use super::Snapshot;
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
@@ -14,6 +15,8 @@ pub struct Published {
     current: ArcSwap<Snapshot>,
     generation: AtomicU64,
     changes: watch::Sender<u64>,
+    /// No longer in force, and perhaps still used by requests.
+    retired: Mutex<Vec<Arc<Snapshot>>>,
 }
 
 impl Default for Published {
@@ -22,6 +25,7 @@ impl Default for Published {
             current: ArcSwap::default(),
             generation: AtomicU64::new(0),
             changes: watch::Sender::new(0),
+            retired: Mutex::default(),
         }
     }
 }
@@ -44,14 +48,24 @@ impl Published {
         self.changes.subscribe()
     }
 
-    /// Puts a snapshot in force and returns the one it replaces.
-    pub fn publish(&self, mut snapshot: Snapshot) -> Arc<Snapshot> {
+    /// Puts a snapshot in force. The one it replaces stays until [`Published::free_retired`].
+    pub fn publish(&self, mut snapshot: Snapshot) {
         let generation = self.generation() + 1;
         snapshot.generation = generation;
         let old = self.current.swap(Arc::new(snapshot));
         self.generation.store(generation, Ordering::Release);
         self.changes.send_replace(generation);
-        old
+        self.retired.lock().push(old);
+    }
+
+    /// Frees snapshots that are no longer in force and that no request uses any more; to be called now
+    /// and then by a thread that serves no requests.
+    ///
+    /// *Cost*: freeing a large one takes tens of milliseconds, which requests would wait for if the worker
+    /// that used it last had to do it.
+    pub fn free_retired(&self) {
+        let free: Vec<_> = self.retired.lock().extract_if(.., |old| Arc::strong_count(old) == 1).collect();
+        drop(free);
     }
 }
 
@@ -63,7 +77,20 @@ mod tests {
     fn publishing_counts_generations_and_readers_keep_what_they_hold() {
         let published = Published::default();
         let held = published.current();
-        let old = published.publish(Snapshot::default());
-        assert_eq!((held.generation, old.generation, published.current().generation), (0, 0, 1));
+        published.publish(Snapshot::default());
+        assert_eq!((held.generation, published.current().generation), (0, 1));
+    }
+
+    #[test]
+    fn a_retired_snapshot_is_not_freed_by_its_last_reader() {
+        let published = Published::default();
+        let held = published.current();
+        let seen = Arc::downgrade(&held);
+        published.publish(Snapshot::default());
+        published.free_retired();
+        drop(held);
+        assert!(seen.upgrade().is_some());
+        published.free_retired();
+        assert!(seen.upgrade().is_none());
     }
 }
