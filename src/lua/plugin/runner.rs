@@ -135,11 +135,12 @@ impl Runner {
         if plan.steps.is_empty() {
             return PhaseOutcome::Continue;
         }
-        let Some(number) = self.number(&exchange.snapshot.clone(), &plan) else {
+        let Some(number) = self.number(&exchange.snapshot, plan) else {
             return self.fail(exchange, &LuaError::Setup("a plan could not be made".into()));
         };
+        let wanted = Self::wants(plan, Phase::Access);
         exchange.lua.plan = number;
-        if !Self::wants(&plan, Phase::Access) {
+        if !wanted {
             return PhaseOutcome::Continue;
         }
         let push = push_number(number);
@@ -215,11 +216,11 @@ impl Runner {
     /// request that did not come so far; none where it has nothing for the phase.
     fn number_for(&self, exchange: &Exchange, phase: Phase) -> Option<u32> {
         let ran = exchange.lua.plan != 0;
-        let plan = if ran { plan_of(exchange) } else { exchange.snapshot.plans.global().clone() };
-        if !Self::wants(&plan, phase) {
+        let plan = if ran { plan_of(exchange) } else { exchange.snapshot.plans.global() };
+        if !Self::wants(plan, phase) {
             return None;
         }
-        if ran { Some(exchange.lua.plan) } else { self.number(&exchange.snapshot, &plan) }
+        if ran { Some(exchange.lua.plan) } else { self.number(&exchange.snapshot, plan) }
     }
 
     fn outcome(&self, exchange: &mut Exchange, call: Result<Outcome, LuaError>) -> PhaseOutcome {
@@ -378,11 +379,13 @@ impl Functions {
 }
 
 /// The plan of the matched route, or of global plugins.
-fn plan_of(exchange: &Exchange) -> Arc<Plan> {
+///
+/// *Cost*: none; a clone would be a counter that all workers write to.
+fn plan_of(exchange: &Exchange) -> &Arc<Plan> {
     let plans = &exchange.snapshot.plans;
     match &exchange.matched {
-        Some(found) => plans.of_route(found.route).clone(),
-        None => plans.global().clone(),
+        Some(found) => plans.of_route(found.route),
+        None => plans.global(),
     }
 }
 
