@@ -1,7 +1,7 @@
 //! kong.conf and `KONG_*` variables → one validated [`Conf`].
 //!
 //! The way of a property: [`table`] says that it exists and how it is read. [`sources`] merges the file
-//! ([`file`]), the environment and the flags; [`legacy`] moves old names to the names in use; the
+//! ([`mod@file`]), the environment and the flags; [`legacy`] moves old names to the names in use; the
 //! table's defaults fill the rest; [`references`] replaces `{vault://env/…}`; [`value`] reads the texts;
 //! [`checks`] looks at what belongs together and collects every error. [`Conf`] is the outcome: typed
 //! fields named as the properties, and [`Conf::values`] for whoever wants them by name (Lua, the Admin
@@ -18,7 +18,7 @@ mod derived;
 pub mod directives;
 mod error;
 mod field;
-mod file;
+pub mod file;
 mod headers;
 mod legacy;
 mod listen;
@@ -50,7 +50,7 @@ pub use choice::{ClusterMtls, ClusterOcsp, Database, Role, RouterFlavor, Untrust
 pub use directives::Directives;
 pub use error::ConfError;
 pub use headers::HeaderTokens;
-pub use listen::{Address, KeepAlive, Listen, Subsystem};
+pub use listen::{Address, KeepAlive, Listen, Subsystem, parse as parse_listen};
 pub use paths::absolute;
 pub use property::{Deprecated, Kind, Property};
 pub use reference::{EnvVault, Reference, ReferenceError};

@@ -31,7 +31,7 @@ pub mod report;
 mod scalar;
 mod validate;
 pub mod yaml;
-mod yaml_writer;
+pub mod yaml_writer;
 
 pub use reader::{ConfigError, Configuration, Reader};
 
