@@ -1,8 +1,8 @@
 //! Holds the order of folders that `src/lib.rs` draws: a folder uses only those before it.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// The folders, lowest first.
 const ORDER: [&str; 22] = [
@@ -34,7 +34,7 @@ const ORDER: [&str; 22] = [
 fn folders_use_only_those_below_them() {
     let mut wrong = BTreeSet::new();
     for (place, folder) in ORDER.iter().enumerate() {
-        for file in sources(&Path::new("src").join(folder)) {
+        for file in sources(&Path::new("src").join(folder)).expect("the folder of sources") {
             let text = fs::read_to_string(&file).expect("a source file");
             for used in used_folders(product_code(&text)) {
                 let above = ORDER.iter().skip(place + 1).any(|other| *other == used);
@@ -62,19 +62,20 @@ fn product_code(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default()
 }
 
-fn sources(folder: &Path) -> Vec<std::path::PathBuf> {
+fn sources(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
         let is_test = name == "tests" || name == "tests.rs" || name == "testing.rs" || name == "spec.rs";
         if path.is_dir() && !is_test {
-            found.extend(sources(&path));
+            found.extend(sources(&path)?);
         } else if name.ends_with(".rs") && !is_test {
             found.push(path);
         }
     }
-    found
+    Ok(found)
 }
 
 /// The folders named after `crate::` outside comments.

@@ -67,7 +67,7 @@ certificates:
     for (common_name, sni) in snis {
         text.push_str(&format!("- {}\n  snis: [{{name: '{sni}'}}]\n", certificate(common_name)));
     }
-    Setup::declarative(text.replace("certificates:\n- ", "certificates:\n- ")).start()
+    Setup::declarative(text).start()
 }
 
 #[test]
