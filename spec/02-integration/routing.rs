@@ -26,6 +26,9 @@ fn taken(gateway: &Gateway, method: &str, path: &str, fields: &[(&str, &str)]) -
     uri.trim_start_matches('/').split(['/', '?']).next().unwrap_or_default().to_string()
 }
 
+/// Method, target, field lines, and the route that takes it.
+type Row = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
+
 #[test]
 fn requests_take_the_route_that_says_most_about_them() {
     let routes = [
@@ -44,7 +47,7 @@ fn requests_take_the_route_that_says_most_about_them() {
         ("version3", "headers: {version: [v3], location: [us]}"),
         ("pattern", "headers: {agent: ['~*^x-\\d+$']}"),
     ];
-    let table: [(&str, &str, &[(&str, &str)], &str); 21] = [
+    let table: [Row; 21] = [
         ("GET", "/", &[], "catchall"),
         ("GET", "/other", &[], "catchall"),
         ("GET", "/foo", &[], "foo"),
@@ -109,7 +112,7 @@ fn expressions_see_the_whole_request() {
             ("regex", "expression: 'http.path ~ r#\"^/n/\\d+$\"#', priority: 5"),
         ],
     );
-    let table: [(&str, &str, &[(&str, &str)], &str); 9] = [
+    let table: [Row; 9] = [
         ("GET", "/", &[], "low"),
         ("GET", "/a", &[], "high"),
         ("POST", "/a", &[], "low"),
