@@ -3,14 +3,13 @@
 use super::Configuration;
 use super::admin::AdminNode;
 use super::entities::{EntitySource, SourceError};
-use super::needs;
 use crate::admin::{self, Api, Listener};
 use crate::conf::Listen;
 use crate::db::off::Kept;
 use crate::lua::Vm;
 use crate::observability::{Level, log};
 use crate::proxy::tls::ServerTls;
-use crate::runtime::{self, ControlSetup, Inherited, Order, Socket};
+use crate::runtime::{self, ControlSetup, Inherited, Order, Socket, resolve};
 use crate::status;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -143,7 +142,7 @@ impl Listeners {
         let conf = &control.shared.conf;
         let mut sorted = Listeners { admin: Vec::new(), status: Vec::new() };
         for inherited in sockets {
-            let is_its = |listen: &&Listen| needs::address(listen).as_ref() == Ok(&inherited.address);
+            let is_its = |listen: &&Listen| resolve(&listen.address).as_ref() == Ok(&inherited.address);
             let tls = &control.shared.tls;
             let (list, listen, tls) = if let Some(listen) = conf.admin_listen.iter().find(is_its) {
                 (&mut sorted.admin, listen, &tls.admin)

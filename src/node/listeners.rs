@@ -1,11 +1,11 @@
 //! A worker's listening sockets, and what connections on each begin with.
 
-use super::{Configuration, needs};
+use super::Configuration;
 use crate::conf::Listen;
 use crate::exchange::Address;
 use crate::proxy::tls::ServerTls;
 use crate::proxy::{Accept, Arrival, Entrance, Plain};
-use crate::runtime::{Accepted, Acceptor, Inherited, Order};
+use crate::runtime::{Accepted, Acceptor, Inherited, Order, resolve};
 use tokio::sync::watch;
 
 /// A socket of the master's, accepted from by this worker.
@@ -21,7 +21,7 @@ pub(super) fn open(
 ) -> Result<Vec<(Door, Entrance)>, String> {
     let mut doors = Vec::with_capacity(sockets.len());
     for inherited in sockets {
-        let is_its = |listen: &&Listen| needs::address(listen).as_ref() == Ok(&inherited.address);
+        let is_its = |listen: &&Listen| resolve(&listen.address).as_ref() == Ok(&inherited.address);
         let Some(listen) = shared.conf.proxy_listen.iter().find(is_its) else { continue };
         let entrance =
             Entrance { proxy_protocol: listen.proxy_protocol, http2: listen.http2, tls: tls(shared, listen) };

@@ -1,11 +1,10 @@
 //! kong.conf → what all threads of a worker process share.
 
-use super::needs;
 use crate::balancer::HealthBoards;
-use crate::conf::{Conf, Listen, Purpose, Sources, prefix};
+use crate::conf::{Conf, Listen};
 use crate::observability::{Level, log};
 use crate::proxy::tls::{ServerTls, TlsError};
-use crate::runtime::{Loaded, Origin, Source};
+use crate::runtime::{Loaded, Needs, Origin, configuration};
 use crate::snapshot::Published;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -83,12 +82,16 @@ impl Configuration {
 ///
 /// *Errors*: the text that `kong start` and `kong reload` print.
 pub(super) fn load(origin: &Origin) -> Result<Loaded<Configuration>, String> {
-    let conf = Arc::new(read(origin)?);
+    let conf = Arc::new(configuration(origin).map_err(|error| error.to_string())?);
     conf.storage().map_err(|error| error.to_string())?;
     for warning in &conf.warnings {
         log::write(Level::Warn, format_args!("{warning}"));
     }
-    let needs = needs::needs(&conf)?;
+    if let Some(listen) = conf.stream_listen.first() {
+        let address = &listen.address;
+        log::write(Level::Notice, format_args!("stream_listen {address}: streams are not served yet"));
+    }
+    let needs = Needs::of(&conf)?;
     let published = Arc::default();
     let configuration = Configuration {
         plugins: super::schemas::enabled(&conf),
@@ -99,27 +102,6 @@ pub(super) fn load(origin: &Origin) -> Result<Loaded<Configuration>, String> {
         health: Arc::default(),
     };
     Ok(Loaded { configuration: Arc::new(configuration), needs })
-}
-
-fn read(origin: &Origin) -> Result<Conf, String> {
-    let prefix = origin.prefix.to_str();
-    let written = |file: &std::path::Path| {
-        let sources = Sources::kong_env(file).flag("prefix", prefix).purpose(Purpose::Start);
-        let mut conf = Conf::load(&sources)?;
-        conf.file.clone_from(&origin.conf);
-        Ok(conf)
-    };
-    let conf = match origin.source {
-        Source::Running => written(&origin.running()),
-        Source::Files => from_files(origin, prefix),
-    };
-    conf.map_err(|error| error.to_string())
-}
-
-fn from_files(origin: &Origin, prefix: Option<&str>) -> Result<Conf, crate::conf::ConfError> {
-    let sources = Sources::new(origin.conf.as_deref()).over(&origin.running());
-    let conf = Conf::load(&sources.flag("prefix", prefix).purpose(Purpose::Start))?;
-    prefix::prepare_with(conf, &origin.candidate()).map(|prepared| prepared.conf)
 }
 
 /// The id of this node: configured, or made at the first start and kept in the prefix.

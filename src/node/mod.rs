@@ -4,7 +4,6 @@
 //! logic of its own beyond that:
 //!
 //! - [`mod@load`]: kong.conf → [`Configuration`], before any thread exists
-//! - `needs`: what that configuration means for the master (sockets, dictionaries, limits)
 //! - `control`: the control thread; it makes snapshots of the declarative configuration and publishes
 //!   them, and serves Admin and Status API
 //! - `entities`: the schemas of this node and the way from a text to a snapshot
@@ -21,7 +20,6 @@ mod control;
 mod entities;
 mod listeners;
 mod load;
-mod needs;
 mod peers;
 mod schemas;
 mod worker;

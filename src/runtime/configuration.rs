@@ -1,7 +1,7 @@
 //! From kong.conf to what processes need.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{Address, Keepalive, Listen, Needs, Origin, Source, Watch, plugin_folders};
 use crate::conf::{self, Conf, ConfError, Database, Purpose, Sources, prefix};
@@ -12,37 +12,38 @@ const BACKLOG: i32 = 511;
 /// Reads the configuration that `origin` names: what [`super::Gateway::load`] begins with.
 ///
 /// For [`Source::Files`] it also brings the prefix up to date, and writes [`Origin::candidate`].
+/// [`Conf::file`] is the kong.conf in use, there or not: it is watched for its return, too.
 ///
 /// *Errors*: as for [`Conf::load`] and [`prefix::prepare_with`].
 pub fn configuration(origin: &Origin) -> Result<Conf, ConfError> {
-    if origin.source == Source::Running {
-        return Conf::from_prefix(&origin.prefix);
-    }
-    // a node goes on without the file it was started with: what that said is in .kong_env
-    let sources = match origin.conf.as_deref().filter(|file| file.exists()) {
-        Some(file) => Sources::new(Some(file)),
-        None => Sources::new(None).without_default_files().over(&origin.running()),
+    let sources = match (origin.source, origin.conf.as_deref().filter(|file| file.exists())) {
+        (Source::Running, _) => Sources::kong_env(&origin.running()),
+        (Source::Files, Some(file)) => Sources::new(Some(file)),
+        // a node goes on without the file it was started with: what that said is in .kong_env
+        (Source::Files, None) => Sources::new(None).without_default_files().over(&origin.running()),
     };
-    let conf = Conf::load(&sources.flag("prefix", origin.prefix.to_str()).purpose(Purpose::Start))?;
-    Ok(prefix::prepare_with(conf, &origin.candidate())?.conf)
+    let mut conf = Conf::load(&sources.flag("prefix", origin.prefix.to_str()).purpose(Purpose::Start))?;
+    if origin.source == Source::Files {
+        conf = prefix::prepare_with(conf, &origin.candidate())?.conf;
+    }
+    conf.file.clone_from(&origin.conf);
+    Ok(conf)
 }
 
 impl Needs {
-    /// What `conf` means for processes: proxy and stream listeners for the workers, Admin and Status API for the
-    /// control thread.
-    ///
-    /// `file` is the kong.conf that is watched, if one was read.
+    /// What `conf` means for processes: proxy listeners for the workers, Admin and Status API for the control
+    /// thread.
     ///
     /// # Errors
-    /// A listener's name cannot be resolved, or it is of a kind that is not served.
-    pub fn of(conf: &Conf, file: Option<&Path>) -> Result<Needs, String> {
+    /// A listener's name cannot be resolved.
+    pub fn of(conf: &Conf) -> Result<Needs, String> {
         let main = &conf.nginx.main;
         let listeners = |list: &[&[conf::Listen]]| -> Result<Vec<Listen>, String> {
             list.iter().flat_map(|listeners| listeners.iter()).map(listen).collect()
         };
         Ok(Needs {
             workers: main.worker_processes,
-            proxy: listeners(&[&conf.proxy_listen, &conf.stream_listen])?,
+            proxy: listeners(&[&conf.proxy_listen])?,
             control: listeners(&[&conf.admin_listen, &conf.status_listen])?,
             dicts: conf
                 .nginx
@@ -56,15 +57,12 @@ impl Needs {
             user: main.user.as_ref().map(conf::directives::User::to_text),
             open_files: main.worker_rlimit_nofile,
             drain_timeout: main.worker_shutdown_timeout,
-            watch: conf.config_watch.then(|| watch(conf, file)),
+            watch: conf.config_watch.then(|| watch(conf)),
         })
     }
 }
 
 fn listen(listen: &conf::Listen) -> Result<Listen, String> {
-    if listen.udp {
-        return Err(format!("listening on {} over UDP is not built yet", listen.address));
-    }
     Ok(Listen {
         address: resolve(&listen.address)?,
         reuseport: listen.reuseport,
@@ -106,25 +104,24 @@ fn logs(conf: &Conf) -> Vec<PathBuf> {
     let targets = [
         &conf.proxy_access_log,
         &conf.proxy_error_log,
-        &conf.proxy_stream_access_log,
-        &conf.proxy_stream_error_log,
         &conf.admin_access_log,
         &conf.admin_error_log,
         &conf.status_access_log,
         &conf.status_error_log,
     ];
     let files = targets.into_iter().filter_map(|target| target.split_whitespace().next());
-    let files = files.filter(|file| !matches!(*file, "off" | "stderr") && !file.starts_with("syslog:"));
+    let elsewhere = |file: &str| file.starts_with("syslog:") || file.starts_with("/dev/");
+    let files = files.filter(|file| !matches!(*file, "off" | "stderr") && !elsewhere(file));
     let mut files: Vec<PathBuf> = files.map(|file| conf.prefix.join(file)).collect();
     files.sort();
     files.dedup();
     files
 }
 
-fn watch(conf: &Conf, file: Option<&Path>) -> Watch {
+fn watch(conf: &Conf) -> Watch {
     let plugins = plugin_folders(&conf.lua_package_path, &conf.plugins);
     Watch {
-        reload: file.map(Path::to_owned).into_iter().chain(plugins).collect(),
+        reload: conf.file.iter().cloned().chain(plugins).collect(),
         declarative: conf.declarative_config.clone().filter(|_| conf.database == Database::Off),
     }
 }
@@ -144,22 +141,20 @@ mod tests {
 
     #[test]
     fn listeners_logs_and_limits_come_from_the_configuration() {
-        let needs = Needs::of(
-            &conf(&[
-                ("database", "off"),
-                ("prefix", "/srv/kong"),
-                ("proxy_listen", "*:8000 reuseport backlog=16384, [::1]:8443 ssl so_keepalive=30s::4"),
-                ("status_listen", "off"),
-                ("admin_listen", "unix:/srv/admin.sock"),
-                ("proxy_access_log", "/dev/stdout"),
-                ("proxy_error_log", "syslog:server=127.0.0.1"),
-                ("nginx_main_worker_processes", "3"),
-                ("nginx_main_worker_shutdown_timeout", "30s"),
-                ("declarative_config", "/dev/null"),
-            ]),
-            Some(Path::new("/etc/kong.conf")),
-        )
-        .unwrap();
+        let mut conf = conf(&[
+            ("database", "off"),
+            ("prefix", "/srv/kong"),
+            ("proxy_listen", "*:8000 reuseport backlog=16384, [::1]:8443 ssl so_keepalive=30s::4"),
+            ("status_listen", "off"),
+            ("admin_listen", "unix:/srv/admin.sock"),
+            ("proxy_access_log", "/dev/stdout"),
+            ("proxy_error_log", "syslog:server=127.0.0.1"),
+            ("nginx_main_worker_processes", "3"),
+            ("nginx_main_worker_shutdown_timeout", "30s"),
+            ("declarative_config", "/dev/null"),
+        ]);
+        conf.file = Some("/etc/kong.conf".into());
+        let needs = Needs::of(&conf).unwrap();
         let [first, second] = needs.proxy.as_slice() else { panic!("{:?}", needs.proxy) };
         assert_eq!(first.address.to_string(), "0.0.0.0:8000");
         assert!(first.reuseport && first.backlog == 16384);
@@ -170,21 +165,16 @@ mod tests {
         assert_eq!((needs.workers, needs.drain_timeout), (3, Some(Duration::from_secs(30))));
         assert!(needs.dicts.contains(&("kong_locks".to_owned(), 8 << 20)));
         assert!(needs.logs.contains(&PathBuf::from("/srv/kong/logs/admin_access.log")));
-        assert!(!needs.logs.iter().any(|log| log.to_string_lossy().contains("syslog")));
+        assert!(!needs.logs.iter().any(|log| log.starts_with("/dev") || log.ends_with("server=127.0.0.1")));
         let watch = needs.watch.unwrap();
         assert_eq!(watch.reload, [PathBuf::from("/etc/kong.conf")]);
         assert_eq!(watch.declarative, Some("/dev/null".into()));
     }
 
     #[test]
-    fn an_unknown_name_and_udp_are_refused() {
+    fn an_unknown_name_is_refused() {
         let unknown = conf(&[("proxy_listen", "no-such-host.invalid:8000")]);
-        assert!(
-            Needs::of(&unknown, None)
-                .unwrap_err()
-                .starts_with("host not found in \"no-such-host.invalid:8000\"")
-        );
-        let udp = conf(&[("stream_listen", "127.0.0.1:9000 udp")]);
-        assert!(Needs::of(&udp, None).unwrap_err().contains("over UDP is not built yet"));
+        let error = Needs::of(&unknown).unwrap_err();
+        assert!(error.starts_with("host not found in \"no-such-host.invalid:8000\""), "{error}");
     }
 }
