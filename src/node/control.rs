@@ -2,7 +2,7 @@
 
 use super::Configuration;
 use super::admin::AdminNode;
-use super::entities::{EntitySource, SourceError};
+use super::entities::{EntitySource, Read, SourceError};
 use crate::admin::{self, Api, Listener};
 use crate::conf::Listen;
 use crate::db::off::Kept;
@@ -10,12 +10,18 @@ use crate::lua::Vm;
 use crate::observability::{Level, log};
 use crate::proxy::tls::ServerTls;
 use crate::runtime::{self, ControlSetup, Inherited, Order, Socket, resolve};
+use crate::shm::Value;
 use crate::status;
 use std::cell::Cell;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+
+/// The shared dictionary, and the key in it, that hold the hash of the declarative configuration read last.
+const DICT: &str = "kong";
+const LAST_READ: &[u8] = b"declarative_config:last_read";
 
 /// The state of the control thread, shared by its tasks.
 pub(super) struct Control {
@@ -46,10 +52,11 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
         draining: Cell::new(false),
         dicts: setup.dicts,
     });
-    control.publish_first()?;
+    let hash = control.publish_first()?;
     if !setup.ready.announce().await {
         return Ok(());
     }
+    control.note_read(&hash);
     runtime::give_way();
     // A socket may only be registered once it listens, which the announcement waits for.
     let listeners = Listeners::sort(&control, setup.sockets)?;
@@ -76,14 +83,8 @@ async fn follow_file(control: Rc<Control>, mut changes: mpsc::UnboundedReceiver<
     while changes.recv().await.is_some() {
         let Some(file) = control.shared.conf.declarative_config.clone() else { continue };
         match control.source.read_file(&file) {
-            Ok(read) if read.hash == control.shared.published.current().hash => {}
-            Ok(read) => match control.put_in_force(read) {
-                Ok(()) => log::write(
-                    Level::Notice,
-                    format_args!("declarative config loaded from {}", file.display()),
-                ),
-                Err(error) => tell(&error),
-            },
+            Ok(read) if read.hash == control.shared.published.current().hash => control.note_read(&read.hash),
+            Ok(read) => control.follow(read, &file),
             Err(error) => tell(&error),
         }
     }
@@ -106,16 +107,45 @@ fn tell(error: &SourceError) {
 }
 
 impl Control {
-    fn publish_first(&self) -> Result<(), String> {
+    fn follow(&self, read: Read, file: &Path) {
+        self.note_read(&read.hash);
+        match self.put_in_force(read) {
+            Ok(()) => log::notice!("declarative config loaded from {}", file.display()),
+            Err(error) => tell(&error),
+        }
+    }
+
+    /// Puts what the node begins with in force; returns the hash of what was read.
+    fn publish_first(&self) -> Result<String, String> {
         let read = self.source.first(&self.shared.conf).map_err(|error| {
             let places: String = error.places().iter().map(|place| format!("\n{place}")).collect();
             format!("{error}{places}")
         })?;
-        self.put_in_force(read).map_err(|error| error.to_string())
+        let kept = self.was_read_before(&read).then(|| self.source.kept(&self.shared.conf.prefix)).flatten();
+        let hash = read.hash.clone();
+        self.put_in_force(kept.unwrap_or(read)).map_err(|error| error.to_string())?;
+        Ok(hash)
+    }
+
+    /// Whether this node read the same declarative configuration earlier, before a reload or a crash.
+    ///
+    /// What came over the Admin API since then is newer, and stays in force: a reload is no reason to forget it.
+    fn was_read_before(&self, read: &Read) -> bool {
+        let mut last = Vec::new();
+        let dict = self.dicts.find(DICT);
+        dict.is_some_and(|dict| {
+            matches!(dict.get(LAST_READ, &mut last), Ok(Some(_))) && last == read.hash.as_bytes()
+        })
+    }
+
+    fn note_read(&self, hash: &str) {
+        if let Some(dict) = self.dicts.find(DICT) {
+            dict.set(LAST_READ, Value::String(hash.as_bytes()), 0, 0);
+        }
     }
 
     /// Publishes a configuration and keeps its text for the next start.
-    pub(super) fn put_in_force(&self, read: super::entities::Read) -> Result<(), SourceError> {
+    pub(super) fn put_in_force(&self, read: Read) -> Result<(), SourceError> {
         self.source.publish(read.rows, &read.hash, &self.shared)?;
         if read.text.is_empty() {
             return Ok(());

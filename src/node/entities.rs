@@ -109,7 +109,7 @@ impl EntitySource {
     }
 
     /// What was kept under the prefix; a copy that cannot be used is told and passed over.
-    fn kept(&self, prefix: &Path) -> Option<Read> {
+    pub(super) fn kept(&self, prefix: &Path) -> Option<Read> {
         let tell = |error: &dyn std::fmt::Display| {
             log::write(Level::Error, format_args!("the kept configuration is not used: {error}"));
         };
