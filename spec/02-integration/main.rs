@@ -9,9 +9,11 @@
 mod support;
 
 mod commands;
+mod custom_plugin;
 mod error_format;
 mod faults;
 mod forwarding;
+mod memory;
 mod messages;
 mod paths;
 mod plugin_order;

@@ -1,64 +1,10 @@
 //! Reloading under load.
 
-use crate::support::{Connection, Gateway, Setup, Upstream, get};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::support::{
+    Connection, Gateway, Load, Setup, Upstream, WebSocket, free_port, get, spawn_websocket_echo,
+};
 use std::thread;
 use std::time::Duration;
-
-/// Clients that send requests without pause and count what goes wrong.
-struct Load {
-    stop: Arc<AtomicBool>,
-    answered: Arc<AtomicU64>,
-    clients: Vec<thread::JoinHandle<Vec<String>>>,
-}
-
-impl Load {
-    fn start(port: u16, keep_alive: usize, fresh: usize) -> Load {
-        let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let client = |index: usize| {
-            let (stop, answered) = (stop.clone(), answered.clone());
-            thread::spawn(move || run_client(port, index < keep_alive, &stop, &answered))
-        };
-        let clients = (0..keep_alive + fresh).map(client).collect();
-        Load { stop, answered, clients }
-    }
-
-    /// Stops the clients; the number of answers and every failure.
-    fn finish(self) -> (u64, Vec<String>) {
-        self.stop.store(true, Ordering::Relaxed);
-        let failures = self
-            .clients
-            .into_iter()
-            .flat_map(|c| c.join().unwrap_or_else(|_| vec!["a client panicked".into()]));
-        let failures = failures.collect();
-        (self.answered.load(Ordering::Relaxed), failures)
-    }
-}
-
-fn run_client(port: u16, keep_alive: bool, stop: &AtomicBool, answered: &AtomicU64) -> Vec<String> {
-    let mut failures = Vec::new();
-    let mut connection = Connection::open(port);
-    while !stop.load(Ordering::Relaxed) {
-        connection.write(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
-        match connection.try_reply(false) {
-            Some(reply) if reply.status == 200 => {
-                answered.fetch_add(1, Ordering::Relaxed);
-                let closing = reply.field("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
-                if closing || !keep_alive {
-                    connection = Connection::open(port);
-                }
-            }
-            Some(reply) => failures.push(format!("{} {}", reply.status, reply.text())),
-            None => {
-                failures.push("closed without an answer".into());
-                connection = Connection::open(port);
-            }
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    failures
-}
 
 fn echo_gateway(upstream: &Upstream, answer: &str) -> Gateway {
     Setup::declarative(declarative(upstream, answer)).start()
@@ -90,27 +36,96 @@ fn counted(gateway: &Gateway) -> u64 {
         - reply.field("X-RateLimit-Remaining-Hour").expect("a counter").parse::<u64>().expect("a number")
 }
 
+/// A small number for every day; the whole one when `SPEC_FULL` is set.
+fn scaled(small: usize, whole: usize) -> usize {
+    if std::env::var_os("SPEC_FULL").is_some() { whole } else { small }
+}
+
 #[test]
-fn no_request_is_lost_over_reloads_and_counters_survive() {
+fn no_request_is_lost_over_reloads_and_declarative_changes_and_counters_survive() {
     let upstream = Upstream::start();
-    let mut gateway = echo_gateway(&upstream, "a");
-    let load = Load::start(gateway.proxy, 16, 4);
-    for round in 0..6 {
+    let mut gateway = echo_gateway(&upstream, "0");
+    let (listen, extra) = (gateway.properties["proxy_listen"].clone(), free_port());
+    let load = Load::start(gateway.proxy, scaled(16, 64), scaled(4, 8));
+    for round in 1..=scaled(6, 20) {
         gateway.properties.insert("nginx_main_worker_processes".into(), (1 + round % 3).to_string());
+        let also = if round % 2 == 0 { String::new() } else { format!(", 127.0.0.1:{extra} reuseport") };
+        gateway.properties.insert("proxy_listen".into(), listen.clone() + &also);
         gateway.write_conf();
         let output = gateway.reload();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(String::from_utf8_lossy(&output.stdout), "Kong reloaded\n");
-        thread::sleep(Duration::from_millis(150));
+        assert_eq!(std::net::TcpStream::connect(("127.0.0.1", extra)).is_ok(), round % 2 == 1);
+
+        std::fs::write(gateway.declarative_file(), declarative(&upstream, &round.to_string())).unwrap();
+        gateway.eventually("the changed file", |gateway| {
+            let reply = get(gateway.admin, "/plugins", &[]);
+            reply.text().contains(&format!("X-Answer:{round}\""))
+        });
     }
-    let (answered, failures) = load.finish();
-    assert!(
-        failures.is_empty(),
-        "{} of {answered}: {:?}",
-        failures.len(),
-        &failures[..failures.len().min(5)]
-    );
+    let answered = load.finish_without_failure();
+    println!("{answered} requests answered");
     assert_eq!(counted(&gateway), answered + 1);
+}
+
+#[test]
+fn a_request_on_an_idle_connection_is_answered_during_and_after_a_reload() {
+    let upstream = Upstream::start();
+    let gateway = echo_gateway(&upstream, "a");
+    let mut idle: Vec<Connection> = (0..40).map(|_| Connection::open(gateway.proxy)).collect();
+    for connection in &mut idle {
+        assert_eq!(connection.get("/", &[]).status, 200);
+    }
+    let old = gateway.worker();
+    thread::scope(|scope| {
+        let reload = scope.spawn(|| gateway.reload());
+        for connection in idle.iter_mut().skip(1) {
+            assert_eq!(connection.get("/", &[]).status, 200);
+            thread::sleep(Duration::from_millis(25));
+        }
+        assert!(reload.join().unwrap().status.success());
+    });
+    assert_ne!(gateway.workers().last(), Some(&old));
+    let last = idle[0].get("/", &[]);
+    assert_eq!((last.status, last.field("connection")), (200, Some("close")));
+    assert!(idle[0].is_closed());
+}
+
+#[test]
+fn a_websocket_from_before_a_reload_echoes_after_it() {
+    let yaml = "_format_version: '3.0'\nservices:\n- name: s\n  routes: [{ name: r, paths: [/] }]\n";
+    let gateway =
+        Setup::declarative(format!("{yaml}  url: http://127.0.0.1:{}\n", spawn_websocket_echo())).start();
+    let mut socket = WebSocket::open(gateway.proxy, "/chat");
+    assert_eq!(socket.echo("before"), "before");
+    let old = gateway.worker();
+    for round in ["first", "second"] {
+        assert!(gateway.reload().status.success());
+        assert_eq!(socket.echo(round), round);
+        assert_eq!(WebSocket::open(gateway.proxy, "/chat").echo("new"), "new");
+    }
+    assert!(gateway.workers().contains(&old), "the connection keeps its process");
+    drop(socket);
+    gateway.eventually("the old process's end", |gateway| !gateway.workers().contains(&old));
+}
+
+#[test]
+fn ten_crashes_in_a_row_are_backed_off_from_and_then_it_serves() {
+    let upstream = Upstream::start();
+    let gateway = echo_gateway(&upstream, "a");
+    let starts = |gateway: &Gateway| gateway.error_log().matches("start worker process").count();
+    for _ in 0..11 {
+        let victim = gateway.worker();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(victim as i32), nix::sys::signal::Signal::SIGKILL)
+            .unwrap();
+        gateway.eventually("another one", |gateway| gateway.workers().iter().any(|pid| *pid != victim));
+        assert_eq!(get(gateway.proxy, "/", &[]).status, 200);
+    }
+    gateway.wait_for_log("worker processes keep failing, the next one starts in 100 ms");
+    let before = starts(&gateway);
+    thread::sleep(Duration::from_millis(500));
+    assert_eq!(starts(&gateway), before);
+    assert_eq!((before, counted(&gateway)), (11, 12));
 }
 
 #[test]
@@ -128,13 +143,7 @@ fn a_changed_declarative_file_is_live_without_a_lost_request_and_a_broken_one_ch
     gateway.wait_for_log("expected an integer");
     assert_eq!(answer(&gateway).as_deref(), Some("third"));
     assert_eq!(gateway.workers(), workers);
-    let (answered, failures) = load.finish();
-    assert!(
-        failures.is_empty(),
-        "{} of {answered}: {:?}",
-        failures.len(),
-        &failures[..failures.len().min(5)]
-    );
+    load.finish_without_failure();
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A gateway process with a prefix of its own.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
@@ -138,10 +140,34 @@ impl Gateway {
         }
     }
 
+    /// Sends a signal to the master.
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.master().cast_signed()), signal).expect("the master runs");
+    }
+
+    /// Whether the master runs.
+    pub fn is_running(&self) -> bool {
+        let pid = fs::read_to_string(self.prefix.join("pids/nginx.pid")).unwrap_or_default();
+        pid.trim().parse().is_ok_and(|pid| kill(Pid::from_raw(pid), None).is_ok())
+    }
+
     /// The master's process id.
     pub fn master(&self) -> u32 {
         let text = fs::read_to_string(self.prefix.join("pids/nginx.pid")).expect("pid file");
         text.trim().parse().expect("a process id")
+    }
+
+    /// The worker process that serves, once those before it have ended.
+    pub fn worker(&self) -> u32 {
+        self.eventually("one worker process", |gateway| gateway.workers().len() == 1);
+        self.workers()[0]
+    }
+
+    /// KiB of memory that a process has in use.
+    pub fn resident(&self, process: u32) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).expect("the process lives");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("its memory");
+        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
     }
 
     /// Process ids of the master's children.
@@ -170,12 +196,22 @@ impl Drop for Gateway {
 
 /// Runs the built `kong` with these arguments.
 pub fn kong(arguments: &[&str]) -> Output {
+    kong_with(&[], arguments)
+}
+
+/// Runs the built `kong` with these variables in its environment.
+pub fn kong_with(environment: &[(&str, &str)], arguments: &[&str]) -> Output {
+    command(environment, arguments).output().expect("kong runs")
+}
+
+/// The built `kong`, with no `KONG_*` variables but these.
+pub fn command(environment: &[(&str, &str)], arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kong"));
-    command.args(arguments);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("KONG_")) {
         command.env_remove(name);
     }
-    command.output().expect("kong runs")
+    command.envs(environment.iter().copied()).args(arguments);
+    command
 }
 
 /// A TCP port of the loopback address that nobody listens on.
