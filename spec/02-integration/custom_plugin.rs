@@ -66,6 +66,31 @@ plugins: [{{ name: stamp, config: {{ text: world }} }}]
 }
 
 #[test]
+fn a_plugin_without_an_access_phase_runs_wherever_it_is_attached() {
+    let upstream = Upstream::start();
+    let plugin = "plugins: [{ name: response-transformer, config: { add: { headers: ['X-Stamp:here'] } } }]";
+    let service = |name: &str, plugin: &str, route_plugin: &str| {
+        format!(
+            "- name: {name}
+  url: {}
+  routes:
+  - name: {name}
+    paths: [/{name}]
+    {route_plugin}
+  {plugin}
+",
+            upstream.url()
+        )
+    };
+    let services = [service("service", plugin, ""), service("route", "", plugin), service("neither", "", "")];
+    let gateway =
+        Setup::declarative(format!("_format_version: '3.0'\nservices:\n{}", services.concat())).start();
+    for (path, stamp) in [("/service", Some("here")), ("/route", Some("here")), ("/neither", None)] {
+        assert_eq!(get(gateway.proxy, path, &[]).field("X-Stamp"), stamp, "{path}");
+    }
+}
+
+#[test]
 fn a_plugin_that_is_enabled_but_not_there_refuses_the_start() {
     let (_gateway, output) =
         Setup::declarative("_format_version: '3.0'\n").with("plugins", "bundled,absent").try_start();
