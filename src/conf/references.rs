@@ -13,7 +13,7 @@ pub type References = BTreeMap<String, String>;
 /// Replaces every reference in `raw` and returns the original texts of the properties that had one.
 ///
 /// *Errors*: with [`Purpose::Start`], the first reference that has no value. Otherwise such a value stays
-/// as it is, or with [`Purpose::Stop`] is removed.
+/// as it is, or with [`Purpose::Stop`] gives way to the property's default.
 pub fn resolve(
     raw: &mut BTreeMap<String, String>,
     environment: &BTreeMap<String, String>,
@@ -37,7 +37,11 @@ pub fn resolve(
             let option = if is_list { format!("{name}[{}]", index + 1) } else { name.clone() };
             resolved.extend(vaults.replace(item, option, purpose)?);
         }
-        *text = resolved.join(",");
+        *text = match table::find(name) {
+            // left out, to find or stop a node: as if nobody had set it
+            Some(property) if resolved.is_empty() => property.default.to_owned(),
+            _ => resolved.join(","),
+        };
     }
     Ok(references)
 }
@@ -132,7 +136,7 @@ mod tests {
         let error = resolved(&raw, &[], Purpose::Start).unwrap_err();
         assert!(error.to_string().starts_with("failed to dereference '{vault://env/none}': "), "{error}");
         let (stopped, _) = resolved(&raw, &[], Purpose::Stop).unwrap();
-        assert_eq!((stopped["ssl_cert"].as_str(), stopped["pg_user"].as_str()), ("/a.crt", ""));
+        assert_eq!((stopped["ssl_cert"].as_str(), stopped["pg_user"].as_str()), ("/a.crt", "kong"));
         let (inspected, _) = resolved(&raw, &[], Purpose::Inspect).unwrap();
         assert_eq!(inspected["pg_user"], "{vault://env/none}");
     }
