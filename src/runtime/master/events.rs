@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::super::message::FromWorker;
 use super::super::request::{self, Answer, Reload};
+use super::sender;
 use crate::observability::log;
 
 /// Something the master acts on.
@@ -45,6 +46,7 @@ const SIGNALS: [Signal; 8] = [
 /// Turns signals into events from now on.
 pub(super) fn watch_signals(events: &mpsc::UnboundedSender<Event>) -> io::Result<()> {
     for kind in SIGNALS {
+        sender::remember(kind)?;
         let mut stream = signal(SignalKind::from_raw(kind as i32))?;
         let events = events.clone();
         tokio::task::spawn_local(async move {

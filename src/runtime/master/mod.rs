@@ -11,6 +11,7 @@ mod events;
 mod life;
 mod process;
 mod replacement;
+mod sender;
 mod socket;
 mod sockets;
 
@@ -165,32 +166,30 @@ impl Master {
     }
 
     async fn signalled(&mut self, signal: Signal) {
-        let number = signal as i32;
+        let received = sender::describe(signal);
         match signal {
             Signal::SIGTERM | Signal::SIGINT => {
-                log::notice!("signal {number} ({signal}) received, exiting");
+                log::notice!("{received}, exiting");
                 self.stop().await;
             }
             Signal::SIGQUIT => {
-                log::notice!("signal {number} ({signal}) received, shutting down");
+                log::notice!("{received}, shutting down");
                 self.quit().await;
             }
             Signal::SIGHUP => {
-                log::notice!("signal {number} ({signal}) received, reconfiguring");
+                log::notice!("{received}, reconfiguring");
                 self.reload(Trigger::Change).await;
             }
             Signal::SIGUSR1 => {
-                log::notice!("signal {number} ({signal}) received, reopening logs");
+                log::notice!("{received}, reopening logs");
                 self.reopen_logs().await;
             }
             // a terminal sends it to its foreground processes whenever its window changes
             Signal::SIGWINCH if self.launch.daemon => {
-                log::notice!("signal {number} ({signal}) received, draining the worker process");
+                log::notice!("{received}, draining the worker process");
                 self.drain().await;
             }
-            _ => log::notice!(
-                "signal {number} ({signal}) received, ignored: a reload picks a new executable up"
-            ),
+            _ => log::notice!("{received}, ignored: a reload picks a new executable up"),
         }
     }
 
