@@ -30,6 +30,8 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::observability::{Level, log};
+
 pub use command::{Command, Invocation, Opt};
 pub use console::Console;
 
@@ -54,6 +56,8 @@ pub const COMMANDS: &[Command] = &[
 
 /// Runs the command that `arguments` name; the first one is the program.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // what the parts of the gateway log goes to standard error here, where only problems are wanted
+    log::set_level(Level::Warn);
     let mut arguments = arguments.into_iter();
     let program = arguments.next().unwrap_or_default();
     if Path::new(&program).file_name().is_some_and(|name| name == kong_health::NAME) {
