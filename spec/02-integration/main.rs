@@ -8,10 +8,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod command_line;
 mod commands;
 mod custom_plugin;
 mod error_format;
 mod faults;
+mod foreground;
 mod forwarding;
 mod memory;
 mod messages;
@@ -22,7 +24,9 @@ mod plugins_traffic;
 mod plugins_transform;
 mod proxy;
 mod reload;
+mod restart;
 mod routing;
+mod signals;
 mod start;
 mod tls;
 mod tokens;

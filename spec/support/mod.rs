@@ -8,7 +8,7 @@ mod upstream;
 mod websocket;
 
 pub use client::{Connection, Reply, get, request};
-pub use gateway::{Gateway, Setup, free_port, kong, kong_with};
+pub use gateway::{Gateway, Setup, command, free_port, kong, kong_with};
 pub use load::Load;
 pub use upstream::{Upstream, spawn_raw};
 pub use websocket::{WebSocket, spawn_websocket_echo};
