@@ -182,10 +182,13 @@ mod tests {
                   d:set("b", false) assert(d:get("b") == false and d:get("none") == nil)
                   assert(select(2, d:incr("none", 1)) == "not found" and select(2, d:get("")) == "empty key" and select(2, d:get(nil)) == "nil key")
                   assert(d:incr("fresh" .. i, 1, 0) == 1)
+                  local n, err, forcible = d:incr("n", 1, 5, 60) assert(n == i + 2 and err == nil and forcible == false)
+                  assert(not pcall(d.incr, d, "n", 1, nil, 60) and d:get("n") == i + 2)
                   assert(ngx.now() > 1e9 and math.abs(ngx.now() - ngx.time()) <= 2)
                 end
                 d:lpush("l", 1) assert(select(2, d:get("l")) == "value is a list")
                 assert(not pcall(function() return ngx.var.uri end))
+                assert(not pcall(function() ngx.header["X-A"] = "1" end))
             "#;
             block_on(run_in(&vm, source)).unwrap_or_else(|error| panic!("{}", error.report()));
         }
