@@ -91,7 +91,9 @@ where
     let answer = catch_unwind(AssertUnwindSafe(|| function(&frame)))
         .unwrap_or_else(|panic| Err(Flow::raise(panic_text(&*panic))));
     match answer {
-        Ok(results) => results,
+        // LuaJIT's assembler reads the whole register, of which an int's callee may leave the upper half
+        // as it is (and optimised code does); through memory the lower half comes back alone.
+        Ok(results) => std::hint::black_box(results),
         // SAFETY: no Rust frame with anything to lose lies between here and Lua.
         Err(flow) => unsafe { leave(state, flow) },
     }
