@@ -1,12 +1,13 @@
 local typedefs = require "kong.db.schema.typedefs"
 
-local loadstring = loadstring
+local load = load
 
 local PHASES = { "certificate", "rewrite", "access", "header_filter", "body_filter", "log" }
 
 return function(plugin_name)
   local function check_code(code)
-    local _, err = loadstring(code)
+    -- Text only: bytecode is taken as it is, and what is wrong in it breaks the process.
+    local _, err = load(code, code, "t")
     if err then
       return false, "error parsing " .. plugin_name .. ": " .. err
     end

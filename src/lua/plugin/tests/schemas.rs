@@ -179,3 +179,11 @@ fn entities_of_plugins_become_entities_of_the_node() {
     assert!(credentials.unique_fields().any(|(name, _)| name == "key"));
     assert!(schemas.registry.named("ratelimiting_metrics").is_some());
 }
+
+#[test]
+fn bytecode_in_place_of_a_function_is_refused() {
+    let schemas = schemas();
+    for code in ["\u{1b}", "\u{1b}LJ\u{2}", "\u{1b}/v"] {
+        assert!(schemas.plugin("pre-function", json!({"access": [code]})).is_err(), "{code:?}");
+    }
+}
