@@ -49,9 +49,9 @@ fn memory_after_many_declarative_changes_is_what_it_was_after_a_few() {
     let upstream = Upstream::start();
     let gateway = Setup::declarative(declarative(&upstream, 0)).start();
     let worker = gateway.worker();
-    (1..=30).for_each(|round| change(&gateway, &upstream, round));
+    (1..=40).for_each(|round| change(&gateway, &upstream, round));
     let early = settled(&gateway, worker);
-    (31..=rounds(60)).for_each(|round| change(&gateway, &upstream, round));
+    (41..=rounds(80)).for_each(|round| change(&gateway, &upstream, round));
     assert_steady("worker process", early, settled(&gateway, worker));
     assert_eq!(gateway.worker(), worker);
 }
