@@ -34,7 +34,7 @@ end
 function _M.time(hot)
   local floor = math.floor
   return function()
-    return floor(hot.now())
+    return (floor(hot.now()))
   end
 end
 
@@ -56,7 +56,7 @@ function _M.var(hot, slow)
     end
     local kind = hot.var(name, #name, found)
     if kind == TEXT then
-      return text(found[0].data, found[0].len)
+      return (text(found[0].data, found[0].len))
     elseif kind == NOTHING then
       return nil
     end

@@ -49,4 +49,4 @@ pub use context::Context;
 pub use error::LuaError;
 pub use frame::{Answer, Flow, Frame};
 pub use task::Outcome;
-pub use vm::{Reference, Vm};
+pub use vm::{Callee, Reference, Vm};

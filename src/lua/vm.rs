@@ -63,6 +63,11 @@ impl Default for Settings {
     }
 }
 
+/// Limits of the JIT compiler. LuaJIT's own suit a script; a gateway runs many plugins, and a phase of
+/// them is one trace: hundreds of calls, of which every tail call counts as a round of a loop.
+const JIT_LIMITS: &str = "jit.opt.start('maxtrace=8000', 'maxrecord=16000', 'maxirconst=4000', \
+     'maxsnap=4000', 'minstitch=3', 'loopunroll=60', 'maxmcode=40960')";
+
 /// A worker's VM. Clones are the same VM.
 #[derive(Clone)]
 pub struct Vm {
@@ -78,6 +83,12 @@ pub struct Reference {
     _lua: mlua::Lua,
     main: *mut lua_State,
     key: c_int,
+}
+
+/// What can be called: it pushes a function, and arguments before those of the call.
+pub trait Callee {
+    /// Pushes the function and its first arguments; returns how many arguments.
+    fn push(&self, frame: &Frame) -> c_int;
 }
 
 thread_local! {
@@ -98,9 +109,7 @@ impl Vm {
         let vm = Self { lua, main, settings: Rc::new(settings) };
         CURRENT.set(Some(vm.clone()));
         loader::install(&vm.lua, &vm.settings.package_path, &vm.settings.package_cpath)?;
-        if !vm.settings.jit {
-            vm.lua.load("jit.off() jit.flush()").exec()?;
-        }
+        vm.lua.load(if vm.settings.jit { JIT_LIMITS } else { "jit.off() jit.flush()" }).exec()?;
         vm.run_prelude()?;
         if let Some(limit) = vm.settings.time_limit {
             interrupt::start(main, limit);
@@ -166,7 +175,7 @@ impl Vm {
     /// *Cancel safety*: dropping the future ends the code where it waits.
     pub async fn call(
         &self,
-        function: &Reference,
+        function: &impl Callee,
         context: Context,
         push: impl FnOnce(&Frame) -> c_int,
     ) -> Result<Outcome, LuaError> {
@@ -179,7 +188,7 @@ impl Vm {
     /// The error that ended the code.
     pub async fn evaluate<R>(
         &self,
-        function: &Reference,
+        function: &impl Callee,
         context: Context,
         push: impl FnOnce(&Frame) -> c_int,
         read: impl FnOnce(&Frame) -> R,
@@ -200,7 +209,7 @@ impl Vm {
     /// The error that ended the code; waiting is one.
     pub fn call_now(
         &self,
-        function: &Reference,
+        function: &impl Callee,
         context: Context,
         push: impl FnOnce(&Frame) -> c_int,
     ) -> Result<Outcome, LuaError> {
@@ -213,7 +222,7 @@ impl Vm {
     /// The error that ended the code; waiting is one.
     pub fn evaluate_now<R>(
         &self,
-        function: &Reference,
+        function: &impl Callee,
         context: Context,
         push: impl FnOnce(&Frame) -> c_int,
         read: impl FnOnce(&Frame) -> R,
@@ -307,10 +316,16 @@ impl Drop for Reference {
     }
 }
 
-fn prepare(coroutine: &Coroutine, function: &Reference, push: impl FnOnce(&Frame) -> c_int) -> c_int {
+impl Callee for Reference {
+    fn push(&self, frame: &Frame) -> c_int {
+        Reference::push(self, frame);
+        0
+    }
+}
+
+fn prepare(coroutine: &Coroutine, function: &impl Callee, push: impl FnOnce(&Frame) -> c_int) -> c_int {
     let frame = coroutine.frame();
-    function.push(&frame);
-    push(&frame)
+    function.push(&frame) + push(&frame)
 }
 
 fn without_shebang(source: &[u8]) -> &[u8] {

@@ -4,8 +4,8 @@ local host = require "kong.host"
 local native = require "kong.native"
 
 local ngx = ngx
-local getmetatable, pairs, rawget, rawset, select, setmetatable, tonumber, tostring =
-  getmetatable, pairs, rawget, rawset, select, setmetatable, tonumber, tostring
+local pairs, rawget, rawset, select, setmetatable, tonumber, tostring =
+  pairs, rawget, rawset, select, setmetatable, tonumber, tostring
 
 local _M = {
   -- The plugin that runs where no request is served.
@@ -157,14 +157,7 @@ local mt = {
 }
 
 
--- The context of the current request, made ready for plugins.
-function _M.enter()
-  local ctx = ngx.ctx
-  if not getmetatable(ctx) then
-    setmetatable(ctx, mt)
-  end
-  return ctx
-end
+_M.mt = mt
 
 
 return _M

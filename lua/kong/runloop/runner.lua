@@ -1,26 +1,31 @@
--- Runs plugins: the loop over a plan in each phase.
+-- Runs plugins: their order and configurations for each route.
 --
 -- A plan belongs to a route of one generation of the configuration. It is a list of steps in
 -- execution order; a step has the plugin, the configuration that holds while no consumer is known,
--- and whether a consumer may bring another one. Lists of what runs after access stand ready in the
--- plan unless a consumer may change them; then they are made during access.
+-- and whether a consumer may bring another one. The host calls the phases of a plan by itself, as
+-- `kong.runloop.shape` made them.
 --
--- A plugin that ends the phase or throws leaves the loop without coming back: the host then calls
+-- Where consumers bring configurations, `access` notes in the request's context what runs for this
+-- one. A plugin that ends the phase or throws leaves it without coming back: the host then calls
 -- `collect_rest`, since the filters of plugins that did not get to run do run.
 
 local context = require "kong.runloop.context"
 local native = require "kong.native"
 local registry = require "kong.runloop.registry"
+local shape = require "kong.runloop.shape"
 
 local kong, ngx = kong, ngx
 local ipairs, pcall = ipairs, pcall
 
-local LATER = { "response", "header_filter", "body_filter", "log" }
+-- Where the host finds the parts of a plan.
+local PARTS = { "access", "response", "header_filter", "body_filter", "log", "rewrite", "certificate" }
+local CONFS = 8
 
 local plans = {}
 local plugins = {}
 
-local _M = {}
+-- `context_mt`: the metatable that the host gives the context of a request.
+local _M = { plans = plans, context_mt = context.mt }
 
 
 -- ---- set-up ---------------------------------------------------------------------------------
@@ -35,6 +40,7 @@ function _M.load(names)
   local kinds = {}
   for i, plugin in ipairs(loaded) do
     local handler = plugin.handler
+    plugin.number = i
     kinds[i] = { plugin.name, handler.PRIORITY, handler.VERSION, plugin.phases }
   end
   return kinds
@@ -75,46 +81,19 @@ end
 
 -- ---- plans ----------------------------------------------------------------------------------
 
-local function add(list, plugin, conf)
-  local n = list.n
-  list[n + 1], list[n + 2] = plugin, conf
-  list.n = n + 2
-end
-
-
-local function lists()
-  return { response = { n = 0 }, header_filter = { n = 0 }, body_filter = { n = 0 }, log = { n = 0 } }
-end
-
-
-local function collect(later, plugin, conf)
-  for i = 1, #LATER do
-    local phase = LATER[i]
-    if plugin[phase] then
-      add(later[phase], plugin, conf)
-    end
-  end
-end
-
-
 -- Makes plan `number` out of steps given flat: number of the plugin, configuration or false,
 -- whether a consumer may bring another.
 function _M.define(number, ...)
   local flat = { ... }
-  local plan = { n = 0, later = lists(), by_consumer = false, rewrite = { n = 0 }, certificate = { n = 0 } }
+  local plan = { steps = {}, chosen = false, [CONFS] = {} }
   for i = 1, #flat, 3 do
-    local plugin, conf, by_consumer = plugins[flat[i]], flat[i + 1], flat[i + 2]
-    plan.n = plan.n + 1
-    plan[plan.n] = { plugin = plugin, number = flat[i], conf = conf, by_consumer = by_consumer }
-    plan.by_consumer = plan.by_consumer or by_consumer
-    if conf then
-      collect(plan.later, plugin, conf)
-      for _, phase in ipairs { "rewrite", "certificate" } do
-        if plugin[phase] then
-          add(plan[phase], plugin, conf)
-        end
-      end
-    end
+    local n, by_consumer = #plan.steps + 1, flat[i + 2]
+    plan.steps[n] = { plugin = plugins[flat[i]], by_consumer = by_consumer }
+    plan[CONFS][n] = flat[i + 1]
+    plan.chosen = plan.chosen or by_consumer
+  end
+  for i, phase in ipairs(PARTS) do
+    plan[i] = shape.of(plan.steps, phase, plan.chosen)
   end
   plans[number] = plan
 end
@@ -125,118 +104,32 @@ function _M.forget(number)
 end
 
 
--- ---- phases ---------------------------------------------------------------------------------
-
--- Runs one phase of the plugins in a list.
-local function run(phase, list, ctx)
-  for i = 1, list.n, 2 do
-    local plugin, conf = list[i], list[i + 1]
-    ctx.KONG_PLUGIN, ctx.KONG_PLUGIN_CONF = plugin, conf
-    plugin[phase](plugin.handler, conf)
-  end
-  ctx.KONG_PLUGIN, ctx.KONG_PLUGIN_CONF = nil, nil
-end
-
-
-local function early(phase)
-  return function(number)
-    local plan = plans[number]
-    run(phase, plan[phase], context.enter())
-  end
-end
-
-_M.rewrite = early "rewrite"
-_M.certificate = early "certificate"
-
-
--- The configuration of a step for the consumer that has been authenticated, if any.
-local function conf_of(step, ctx)
-  local consumer = step.by_consumer and ctx.authenticated_consumer
-  return consumer and native.consumer_conf(step.number, consumer.id) or step.conf
-end
-
-
-local function access_by_consumer(plan, ctx)
-  local later = lists()
-  ctx.KONG_LATER = later
-  for i = 1, plan.n do
-    local step = plan[i]
-    local conf = conf_of(step, ctx)
-    ctx.KONG_STEP = i
-    if conf then
-      local plugin = step.plugin
-      collect(later, plugin, conf)
-      if plugin.access then
-        ctx.KONG_PLUGIN, ctx.KONG_PLUGIN_CONF = plugin, conf
-        plugin.access(plugin.handler, conf)
-      end
-    end
-  end
-end
-
-
-function _M.access(number)
-  local plan = plans[number]
-  local ctx = context.enter()
-  if plan.by_consumer then
-    access_by_consumer(plan, ctx)
-  else
-    ctx.KONG_LATER = plan.later
-    for i = 1, plan.n do
-      local step = plan[i]
-      local plugin = step.plugin
-      if plugin.access then
-        ctx.KONG_PLUGIN, ctx.KONG_PLUGIN_CONF = plugin, step.conf
-        plugin.access(plugin.handler, step.conf)
-      end
-    end
-  end
-  ctx.KONG_PLUGIN, ctx.KONG_PLUGIN_CONF = nil, nil
-end
-
-
 -- Finds the filters of the plugins behind the one that ended access.
 function _M.collect_rest(number)
   local plan, ctx = plans[number], ngx.ctx
+  local confs, consumer = ctx.KONG_CONFS, ctx.authenticated_consumer
   ctx.KONG_PLUGIN, ctx.KONG_PLUGIN_CONF = nil, nil
-  if plan.by_consumer then
-    for i = (ctx.KONG_STEP or 0) + 1, plan.n do
-      local step = plan[i]
-      local conf = conf_of(step, ctx)
-      if conf then
-        collect(ctx.KONG_LATER, step.plugin, conf)
-      end
-    end
+  for i = #confs + 1, #plan.steps do
+    local step = plan.steps[i]
+    confs[i] = step.by_consumer and consumer and native.consumer_conf(step.plugin.number, consumer.id)
+               or plan[CONFS][i]
   end
 end
 
 
-local function late(phase)
-  return function(number)
-    local plan = plans[number]
-    local ctx = context.enter()
-    run(phase, (ctx.KONG_LATER or plan.later)[phase], ctx)
-  end
-end
-
-for _, phase in ipairs(LATER) do
-  _M[phase] = late(phase)
-end
-
-
--- Runs what is left of a list after the plugin that threw: a failing logger keeps no other from
--- logging.
+-- Runs the loggers behind the one that threw: it keeps no other from logging.
 function _M.log_rest(number)
   local plan, ctx = plans[number], ngx.ctx
-  local list, failed = (ctx.KONG_LATER or plan.later).log, ctx.KONG_PLUGIN
-  local rest, behind = { n = 0 }, false
-  for i = 1, list.n, 2 do
-    if behind then
-      add(rest, list[i], list[i + 1])
+  local confs, failed, behind = ctx.KONG_CONFS or plan[CONFS], ctx.KONG_PLUGIN, false
+  for i, step in ipairs(plan.steps) do
+    local plugin, conf = step.plugin, confs[i]
+    if behind and conf and plugin.log then
+      ctx.KONG_PLUGIN, ctx.KONG_PLUGIN_CONF = plugin, conf
+      plugin.handler:log(conf)
     end
-    behind = behind or list[i] == failed
+    behind = behind or plugin == failed
   end
-  run("log", rest, ctx)
+  ctx.KONG_PLUGIN, ctx.KONG_PLUGIN_CONF = nil, nil
 end
 
 

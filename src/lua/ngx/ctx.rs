@@ -5,15 +5,25 @@
 //! number.
 #![allow(unsafe_code)] // Registry references are made and freed through the C API.
 
-use crate::exchange::{LuaSlots, current};
+use crate::exchange::{Exchange, LuaSlots, current};
 use crate::lua::context;
+use crate::lua::error::LuaError;
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use crate::lua::vm::Vm;
 use mlua::ffi;
+use std::cell::Cell;
 use std::ffi::c_int;
 
 /// Registry field of the tables of calls without a request.
 const BARE: &str = "kong.bare_contexts";
+
+/// Room for the fields that the gateway and usual plugins keep.
+const FIELDS: usize = 16;
+
+thread_local! {
+    /// Registry reference of the metatable that contexts of requests get; zero for none.
+    static METATABLE: Cell<c_int> = const { Cell::new(0) };
+}
 
 pub(super) fn install(frame: &Frame, ngx: c_int) {
     frame.push_table(0, 8);
@@ -32,14 +42,47 @@ pub fn push_ctx(frame: &Frame) -> Result<(), Flow> {
     match slot {
         None => push_bare(frame),
         Some(0) => {
-            frame.push_table(0, 32);
-            frame.push_value(-1);
-            let reference = refer(frame);
+            let reference = make(frame);
             current::with(|exchange| exchange.lua.ctx = reference);
+            push_reference(frame, reference);
         }
         Some(reference) => push_reference(frame, reference),
     }
     Ok(())
+}
+
+/// Gives the contexts of this VM's requests a metatable.
+///
+/// # Errors
+/// When the stack has no room.
+pub(in crate::lua) fn use_metatable(vm: &Vm, table: mlua::Table) -> Result<(), LuaError> {
+    let frame = vm.frame();
+    vm.reference(table)?.push(&frame);
+    METATABLE.set(refer(&frame));
+    Ok(())
+}
+
+/// Registry reference of an exchange's `ngx.ctx`, made at its first use.
+pub(in crate::lua) fn reference_of(exchange: &mut Exchange, vm: &Vm) -> c_int {
+    if exchange.lua.ctx == 0 {
+        exchange.lua.ctx = make(&vm.frame());
+    }
+    exchange.lua.ctx
+}
+
+fn make(frame: &Frame) -> c_int {
+    frame.push_table(0, FIELDS);
+    give_metatable(frame);
+    refer(frame)
+}
+
+/// Gives the table on top the metatable of contexts.
+fn give_metatable(frame: &Frame) {
+    let metatable = METATABLE.get();
+    if metatable != 0 {
+        push_reference(frame, metatable);
+        frame.set_metatable(-2);
+    }
 }
 
 /// Forgets the `ngx.ctx` of a call without a request.
@@ -74,8 +117,16 @@ fn get(frame: &Frame) -> Answer {
 
 fn set(frame: &Frame) -> Answer {
     frame.expect(1, Kind::Table, c"table")?;
+    let of_request = current::with(|exchange| exchange.lua.ctx);
+    if frame.push_metatable(1) {
+        frame.pop(1);
+    } else if of_request.is_some() {
+        frame.push_value(1);
+        give_metatable(frame);
+        frame.pop(1);
+    }
     frame.push_value(1);
-    match current::with(|exchange| exchange.lua.ctx) {
+    match of_request {
         None => {
             frame.push_field(ffi::LUA_REGISTRYINDEX, BARE);
             frame.push_number(context::current().number as f64);
@@ -108,7 +159,8 @@ fn vars(frame: &Frame) -> Answer {
     Ok(1)
 }
 
-fn push_reference(frame: &Frame, reference: c_int) {
+/// Pushes the context, or another table, of a reference.
+pub(in crate::lua) fn push_reference(frame: &Frame, reference: c_int) {
     frame.push_index(ffi::LUA_REGISTRYINDEX, reference.unsigned_abs() as usize);
 }
 

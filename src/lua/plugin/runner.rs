@@ -5,7 +5,8 @@ use super::outcome::PhaseOutcome;
 use super::plans::PlanNumbers;
 use super::settings::RunnerSettings;
 use crate::exchange::{Exchange, LogContext, Phase, Source};
-use crate::lua::{Context, Frame, LuaError, Outcome, Reference, Vm, pdk};
+use crate::lua::ngx::ctx;
+use crate::lua::{Callee, Context, Frame, LuaError, Outcome, Reference, Vm, pdk};
 use crate::observability::log;
 use crate::snapshot::{Plan, PluginKind, Snapshot, Step};
 use std::cell::RefCell;
@@ -35,16 +36,51 @@ struct Functions {
     forget: Reference,
     init_worker: Reference,
     configure: Reference,
-    certificate: Reference,
-    rewrite: Reference,
-    access: Reference,
     collect_rest: Reference,
-    response: Reference,
-    header_filter: Reference,
-    body_filter: Reference,
-    log: Reference,
     log_rest: Reference,
     running: Reference,
+    /// The table of plans, by their number.
+    plans: Reference,
+}
+
+/// A phase of a plan in the VM: a function that is called with the request's context and the plan's
+/// configurations.
+struct PlannedPhase<'a> {
+    plans: &'a Reference,
+    number: u32,
+    phase: Phase,
+    /// Registry reference of the request's context.
+    context: i32,
+}
+
+/// Where a plan has its configurations; its phases come before.
+const CONFS: usize = 8;
+
+impl PlannedPhase<'_> {
+    /// Where a plan has the function of a phase: the order of `PARTS` in `kong.runloop.runner`.
+    const fn part(&self) -> usize {
+        match self.phase {
+            Phase::Access => 1,
+            Phase::Response => 2,
+            Phase::HeaderFilter => 3,
+            Phase::BodyFilter => 4,
+            Phase::Log => 5,
+            Phase::Rewrite => 6,
+            _ => 7,
+        }
+    }
+}
+
+impl Callee for PlannedPhase<'_> {
+    fn push(&self, frame: &Frame) -> i32 {
+        // The tables stay below the function until the coroutine is used again.
+        self.plans.push(frame);
+        frame.push_index(-1, self.number as usize);
+        frame.push_index(-1, self.part());
+        ctx::push_reference(frame, self.context);
+        frame.push_index(-3, CONFS);
+        2
+    }
 }
 
 thread_local! {
@@ -117,12 +153,12 @@ impl Runner {
 
     /// Global plugins, while a TLS handshake chooses its certificate.
     pub async fn certificate(&self, exchange: &mut Exchange) -> PhaseOutcome {
-        self.early(exchange, Phase::Certificate, &self.inner.functions.certificate).await
+        self.early(exchange, Phase::Certificate).await
     }
 
     /// Global plugins, before routing.
     pub async fn rewrite(&self, exchange: &mut Exchange) -> PhaseOutcome {
-        self.early(exchange, Phase::Rewrite, &self.inner.functions.rewrite).await
+        self.early(exchange, Phase::Rewrite).await
     }
 
     /// The plugins of the matched route; from here on its plan holds, also when none of them has this
@@ -143,8 +179,8 @@ impl Runner {
         if !wanted {
             return PhaseOutcome::Continue;
         }
-        let push = push_number(number);
-        match self.inner.vm.call(&self.inner.functions.access, Context::of(exchange), push).await {
+        let planned = self.planned(exchange, number, Phase::Access);
+        match self.inner.vm.call(&planned, Context::of(exchange), |_| 0).await {
             Ok(Outcome::Done) => PhaseOutcome::Continue,
             Ok(Outcome::Exit) => {
                 self.collect_rest(exchange, number);
@@ -163,24 +199,26 @@ impl Runner {
 
     /// The `response` phase: the upstream's whole response stands in the exchange.
     pub async fn response(&self, exchange: &mut Exchange) -> PhaseOutcome {
-        self.early(exchange, Phase::Response, &self.inner.functions.response).await
+        self.early(exchange, Phase::Response).await
     }
 
     /// Plugins that change the response head.
     pub fn header_filter(&self, exchange: &mut Exchange) -> PhaseOutcome {
-        self.late(exchange, Phase::HeaderFilter, &self.inner.functions.header_filter)
+        self.late(exchange, Phase::HeaderFilter)
     }
 
     /// Plugins that change a piece of the response body: `response.chunk`.
     pub fn body_filter(&self, exchange: &mut Exchange) -> PhaseOutcome {
-        self.late(exchange, Phase::BodyFilter, &self.inner.functions.body_filter)
+        self.late(exchange, Phase::BodyFilter)
     }
 
     /// Plugins that log the request. One that throws keeps no other from logging.
     pub fn log(&self, exchange: &mut Exchange) {
-        let mut function = &self.inner.functions.log;
-        while self.late(exchange, Phase::Log, function) == PhaseOutcome::Failed {
-            function = &self.inner.functions.log_rest;
+        let mut outcome = self.late(exchange, Phase::Log);
+        while outcome == PhaseOutcome::Failed {
+            let push = push_number(exchange.lua.plan);
+            let call = self.inner.vm.call_now(&self.inner.functions.log_rest, Context::of(exchange), push);
+            outcome = self.outcome(exchange, call);
         }
     }
 
@@ -198,18 +236,25 @@ impl Runner {
         self.inner.configs.retain(current);
     }
 
-    async fn early(&self, exchange: &mut Exchange, phase: Phase, function: &Reference) -> PhaseOutcome {
+    async fn early(&self, exchange: &mut Exchange, phase: Phase) -> PhaseOutcome {
         exchange.phase = phase;
         let Some(number) = self.number_for(exchange, phase) else { return PhaseOutcome::Continue };
-        let call = self.inner.vm.call(function, Context::of(exchange), push_number(number)).await;
+        let planned = self.planned(exchange, number, phase);
+        let call = self.inner.vm.call(&planned, Context::of(exchange), |_| 0).await;
         self.outcome(exchange, call)
     }
 
-    fn late(&self, exchange: &mut Exchange, phase: Phase, function: &Reference) -> PhaseOutcome {
+    fn late(&self, exchange: &mut Exchange, phase: Phase) -> PhaseOutcome {
         exchange.phase = phase;
         let Some(number) = self.number_for(exchange, phase) else { return PhaseOutcome::Continue };
-        let call = self.inner.vm.call_now(function, Context::of(exchange), push_number(number));
+        let planned = self.planned(exchange, number, phase);
+        let call = self.inner.vm.call_now(&planned, Context::of(exchange), |_| 0);
         self.outcome(exchange, call)
+    }
+
+    fn planned(&self, exchange: &mut Exchange, number: u32, phase: Phase) -> PlannedPhase<'_> {
+        let context = ctx::reference_of(exchange, &self.inner.vm);
+        PlannedPhase { plans: &self.inner.functions.plans, number, phase, context }
     }
 
     /// The plan to run after routing is the one that access ran, and that of global plugins for a
@@ -246,7 +291,11 @@ impl Runner {
         PhaseOutcome::Failed
     }
 
+    /// Where consumers choose: finds what runs of the plugins behind the one that ended access.
     fn collect_rest(&self, exchange: &mut Exchange, number: u32) {
+        if !plan_of(exchange).steps.iter().any(|step| step.by_consumer) {
+            return;
+        }
         let function = &self.inner.functions.collect_rest;
         let rest = self.inner.vm.call_now(function, Context::of(exchange), push_number(number));
         report(rest.err().as_ref(), "access");
@@ -357,6 +406,7 @@ impl Runner {
 impl Functions {
     fn of(vm: &Vm) -> Result<Functions, LuaError> {
         let table: mlua::Table = vm.lua().load("return require 'kong.runloop.runner'").eval()?;
+        ctx::use_metatable(vm, table.get("context_mt")?)?;
         let function =
             |name: &str| -> Result<Reference, LuaError> { vm.reference(table.get::<mlua::Function>(name)?) };
         Ok(Functions {
@@ -364,16 +414,10 @@ impl Functions {
             forget: function("forget")?,
             init_worker: function("init_worker")?,
             configure: function("configure")?,
-            certificate: function("certificate")?,
-            rewrite: function("rewrite")?,
-            access: function("access")?,
             collect_rest: function("collect_rest")?,
-            response: function("response")?,
-            header_filter: function("header_filter")?,
-            body_filter: function("body_filter")?,
-            log: function("log")?,
             log_rest: function("log_rest")?,
             running: function("running")?,
+            plans: vm.reference(table.get::<mlua::Table>("plans")?)?,
         })
     }
 }

@@ -1,11 +1,12 @@
 -- key-auth: a consumer is who shows a key that belongs to it, in a header, the query or the body.
 
 local constants = require "kong.constants"
+local each = require "kong.pdk.private.each"
 local kong_meta = require "kong.meta"
 local lookup = require "kong.pdk.private.lookup"
 
 local kong = kong
-local error, ipairs, type = error, ipairs, type
+local error, type = error, type
 
 local HEADERS = constants.HEADERS
 local CACHE_OPTIONS = { resurrect_ttl = 0.001 }
@@ -60,27 +61,32 @@ local function hide(conf, name, state)
 end
 
 
+-- What the request has under a name: a text, a list where it is there more than once, or nil.
+local function shown_under(name, conf, state)
+  local value = conf.key_in_header and lookup.header(name)
+                or conf.key_in_query and lookup.query_arg(name)
+                or conf.key_in_body and body_of(state)[name]
+                or nil
+  if type(value) == "string" then
+    if conf.hide_credentials then
+      hide(conf, name, state)
+    end
+    return value
+  elseif type(value) == "table" then
+    return value
+  end
+end
+
+
 -- The key of the request, or why it is refused.
 local function find_key(conf)
-  local state = {}
-  for _, name in ipairs(conf.key_names) do
-    local value = conf.key_in_header and lookup.header(name)
-                  or conf.key_in_query and lookup.query_arg(name)
-                  or conf.key_in_body and body_of(state)[name]
-
-    if type(value) == "table" then
-      return nil, ERR_DUPLICATE
-    elseif type(value) == "string" then
-      if conf.hide_credentials then
-        hide(conf, name, state)
-      end
-      if value == "" then
-        break
-      end
-      return value
-    end
+  local value = each(conf.key_names, shown_under, conf, {})
+  if type(value) == "table" then
+    return nil, ERR_DUPLICATE
+  elseif value == nil or value == "" then
+    return nil, ERR_MISSING
   end
-  return nil, ERR_MISSING
+  return value
 end
 
 

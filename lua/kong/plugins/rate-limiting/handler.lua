@@ -1,6 +1,7 @@
 -- rate-limiting: so many requests a second, minute, hour, day, month or year, for each consumer,
 -- credential, address, service, header or path.
 
+local each = require "kong.pdk.private.each"
 local expiration = require "kong.plugins.rate-limiting.expiration"
 local kong_meta = require "kong.meta"
 local policies = require "kong.plugins.rate-limiting.policies"
@@ -76,22 +77,37 @@ local function limits_of(conf)
 end
 
 
--- What remains in each limited period; the period whose limit is reached, if one is.
-local function remaining_of(conf, periods, limits, identifier, now)
-  local usage = policies[conf.policy].usage
-  local remaining, exhausted = {}, nil
-  for i = 1, #periods do
-    local name = periods[i].name
-    local used, err = usage(conf, identifier, name, now)
-    if err then
-      return nil, nil, err
-    end
-    remaining[name] = limits[name] - used
-    if remaining[name] <= 0 then
-      exhausted = name
-    end
+-- Notes what remains in a period, and the period if its limit is reached. Answers an error, if any.
+local function measure(period, tally)
+  local name = period.name
+  local used, err = tally.usage(tally.conf, tally.identifier, name, tally.now)
+  if err then
+    return err
   end
-  return remaining, exhausted
+  local remaining = tally.limits[name] - used
+  tally[period] = remaining
+  if remaining <= 0 then
+    tally.exhausted = period
+  end
+end
+
+
+local function tell(ctx, name, value)
+  store(ctx, name, value)
+  ngx.header[name] = tostring(value)
+end
+
+
+-- Writes the headers of a period, and notes the one closest to its limit; the longer one of two.
+local function tell_period(period, tally, ctx)
+  local exhausted = tally.exhausted
+  local counted = (exhausted == nil or exhausted == period) and 1 or 0
+  local left = max(0, tally[period] - counted)
+  if tally.least == nil or left <= tally.least then
+    tally.tightest, tally.least = period, left
+  end
+  tell(ctx, period.limit_header, tally.limits[period.name])
+  tell(ctx, period.remaining_header, left)
 end
 
 
@@ -103,52 +119,40 @@ end
 
 
 -- Writes the headers of every period, and the general ones of the period closest to its limit.
--- Returns the seconds until that one begins anew.
-local function write_headers(ctx, periods, limits, remaining, exhausted, now)
-  local tightest, least
-  for i = 1, #periods do
-    local period = periods[i]
-    local name = period.name
-    local counted = (exhausted == nil or exhausted == name) and 1 or 0
-    local left = max(0, remaining[name] - counted)
-    if not tightest or left <= least then
-      tightest, least = name, left
-    end
-    store(ctx, period.limit_header, limits[name])
-    store(ctx, period.remaining_header, left)
+local function tell_all(ctx, periods, tally)
+  each(periods, tell_period, tally, ctx)
+  local name = tally.tightest.name
+  local reset = seconds_left(name, tally.now)
+  tell(ctx, "RateLimit-Limit", tally.limits[name])
+  tell(ctx, "RateLimit-Remaining", tally.least)
+  tell(ctx, "RateLimit-Reset", reset)
+  if tally.exhausted then
+    tell(ctx, "Retry-After", reset)
   end
-
-  local reset = seconds_left(tightest, now)
-  store(ctx, "RateLimit-Limit", limits[tightest])
-  store(ctx, "RateLimit-Remaining", least)
-  store(ctx, "RateLimit-Reset", reset)
-  if exhausted then
-    store(ctx, "Retry-After", reset)
-  end
-  rate_headers.apply_response_headers(ctx)
 end
 
 
 function RateLimiting:access(conf)
-  local now = ngx.time() * 1000
+  local policy, now = policies[conf.policy], ngx.time() * 1000
   local identifier = identifier_of(conf)
   local periods, limits = limits_of(conf)
+  local tally = { conf = conf, identifier = identifier, now = now, limits = limits, usage = policy.usage }
 
-  local remaining, exhausted, err = remaining_of(conf, periods, limits, identifier, now)
+  local err = each(periods, measure, tally)
   if err then
     if not conf.fault_tolerant then
       return error(err)
     end
     kong.log.err("failed to get usage: ", tostring(err))
+  else
+    if periods[1] and not conf.hide_client_headers then
+      tell_all(ngx.ctx, periods, tally)
+    end
+    if tally.exhausted then
+      return kong.response.error(conf.error_code, conf.error_message)
+    end
   end
-
-  if remaining and #periods > 0 and not conf.hide_client_headers then
-    write_headers(ngx.ctx, periods, limits, remaining, exhausted, now)
-  end
-  if exhausted then
-    return kong.response.error(conf.error_code, conf.error_message)
-  end
-  policies[conf.policy].increment(conf, limits, identifier, now, 1)
+  policy.increment(conf, limits, identifier, now, 1)
 end
 
 

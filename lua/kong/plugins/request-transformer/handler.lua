@@ -1,6 +1,7 @@
 -- request-transformer: changes the request on its way to the upstream.
 
 local body = require "kong.plugins.request-transformer.body"
+local each = require "kong.pdk.private.each"
 local environment = require "kong.plugins.request-transformer.environment"
 local kong_meta = require "kong.meta"
 local lookup = require "kong.pdk.private.lookup"
@@ -8,7 +9,7 @@ local rules_of = require "kong.plugins.request-transformer.rules"
 local table_tools = require "kong.tools.table"
 
 local kong, ngx = kong, ngx
-local ipairs, next, pairs, type = ipairs, next, pairs, type
+local next, pairs, type = next, pairs, type
 
 local WITHOUT_BODY = { GET = true, HEAD = true, TRACE = true }
 
@@ -18,59 +19,81 @@ local RequestTransformer = {
 }
 
 
--- The values of all header rules, before any header is changed: an expression sees the headers as
--- they came.
-local function header_values(rules, env)
-  local values, valued = {}, rules.valued
-  for i = 1, #valued do
-    values[valued[i]] = rules_of.value(valued[i], env)
+local function keep_value(rule, values, env)
+  values[rule] = rules_of.value(rule, env)
+end
+
+
+-- The values of all header rules with expressions, before any header is changed: an expression sees the
+-- headers as they came.
+local function computed_values(rules, env)
+  local computed = rules.computed
+  if computed[1] == nil then
+    return nil
   end
+  local values = {}
+  each(computed, keep_value, values, env)
   return values
 end
 
 
-local function rename_header(old, new, set_header, clear_header)
-  local key, new_key = old:lower(), new:lower()
-  local value = lookup.header(old)
-  if old == new or key == "host" or value == nil then
+local function value_of(rule, values)
+  return rule.constant or values and values[rule]
+end
+
+
+local function remove_header(rule)
+  if rule.key ~= "host" then
+    kong.service.request.clear_header(rule.name)
+  end
+end
+
+
+local function rename_header(rule, values)
+  local old, new = rule.name, value_of(rule, values)
+  if not new or old == new or rule.key == "host" then
     return
   end
-  clear_header(old)
-  set_header(key == new_key and new or new_key, value)
+  local new_key, value = new:lower(), lookup.header(old)
+  if value ~= nil then
+    kong.service.request.clear_header(old)
+    kong.service.request.set_header(rule.key == new_key and new or new_key, value)
+  end
+end
+
+
+local function replace_header(rule, values)
+  local value = value_of(rule, values)
+  if value and (rule.key == "host" or kong.request.get_header(rule.name)) then
+    kong.service.request.set_header(rule.key, value)
+  end
+end
+
+
+local function add_header(rule, values)
+  local value = value_of(rule, values)
+  if value and rule.key ~= "host" and not kong.request.get_header(rule.name) then
+    kong.service.request.set_header(rule.name, value)
+  end
+end
+
+
+local function append_header(rule, values)
+  local value = value_of(rule, values)
+  if value then
+    kong.service.request.add_header(rule.name, value)
+  end
 end
 
 
 -- `Host` can be replaced; no other rule touches it.
 local function transform_headers(rules, env)
-  local set_header, clear_header = kong.service.request.set_header, kong.service.request.clear_header
-  local get_header = kong.request.get_header
-  local values = header_values(rules, env)
-
-  for _, rule in ipairs(rules.remove) do
-    if rule.key ~= "host" then
-      clear_header(rule.name)
-    end
-  end
-  for _, rule in ipairs(rules.rename) do
-    if values[rule] then
-      rename_header(rule.name, values[rule], set_header, clear_header)
-    end
-  end
-  for _, rule in ipairs(rules.replace) do
-    if values[rule] and (rule.key == "host" or get_header(rule.name)) then
-      set_header(rule.key, values[rule])
-    end
-  end
-  for _, rule in ipairs(rules.add) do
-    if values[rule] and rule.key ~= "host" and not get_header(rule.name) then
-      set_header(rule.name, values[rule])
-    end
-  end
-  for _, rule in ipairs(rules.append) do
-    if values[rule] then
-      kong.service.request.add_header(rule.name, values[rule])
-    end
-  end
+  local values = computed_values(rules, env)
+  each(rules.remove, remove_header)
+  each(rules.rename, rename_header, values)
+  each(rules.replace, replace_header, values)
+  each(rules.add, add_header, values)
+  each(rules.append, append_header, values)
 end
 
 

@@ -52,6 +52,7 @@ local function parse(list)
       name = name,
       key = name and lower(name),
       text = value,
+      constant = value ~= "" and not template.has_expressions(value or "") and value or nil,
       render = value and value ~= "" and _M.renderer(value) or nil,
     }
   end
@@ -59,16 +60,16 @@ local function parse(list)
 end
 
 
--- Each part has lists of rules by action, and a list of those whose values are rendered.
+-- Each part has lists of rules by action, and a list of those whose values have expressions.
 local function compile(conf)
   local rules = { uri = conf.replace.uri and conf.replace.uri ~= "" and _M.renderer(conf.replace.uri) or nil }
   for _, part in ipairs(PARTS) do
-    local of_part, count = { valued = {} }, 0
+    local of_part, count = { computed = {} }, 0
     for _, action in ipairs(ACTIONS) do
       of_part[action] = parse(conf[action][part])
       count = count + #of_part[action]
       for _, rule in ipairs(action ~= "remove" and of_part[action] or {}) do
-        of_part.valued[#of_part.valued + 1] = rule
+        of_part.computed[#of_part.computed + 1] = not rule.constant and rule or nil
       end
     end
     of_part.any = count > 0
@@ -93,8 +94,8 @@ end
 
 -- The value of a rule as text; nil for a rule without one.
 function _M.value(rule, environment)
-  if not rule.render then
-    return nil
+  if rule.constant or not rule.render then
+    return rule.constant
   end
   local value = rule.render(environment)
   kong.log.debug("[request-transformer] template `", rule.text, "` rendered to `", value, "`")

@@ -7,8 +7,6 @@ local expiration = require "kong.plugins.rate-limiting.expiration"
 local timestamp = require "kong.tools.timestamp"
 
 local kong, ngx = kong, ngx
-local pairs = pairs
-
 local EMPTY_UUID = "00000000-0000-0000-0000-000000000000"
 
 local counters = ngx.shared.kong_rate_limiting_counters
@@ -37,17 +35,29 @@ function in_memory.usage(conf, identifier, period, current_timestamp)
   return count or 0
 end
 
-function in_memory.increment(conf, limits, identifier, current_timestamp, value)
-  local began = timestamp.periods_at(current_timestamp)
-  for period in pairs(limits) do
-    local name = counter_name(conf, identifier, period, began[period])
-    local count, err = counters:incr(name, value, 0, expiration[period])
-    if not count then
-      kong.log.err("could not increment counter for period '", period, "': ", err)
-      return nil, err
-    end
+local function count(conf, limits, period, identifier, began, value)
+  if not limits[period] then
+    return true
+  end
+  local name = counter_name(conf, identifier, period, began[period])
+  local counted, err = counters:incr(name, value, 0, expiration[period])
+  if not counted then
+    kong.log.err("could not increment counter for period '", period, "': ", err)
+    return nil, err
   end
   return true
+end
+
+-- Written out, since a loop of so few rounds would keep the access phase from being compiled.
+function in_memory.increment(conf, limits, identifier, current_timestamp, value)
+  local began = timestamp.periods_at(current_timestamp)
+  local ok, err = count(conf, limits, "second", identifier, began, value)
+  if ok then ok, err = count(conf, limits, "minute", identifier, began, value) end
+  if ok then ok, err = count(conf, limits, "hour", identifier, began, value) end
+  if ok then ok, err = count(conf, limits, "day", identifier, began, value) end
+  if ok then ok, err = count(conf, limits, "month", identifier, began, value) end
+  if ok then ok, err = count(conf, limits, "year", identifier, began, value) end
+  return ok, err
 end
 
 

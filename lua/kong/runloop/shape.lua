@@ -1,0 +1,89 @@
+-- The code of a phase for a sequence of plugins.
+--
+-- LuaJIT gives up on a function that enters a loop of two or three rounds, and what it cannot compile
+-- runs ten times slower, above all calls to the host. So a sequence is not walked: it is written out
+-- as straight code, which becomes one trace with the plugins in it. Routes with the same sequence
+-- share the code; what differs, the configurations, is an argument.
+--
+-- A phase is a function of the request's context and a list with the configuration that each step has
+-- while no consumer is known, false for none. Where consumers may bring others, `access` leaves the
+-- list of those that hold in the context, and later phases take that.
+
+local native = require "kong.native"
+
+local ipairs, load = ipairs, load
+local concat = table.concat
+
+local HEAD = "local plugins, consumer_conf, rawset = ...\nreturn function(ctx, confs)\nlocal plugin, conf\n"
+local CHOOSING = 'local given = confs\nconfs = {}\nrawset(ctx, "KONG_CONFS", confs)\n'
+local CHOOSABLE = "confs = ctx.KONG_CONFS or confs\n"
+local TAIL = 'rawset(ctx, "KONG_PLUGIN", nil) rawset(ctx, "KONG_PLUGIN_CONF", nil)\nend'
+
+-- `$` stands for the number of the step.
+local RUN = 'plugin = plugins[$]\n'
+            .. 'rawset(ctx, "KONG_PLUGIN", plugin) rawset(ctx, "KONG_PLUGIN_CONF", conf)\n'
+            .. 'plugin.handler:%s(conf)\n'
+local FIXED = "conf = confs[$]\n"
+local CHOSEN = "conf = confs[$]\nif conf then\n"
+-- During access a consumer may become known, who brings a configuration of their own.
+local CHOICE = "conf = given[$]\n"
+               .. "if ctx.authenticated_consumer then\n"
+               .. "conf = consumer_conf(plugins[$].number, ctx.authenticated_consumer.id) or conf\nend\n"
+               .. "confs[$] = conf\nif conf then\n"
+local COPIED = "conf = given[$]\nconfs[$] = conf\nif conf then\n"
+
+local _M = {}
+
+-- The code known so far, by phase and sequence.
+local known = {}
+
+
+-- Code that finds the configuration of a step, and whether it opens a block.
+local function choice(step, phase, chosen)
+  if not chosen then
+    return FIXED, false
+  elseif phase ~= "access" then
+    return CHOSEN, true
+  end
+  return step.by_consumer and CHOICE or COPIED, true
+end
+
+
+local function source(steps, phase, chosen)
+  local lines = { HEAD, chosen and (phase == "access" and CHOOSING or CHOOSABLE) or nil }
+  for i, step in ipairs(steps) do
+    local runs = step.plugin[phase]
+    -- While consumers choose, access notes the configuration of every step.
+    if runs or (chosen and phase == "access") then
+      local code, opens = choice(step, phase, chosen)
+      code = code .. (runs and RUN:format(phase) or "") .. (opens and "end\n" or "")
+      lines[#lines + 1] = code:gsub("%$", i)
+    end
+  end
+  lines[#lines + 1] = TAIL
+  return concat(lines)
+end
+
+
+-- The function of a phase for a list of steps, each with `plugin` and `by_consumer`. `chosen` tells
+-- that any of them is by consumer.
+function _M.of(steps, phase, chosen)
+  local names = { phase }
+  for i, step in ipairs(steps) do
+    names[i + 1] = step.plugin.name .. (step.by_consumer and "*" or "")
+  end
+  local key = concat(names, " ")
+  local code = known[key]
+  if not code then
+    local plugins = {}
+    for i, step in ipairs(steps) do
+      plugins[i] = step.plugin
+    end
+    code = load(source(steps, phase, chosen), "=" .. key)(plugins, native.consumer_conf, rawset)
+    known[key] = code
+  end
+  return code
+end
+
+
+return _M
