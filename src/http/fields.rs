@@ -54,7 +54,7 @@ impl Fields {
     /// Bytes that could end the line are percent-encoded, so that no name or value can smuggle a line.
     /// *Kong parity*: as OpenResty encodes what Lua sets.
     pub fn append(&mut self, name: &[u8], value: &[u8]) {
-        self.append_valid(&encoded(name, breaks_name), &encoded(value, breaks_value));
+        self.append_valid(&encoded(name, BREAKS_NAME), &encoded(value, BREAKS_VALUE));
     }
 
     /// Adds a line that a parser has found to be one, without looking at its bytes again.
@@ -69,7 +69,11 @@ impl Fields {
     /// Gives `name` this one value: at the place of its first line, or at the end. Encodes as
     /// [`Fields::append`] does.
     pub fn set(&mut self, name: &[u8], value: &[u8]) {
-        let (name, value) = (&*encoded(name, breaks_name), &*encoded(value, breaks_value));
+        self.set_valid(&encoded(name, BREAKS_NAME), &encoded(value, BREAKS_VALUE));
+    }
+
+    /// As [`Fields::set`], for a name and a value that are known to be valid.
+    pub fn set_valid(&mut self, name: &[u8], value: &[u8]) {
         let Some(first) = self.position(name) else {
             return self.append_valid(name, value);
         };
@@ -187,24 +191,43 @@ pub(crate) fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Whether a byte cannot stand in a field name.
-fn breaks_name(byte: u8) -> bool {
-    !byte.is_ascii_graphic() || b"\"(),/:;<=>?@[\\]{}".contains(&byte)
+/// Which bytes cannot stand in a field name.
+static BREAKS_NAME: &Bytes = &bytes(b"\"(),/:;<=>?@[\\]{}", 0x21..0x7f);
+/// Which bytes cannot stand in a field value.
+static BREAKS_VALUE: &Bytes = &{
+    let mut breaks = bytes(b"\x7f", 0x20..0x100);
+    breaks[b'\t' as usize] = false;
+    breaks
+};
+
+/// A set of bytes.
+type Bytes = [bool; 256];
+
+/// The bytes listed, and all outside a range.
+const fn bytes(listed: &[u8], range: Range<usize>) -> Bytes {
+    let mut set = [false; 256];
+    let mut at = 0;
+    while at < set.len() {
+        set[at] = at < range.start || at >= range.end;
+        at += 1;
+    }
+    at = 0;
+    while at < listed.len() {
+        set[listed[at] as usize] = true;
+        at += 1;
+    }
+    set
 }
 
-/// Whether a byte cannot stand in a field value.
-fn breaks_value(byte: u8) -> bool {
-    (byte < b' ' && byte != b'\t') || byte == 0x7f
-}
-
-/// The text with every byte that `breaks` it percent-encoded.
-fn encoded(text: &[u8], breaks: fn(u8) -> bool) -> Cow<'_, [u8]> {
-    if !text.iter().any(|byte| breaks(*byte)) {
+/// The text with every byte of `breaks` percent-encoded.
+fn encoded<'a>(text: &'a [u8], breaks: &Bytes) -> Cow<'a, [u8]> {
+    let breaks = |byte: &u8| breaks.get(usize::from(*byte)).copied().unwrap_or(true);
+    if !text.iter().any(breaks) {
         return Cow::Borrowed(text);
     }
     let mut out = Vec::with_capacity(text.len() + 8);
     for byte in text {
-        if breaks(*byte) {
+        if breaks(byte) {
             out.extend_from_slice(format!("%{byte:02X}").as_bytes());
         } else {
             out.push(*byte);

@@ -82,7 +82,7 @@ pub fn add_own(exchange: &mut Exchange, settings: &Settings) {
             add_via(fields);
         }
         if headers.contains(HeaderTokens::SERVER) && !fields.has(Known::Server) {
-            fields.append(b"Server", SERVER.as_bytes());
+            fields.append_valid(b"Server", SERVER.as_bytes());
         }
     } else {
         if headers.contains(HeaderTokens::RESPONSE_LATENCY) {
@@ -93,13 +93,13 @@ pub fn add_own(exchange: &mut Exchange, settings: &Settings) {
             headers.contains(HeaderTokens::VIA) && fields.known(Known::Via) == Some(SERVER.as_bytes());
         if through_us {
         } else if headers.contains(HeaderTokens::SERVER) {
-            fields.set(b"Server", SERVER.as_bytes());
+            fields.set_valid(b"Server", SERVER.as_bytes());
         } else {
             fields.remove_known(Known::Server);
         }
     }
     if headers.contains(HeaderTokens::REQUEST_ID) {
-        fields.set(b"X-Kong-Request-Id", id.as_bytes());
+        fields.set_valid(b"X-Kong-Request-Id", id.as_bytes());
     }
 }
 
@@ -109,9 +109,9 @@ fn add_via(fields: &mut Fields) {
     match fields.known(Known::Via) {
         Some(theirs) => {
             let both = [theirs, b", ", own].concat();
-            fields.set(b"Via", &both);
+            fields.set_valid(b"Via", &both);
         }
-        None => fields.append(b"Via", own),
+        None => fields.append_valid(b"Via", own),
     }
 }
 
@@ -151,7 +151,7 @@ pub fn add_debug(exchange: &mut Exchange) {
 }
 
 fn set_number(fields: &mut Fields, name: &[u8], number: u64) {
-    fields.set(name, itoa::Buffer::new().format(number).as_bytes());
+    fields.set_valid(name, itoa::Buffer::new().format(number).as_bytes());
 }
 
 #[cfg(test)]
