@@ -8,12 +8,13 @@
 //! - [`Request`]: head, body, and what plugins changed about them
 //! - [`Upstream`]: where the request goes and what came of each try
 //! - [`Response`]: what the client gets, from the upstream or from the gateway
-//! - [`Times`]: when each step happened
+//! - [`Times`]: when each step happened, by the clock that [`timed`] keeps
 //! - [`Phase`]: the step that runs now
 //! - [`current`]: the exchange that Lua code of this thread acts on
 
 mod body;
 mod client;
+mod clock;
 pub mod current;
 mod id;
 mod log_context;
@@ -31,7 +32,8 @@ pub use id::RequestId;
 pub use log_context::LogContext;
 pub use request::{Forwarded, Request};
 pub use response::{BodyChunk, Response, Source};
-pub use times::{Times, now};
+pub use clock::{now, refresh, timed};
+pub use times::Times;
 pub use upstream::{Balancing, PeerFailure, Try, Upstream};
 
 use crate::router::Match;

@@ -1,6 +1,6 @@
 //! When each step of an exchange happened.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use super::now;
 
 /// Microseconds since the Unix epoch, at the step named; zero while it has not happened.
 ///
@@ -36,11 +36,4 @@ impl Times {
     pub const fn between(from: u64, to: u64) -> Option<u64> {
         if from == 0 || to == 0 { None } else { Some((to / 1000).saturating_sub(from / 1000)) }
     }
-}
-
-/// Microseconds since the Unix epoch.
-///
-/// *Cost*: one clock read through the vDSO, no system call.
-pub fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as u64)
 }

@@ -3,7 +3,7 @@
 use super::client::{h1_connection, h2_connection};
 use super::tls::{Handshake, ServerTls};
 use super::{Plain, ProxyError, Stream, Worker, deadline, proxy_protocol};
-use crate::exchange::{Address, Client};
+use crate::exchange::{self, Address, Client};
 use crate::http::Scheme;
 use crate::observability::log;
 use std::cell::Cell;
@@ -49,7 +49,7 @@ impl Entrance {
             let guard = worker.count_connection();
             let (worker, entrance) = (worker.clone(), entrance.clone());
             spawn_local(async move {
-                entrance.admit(worker, arrival).await;
+                exchange::timed(entrance.admit(worker, arrival)).await;
                 drop(guard);
             });
         }

@@ -14,7 +14,7 @@ use super::worker::Worker;
 use super::{
     Downstream, LogContext, ProxyError, access_log, buffers, error_response, response_fields, routing,
 };
-use crate::exchange::{Exchange, Phase, RequestBody, Source, now};
+use crate::exchange::{Exchange, Phase, RequestBody, Source, now, refresh};
 use crate::http::{Known, Method};
 use crate::lua::plugin::PhaseOutcome;
 use crate::observability::log;
@@ -114,7 +114,9 @@ async fn access(worker: &Worker, exchange: &mut Exchange) -> PhaseOutcome {
         return PhaseOutcome::Continue;
     }
     exchange.phase = Phase::Access;
-    worker.plugins.run(exchange, Phase::Access).await
+    let outcome = worker.plugins.run(exchange, Phase::Access).await;
+    refresh();
+    outcome
 }
 
 /// Whether a plugin ended the request.
@@ -423,7 +425,9 @@ async fn run(worker: &Worker, exchange: &mut Exchange, phase: Phase) -> PhaseOut
         return PhaseOutcome::Continue;
     }
     exchange.phase = phase;
-    worker.plugins.run(exchange, phase).await
+    let outcome = worker.plugins.run(exchange, phase).await;
+    refresh();
+    outcome
 }
 
 fn run_now(worker: &Worker, exchange: &mut Exchange, phase: Phase) -> PhaseOutcome {
@@ -431,5 +435,7 @@ fn run_now(worker: &Worker, exchange: &mut Exchange, phase: Phase) -> PhaseOutco
         return PhaseOutcome::Continue;
     }
     exchange.phase = phase;
-    worker.plugins.run_now(exchange, phase)
+    let outcome = worker.plugins.run_now(exchange, phase);
+    refresh();
+    outcome
 }

@@ -2,7 +2,7 @@
 
 use super::h1_connection::take_path;
 use super::h2_client::{H2Body, H2Client};
-use crate::exchange::{BodyError, Client, Exchange, RequestBody};
+use crate::exchange::{self, BodyError, Client, Exchange, RequestBody};
 use crate::http::{Known, Method, RequestHead, Version};
 use crate::proxy::h1::request::host_of;
 use crate::proxy::{ProxyError, Stream, Worker, deadline, forwarded, pipeline};
@@ -70,7 +70,7 @@ async fn serve_streams(worker: &Rc<Worker>, mut connection: Connection<Stream, B
                 let stream = Box::pin(serve_stream(worker.clone(), client.clone(), request, respond));
                 let guard = Open::new(&open);
                 spawn_local(async move {
-                    stream.await;
+                    exchange::timed(stream).await;
                     drop(guard);
                 });
                 if exhausted && !ending {
