@@ -40,10 +40,15 @@ impl BalancedPeers {
 impl PeerPicker for BalancedPeers {
     /// A literal address needs no balancer, and is the common case behind a sidecar or in tests.
     fn pick_now(&self, exchange: &mut Exchange) -> Option<Result<Peer, ProxyError>> {
-        let host = std::str::from_utf8(&exchange.upstream.host).ok()?;
+        let (host, port) = (exchange.upstream.host.as_slice(), exchange.upstream.port);
+        let service = exchange.upstream.service.and_then(|index| exchange.snapshot.services.get(index));
+        if let Some(service) = service.filter(|service| service.host.as_bytes() == host) {
+            let address = SocketAddr::new(service.address?, port);
+            return Some(Ok(Peer { address, hostname: service.host.clone() }));
+        }
+        let host = std::str::from_utf8(host).ok()?;
         let ip: IpAddr = host.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
-        let address = SocketAddr::new(ip, exchange.upstream.port);
-        Some(Ok(Peer { address, hostname: service_host(exchange, host) }))
+        Some(Ok(Peer { address: SocketAddr::new(ip, port), hostname: Arc::from(host) }))
     }
 
     fn pick<'a>(

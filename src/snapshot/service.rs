@@ -4,6 +4,7 @@ use super::read;
 use crate::db::Entity;
 use crate::http::Scheme;
 use serde_json::Value;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Limits on waiting for an upstream, in milliseconds.
@@ -38,6 +39,8 @@ pub struct Service {
     pub scheme: Scheme,
     /// IP address, host name, or name of an upstream.
     pub host: Arc<str>,
+    /// The host as an address, when it is one.
+    pub address: Option<IpAddr>,
     /// The port; ignored when `host` names an upstream.
     pub port: u16,
     /// Path put before the request's.
@@ -63,13 +66,15 @@ impl Service {
     pub(super) fn of(entity: Arc<Entity>) -> Service {
         let protocol: Arc<str> = read::shared(&entity, "protocol").unwrap_or_else(|| "http".into());
         let milliseconds = |field| read::integer(&entity, field).map_or(60_000, |ms| ms.max(1) as u32);
+        let host: Arc<str> = read::shared(&entity, "host").unwrap_or_else(|| "".into());
         Service {
             id: read::shared(&entity, "id").unwrap_or_else(|| "".into()),
             name: read::shared(&entity, "name"),
             enabled: read::flag(&entity, "enabled").unwrap_or(true),
             scheme: scheme_of(&protocol),
             protocol,
-            host: read::shared(&entity, "host").unwrap_or_else(|| "".into()),
+            address: host.trim_start_matches('[').trim_end_matches(']').parse().ok(),
+            host,
             port: read::integer(&entity, "port").map_or(80, |port| port as u16),
             path: read::shared(&entity, "path"),
             retries: read::integer(&entity, "retries").map_or(5, |retries| retries as u32),

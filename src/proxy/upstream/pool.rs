@@ -55,7 +55,8 @@ impl Default for PoolLimits {
 #[derive(Debug, Default)]
 pub struct Pool {
     limits: PoolLimits,
-    idle: RefCell<HashMap<PoolKey, VecDeque<Idle>>>,
+    /// Peers are of the configuration's choosing: a hash that withstands attacks is not needed.
+    idle: RefCell<HashMap<PoolKey, VecDeque<Idle>, foldhash::fast::RandomState>>,
     count: Cell<usize>,
 }
 
