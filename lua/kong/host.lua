@@ -12,7 +12,7 @@ local ffi = require "ffi"
 ffi.cdef [[
   typedef struct { const char *data; size_t len; } kong_text;
   typedef struct {
-    uint32_t (*phase)(void);
+    const int32_t *(*phase)(void);
     int (*has_request)(void);
     int (*log_level)(void);
     int (*request_id)(kong_text *out);
@@ -40,8 +40,11 @@ local function taken()
   return (text(out[0].data, out[0].len))
 end
 
+-- The host writes the phase to a place of this thread before it calls: reading it needs no call.
+local phase = hot.phase()
+
 function _M.phase()
-  return (tonumber(hot.phase()))
+  return phase[0]
 end
 
 function _M.has_request()

@@ -43,6 +43,12 @@ pub fn phase() -> Phase {
     PHASE.get()
 }
 
+/// Where the bit of the running code's phase lies, for as long as this thread lives.
+pub(super) extern "C" fn phase_bit_of_thread() -> *const u32 {
+    // A phase is represented by its bit.
+    PHASE.with(|phase| phase.as_ptr().cast_const().cast())
+}
+
 /// The context of the running code, for code it starts.
 pub(super) fn current() -> Context {
     Context { exchange: current::pointer(), phase: PHASE.get(), number: CURRENT.get() }

@@ -23,7 +23,7 @@ pub struct Text {
 /// The functions, in the order in which `lua/kong/host.lua` declares them.
 #[repr(C)]
 struct Hot {
-    phase: extern "C" fn() -> u32,
+    phase: extern "C" fn() -> *const u32,
     has_request: extern "C" fn() -> c_int,
     log_level: extern "C" fn() -> c_int,
     request_id: unsafe extern "C" fn(*mut Text) -> c_int,
@@ -39,7 +39,7 @@ struct Hot {
 }
 
 static HOT: Hot = Hot {
-    phase,
+    phase: context::phase_bit_of_thread,
     has_request,
     log_level,
     request_id,
@@ -65,7 +65,7 @@ pub(super) fn install(frame: &Frame, table: c_int, jit: bool) {
         frame.push_light(std::ptr::from_ref(&HOT).cast::<c_void>());
         frame.set_field(table, "hot");
     }
-    frame.set_function(table, "phase", |frame| number(frame, phase().into()));
+    frame.set_function(table, "phase", |frame| number(frame, context::phase().bit().into()));
     frame.set_function(table, "has_request", |frame| truth(frame, has_request()));
     frame.set_function(table, "log_level", |frame| number(frame, log_level().into()));
     frame.set_function(table, "response_sent", |frame| truth(frame, response_sent()));
@@ -88,10 +88,6 @@ pub(super) fn install(frame: &Frame, table: c_int, jit: bool) {
         context::with_exchange(|exchange| super::request::clear_header(exchange, name))?;
         Ok(0)
     });
-}
-
-extern "C" fn phase() -> u32 {
-    context::phase().bit()
 }
 
 extern "C" fn has_request() -> c_int {
