@@ -101,9 +101,9 @@ fn shown(entities: &Entities) -> Value {
     let kinds = entities.iter().filter(|(kind, _)| *kind != "workspaces");
     let rows = kinds.map(|(kind, rows)| {
         let rows = rows.iter().map(|(key, entity)| {
-            let mut entity = entity.clone();
+            let mut entity = entity.as_ref().clone();
             entity.shift_remove("ws_id");
-            (key.clone(), Value::Object(entity))
+            (key.to_string(), Value::Object(entity))
         });
         (kind.clone(), Value::Object(rows.collect()))
     });

@@ -1,8 +1,10 @@
 //! What has to change for one set of entities to become another.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 
-use crate::db::{Entities, Entity};
+use crate::db::{Entities, Rows};
 
 /// The changes from one set of entities to another.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -17,9 +19,9 @@ pub struct Diff {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct KindDiff {
     /// Keys of entities that are gone.
-    pub removed: Vec<String>,
+    pub removed: Vec<Arc<str>>,
     /// Entities that are new or have changed, by key.
-    pub put: IndexMap<String, Entity>,
+    pub put: Rows,
 }
 
 impl Diff {
@@ -29,7 +31,7 @@ impl Diff {
         let mut kinds = IndexMap::new();
         for (kind, after) in after {
             let known = before.get(kind);
-            let diff = KindDiff::between(known.unwrap_or(&IndexMap::new()), after);
+            let diff = KindDiff::between(known.unwrap_or(&Rows::default()), after);
             if known.is_none() || !diff.is_empty() {
                 kinds.insert(kind.clone(), diff);
             }
@@ -47,7 +49,7 @@ impl Diff {
         for (kind, diff) in self.kinds {
             let rows = entities.entry(kind).or_default();
             for key in &diff.removed {
-                rows.swap_remove(key);
+                rows.swap_remove(&**key);
             }
             rows.extend(diff.put);
         }
@@ -61,10 +63,10 @@ impl Diff {
 }
 
 impl KindDiff {
-    fn between(before: &IndexMap<String, Entity>, after: &IndexMap<String, Entity>) -> Self {
-        let removed = before.keys().filter(|key| !after.contains_key(*key)).cloned().collect();
-        let changed = after.iter().filter(|(key, entity)| before.get(*key) != Some(entity));
-        let put = changed.map(|(key, entity)| (key.clone(), entity.clone())).collect();
+    fn between(before: &Rows, after: &Rows) -> Self {
+        let removed = before.keys().filter(|key| !after.contains_key(&***key)).cloned().collect();
+        let changed = after.iter().filter(|(key, entity)| before.get(&***key) != Some(entity));
+        let put = changed.map(|(key, entity)| (Arc::clone(key), Arc::clone(entity))).collect();
         KindDiff { removed, put }
     }
 
@@ -75,10 +77,13 @@ impl KindDiff {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::db::Entity;
 
     fn entities() -> impl Strategy<Value = Entities> {
         let entity = (0..3_i64, prop::option::of("[a-c]")).prop_map(|(port, name)| {
@@ -88,7 +93,11 @@ mod tests {
         let rows = prop::collection::hash_map("[a-f]", entity, 0..6);
         let kinds = prop::collection::hash_map("(routes|services|plugins)", rows, 0..4);
         kinds.prop_map(|kinds| {
-            kinds.into_iter().map(|(kind, rows)| (kind, rows.into_iter().collect())).collect()
+            let shared = |(key, entity): (String, Entity)| (key.into(), Arc::new(entity));
+            let rows = |(kind, rows): (String, HashMap<String, Entity>)| {
+                (kind, rows.into_iter().map(shared).collect())
+            };
+            kinds.into_iter().map(rows).collect()
         })
     }
 
@@ -106,11 +115,11 @@ mod tests {
         let one = |port: i64| -> Entities {
             let entity = |value: Value| value.as_object().unwrap().clone();
             let rows = [("a", entity(json!({"port": port}))), ("b", entity(json!({"port": 2})))];
-            let rows = rows.into_iter().map(|(key, entity)| (key.to_owned(), entity)).collect();
+            let rows = rows.into_iter().map(|(key, entity)| (key.into(), Arc::new(entity))).collect();
             Entities::from_iter([("services".to_owned(), rows)])
         };
         let diff = Diff::between(&one(1), &one(3));
-        assert_eq!(diff.kinds["services"].put.keys().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(diff.kinds["services"].put.keys().map(|key| &**key).collect::<Vec<_>>(), ["a"]);
         assert!(Diff::between(&one(1), &one(1)).is_empty());
     }
 }

@@ -14,7 +14,8 @@ pub fn document(model: &Model, entities: &Entities) -> Map<String, Value> {
     let mut document = head();
     for kind in exported(model) {
         let rows = entities.get(&kind.name).into_iter().flat_map(|rows| rows.values());
-        let rows: Vec<Value> = rows.map(|entity| Value::Object(by_id(kind, entity.clone()))).collect();
+        let rows: Vec<Value> =
+            rows.map(|entity| Value::Object(by_id(kind, entity.as_ref().clone()))).collect();
         if !rows.is_empty() {
             document.insert(kind.name.clone(), Value::Array(rows));
         }

@@ -1,286 +1,238 @@
-//! A validated document → entities: lists below parents become lists of their own, references become
-//! foreign keys.
+//! Blocks → entities: keys are unique, references become foreign keys.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+use super::block::{Part, Reference};
+use super::ids;
 use super::kinds::{Kind, Kinds, Variant};
 use super::messages;
-use super::validate::{Filled, FilledEntity};
+use super::recall::Placed;
+use super::validate;
 use crate::db::lua_literal::{key_number, number_key};
 use crate::db::model::part_text;
-use crate::db::{Entities, Entity};
-use crate::schema::{AutoOptions, Context, Errors};
+use crate::db::{Entities, Entity, Rows};
+use crate::schema::Errors;
 
-/// Makes entities of a document that has been validated and has its ids; `filled` is what validation made of
-/// them, as far as it has it.
-///
-/// # Errors
-/// Keys that are there twice and references that lead nowhere. *Kong parity*: entities with a wrong
-/// reference are named by their key, not by their place; of values of other unique fields that are there
-/// twice, only the last of each kind is told.
-pub(super) fn flatten(
-    kinds: &Kinds,
-    document: &Map<String, Value>,
-    filled: Filled,
-) -> Result<Entities, Errors> {
-    let mut collected = Collected {
-        kinds,
-        by_kind: IndexMap::new(),
-        by_key: HashMap::new(),
-        expected: Vec::new(),
-        errors: Map::new(),
-    };
-    collected.list_below(document, filled, None)?;
-    collected.check_references();
-    if !collected.errors.is_empty() {
-        return Err(collected.errors.into_iter().map(|(kind, errors)| (kind, with_lists(errors))).collect());
-    }
-    collected.entities()
-}
-
-/// Entities on their way out of the document.
-struct Collected<'a> {
+/// All entities of a document, before references have been followed.
+pub(super) struct Collected<'a> {
     kinds: &'a Kinds,
-    by_kind: IndexMap<String, IndexMap<String, Entity>>,
-    /// Kind → endpoint key → text of the primary key.
-    by_key: HashMap<String, HashMap<String, String>>,
-    expected: Vec<Expected>,
+    blocks: &'a [Placed],
+    /// By the numbers of kinds, in the order they were first seen.
+    by_kind: IndexMap<usize, IndexMap<&'a str, &'a Part, RandomState>, RandomState>,
+    /// Endpoint keys: those of entities.
+    by_key: HashMap<usize, HashMap<&'a str, &'a Arc<str>, RandomState>, RandomState>,
     errors: Errors,
 }
 
-/// A reference to be found.
-struct Expected {
-    kind: String,
-    field: String,
-    reference: String,
-    value: Value,
-    at: String,
-}
-
-/// The parent of the entities of a list.
-#[derive(Clone, Copy)]
-struct Parent<'a> {
-    kind: &'a str,
-    index: usize,
-    key: &'a Map<String, Value>,
-}
-
-impl Collected<'_> {
-    /// Takes the lists out of a document or an entity; lists below their entities go first.
-    fn list_below(
-        &mut self,
-        table: &Map<String, Value>,
-        mut filled: Filled,
-        parent: Option<Parent<'_>>,
-    ) -> Result<(), Errors> {
-        let kinds = self.kinds;
-        for (name, kind, field) in kinds.below(parent.map(|parent| parent.kind)) {
-            let Some(Value::Array(items)) = table.get(name) else { continue };
-            let mut filled = filled.remove(name).unwrap_or_default().into_iter();
-            for (index, item) in items.iter().enumerate() {
-                let filled = filled.next().flatten();
-                if let Value::Object(item) = item {
-                    self.entity((name, kind, field), index + 1, (item, filled), parent)?;
-                }
+impl<'a> Collected<'a> {
+    /// Collects the entities of all blocks of a document.
+    pub(super) fn of(kinds: &'a Kinds, blocks: &'a [Placed]) -> Self {
+        let mut collected = Collected {
+            kinds,
+            blocks,
+            by_kind: IndexMap::default(),
+            by_key: HashMap::default(),
+            errors: Map::new(),
+        };
+        for placed in blocks {
+            for part in &placed.block.parts {
+                collected.add(part, placed.index);
             }
         }
-        Ok(())
+        collected
     }
 
-    fn entity(
-        &mut self,
-        (name, kind, field): (&str, &Kind, &str),
-        index: usize,
-        (item, filled): (&Map<String, Value>, Option<FilledEntity>),
-        parent: Option<Parent<'_>>,
-    ) -> Result<(), Errors> {
-        let FilledEntity { mut entity, below } = match filled {
-            Some(filled) => with_keys(kind, item, filled),
-            None => fill(kind, item, parent.is_some()).map_err(|errors| at_place(name, index, errors))?,
-        };
-        let key = kind.schema.extract_pk_values(&entity);
-        self.list_below(item, below, Some(Parent { kind: name, index, key: &key }))?;
-        let id = self.key_text(name, &entity);
-        let endpoint = self.register_endpoint_key(name, kind, index, &entity, &id);
-        self.expect_references(name, kind, &entity, endpoint.unwrap_or_else(|| id.clone()));
-        if let Some(parent) = parent {
-            entity.insert(field.to_owned(), Value::Object(parent.key.clone()));
+    fn add(&mut self, part: &'a Part, block: usize) {
+        if let Some(endpoint) = &part.endpoint {
+            let keys = self.by_key.entry(part.kind).or_default();
+            if keys.contains_key(&**endpoint) {
+                self.endpoint_error(part, block, endpoint);
+            } else {
+                keys.insert(endpoint, &part.id);
+            }
         }
-        let entities = self.by_kind.entry(name.to_owned()).or_default();
-        if entities.contains_key(&id) {
-            let message = messages::not_unique(name, "primary key", &id);
-            self.primary_key_error(name, index, parent, message);
-        } else {
-            entities.insert(id, entity);
+        let entities = self.by_kind.entry(part.kind).or_default();
+        match entities.entry(&part.id) {
+            indexmap::map::Entry::Vacant(vacant) => drop(vacant.insert(part)),
+            indexmap::map::Entry::Occupied(_) => self.primary_key_error(part, block),
         }
-        Ok(())
     }
 
-    fn key_text(&self, kind: &str, entity: &Entity) -> String {
-        self.kinds.model().kind(kind).map(|model| model.key_text(entity)).unwrap_or_default()
-    }
-
-    /// The endpoint key if it is unique, after a check that it is.
-    fn register_endpoint_key(
-        &mut self,
-        name: &str,
-        kind: &Kind,
-        index: usize,
-        entity: &Entity,
-        id: &str,
-    ) -> Option<String> {
-        let field = kind.schema.endpoint_key.as_ref()?;
-        kind.schema.record.fields.get(field).filter(|definition| definition.unique)?;
-        let key = part_text(entity.get(field).filter(|value| !value.is_null()));
-        if key.is_empty() {
-            return None;
-        }
-        let keys = self.by_key.entry(name.to_owned()).or_default();
-        if keys.contains_key(&key) {
-            let message = messages::not_unique(name, field, &key);
-            insert(&mut self.errors, &[name, &number_key(index)], Value::from(message));
-        } else {
-            keys.insert(key.clone(), id.to_owned());
-        }
-        Some(key)
-    }
-
-    fn expect_references(&mut self, name: &str, kind: &Kind, entity: &Entity, at: String) {
-        for (field, foreign) in kind.schema.foreign_fields() {
-            let Some(value) = entity.get(field).filter(|value| !value.is_null()) else { continue };
-            self.expected.push(Expected {
-                kind: name.to_owned(),
-                field: field.to_owned(),
-                reference: foreign.reference.clone(),
-                value: value.clone(),
-                at: at.clone(),
-            });
-        }
+    fn endpoint_error(&mut self, part: &Part, block: usize, key: &str) {
+        let Some((name, kind)) = self.kinds.at(part.kind) else { return };
+        let field = kind.schema.endpoint_key.as_deref().unwrap_or_default();
+        let message = messages::not_unique(name, field, key);
+        let index = part.place.index.unwrap_or(block);
+        insert(&mut self.errors, &[name, &number_key(index)], Value::from(message));
     }
 
     /// An error at the entity's place, below its parent if it has one; a key that is there twice was told.
-    fn primary_key_error(&mut self, name: &str, index: usize, parent: Option<Parent<'_>>, message: String) {
-        let own = number_key(index);
-        let told = self.errors.get(name).is_some_and(|errors| errors.get(&own).is_some());
-        match parent {
-            _ if told => {}
-            Some(parent) => {
-                let path = [parent.kind, &number_key(parent.index), name, &own];
-                insert(&mut self.errors, &path, Value::from(message));
+    fn primary_key_error(&mut self, part: &Part, block: usize) {
+        let Some((name, _)) = self.kinds.at(part.kind) else { return };
+        let message = Value::from(messages::not_unique(name, "primary key", &part.id));
+        let own = number_key(part.place.index.unwrap_or(block));
+        if self.errors.get(name).is_some_and(|errors| errors.get(&own).is_some()) {
+            return;
+        }
+        match part.place.parent.and_then(|(kind, index)| Some((self.kinds.at(kind)?.0, index))) {
+            Some((parent, index)) => {
+                let path = [parent, &number_key(index.unwrap_or(block)), name, &own];
+                insert(&mut self.errors, &path, message);
             }
-            None => insert(&mut self.errors, &[name, &own], Value::from(message)),
+            None => insert(&mut self.errors, &[name, &own], message),
         }
     }
 
+    /// Whether the second look accepts all blocks, where the first does not accept all.
+    ///
+    /// What it thinks of a block depends on the block and on where its references lead.
+    pub(super) fn is_accepted(&self, document: &Map<String, Value>) -> bool {
+        if self.blocks.iter().all(|placed| placed.block.is_accepted) {
+            return true;
+        }
+        self.errors.is_empty() && self.blocks.iter().all(|placed| self.is_seconded(document, placed))
+    }
+
+    fn is_seconded(&self, document: &Map<String, Value>, placed: &Placed) -> bool {
+        let references = placed.block.parts.iter().flat_map(|part| &part.references);
+        let Some(led_to) = self.follow_all(references) else { return false };
+        if placed.block.seconded.borrow().as_ref() == Some(&led_to) {
+            return true;
+        }
+        let accepted = self.second_look(document, placed);
+        if accepted {
+            placed.block.seconded.replace(Some(led_to));
+        }
+        accepted
+    }
+
+    fn second_look(&self, document: &Map<String, Value>, placed: &Placed) -> bool {
+        let Some((name, kind)) = self.kinds.at(placed.kind) else { return false };
+        let item =
+            document.get(name).and_then(|items| items.get(placed.index - 1)).and_then(Value::as_object);
+        let mut item = item.cloned().unwrap_or_default();
+        let find = |kind: &str, text: &str| {
+            let (number, _) = self.kinds.numbered(kind)?;
+            self.primary_key(number, self.find(number, text)?)
+        };
+        ids::fill_item_for_validation(self.kinds, (name, kind), &mut item, &find);
+        validate::entity(self.kinds, name, &item, Variant::Full).is_ok()
+    }
+
+    /// Makes entities of the document.
+    ///
+    /// # Errors
+    /// Keys that are there twice and references that lead nowhere. *Kong parity*: entities with a wrong
+    /// reference are named by their key, not by their place; of values of other unique fields that are there
+    /// twice, only the last of each kind is told.
+    pub(super) fn entities(mut self) -> Result<Entities, Errors> {
+        self.check_references();
+        if !self.errors.is_empty() {
+            let errors = self.errors.into_iter();
+            return Err(errors.map(|(kind, errors)| (kind, with_lists(errors))).collect());
+        }
+        for part in self.blocks.iter().flat_map(|placed| &placed.block.parts) {
+            self.put_foreign_keys(part);
+        }
+        let mut errors = Map::new();
+        let mut entities = Entities::new();
+        for (number, parts) in self.by_kind {
+            let Some((name, kind)) = self.kinds.at(number) else { continue };
+            let row = |part: &Part| (Arc::clone(&part.id), Arc::clone(&part.entity.borrow()));
+            let rows: Rows = parts.into_values().map(row).collect();
+            if let Some(error) = repeated_value(name, kind, &rows) {
+                errors.insert(name.to_owned(), error);
+            }
+            entities.insert(name.to_owned(), rows);
+        }
+        if errors.is_empty() { Ok(entities) } else { Err(errors) }
+    }
+
     fn check_references(&mut self) {
-        for expected in std::mem::take(&mut self.expected) {
-            let text = part_text(Some(&expected.value));
-            if self.find(&expected.reference, &text).is_some() {
-                continue;
+        for part in self.blocks.iter().flat_map(|placed| &placed.block.parts) {
+            for reference in &part.references {
+                if self.follow(reference).is_none() {
+                    self.reference_error(part, reference);
+                }
             }
-            let shown = match &expected.value {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            let message = messages::invalid_reference(&expected.field, &shown, &expected.reference);
-            let errors = self.errors.entry(expected.kind).or_insert_with(|| Value::Object(Map::new()));
-            let Value::Object(errors) = errors else { continue };
-            let list = errors.entry(expected.at).or_insert_with(|| Value::Array(Vec::new()));
-            if let Value::Array(list) = list {
-                list.push(Value::from(message));
-            }
+        }
+    }
+
+    fn reference_error(&mut self, part: &Part, reference: &Reference) {
+        let Some((name, _)) = self.kinds.at(part.kind) else { return };
+        let shown = match &reference.value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let message = messages::invalid_reference(&reference.field, &shown, &reference.target);
+        let errors = self.errors.entry(name).or_insert_with(|| Value::Object(Map::new()));
+        let Value::Object(errors) = errors else { return };
+        let at = part.endpoint.as_deref().unwrap_or(&part.id);
+        let list = errors.entry(at).or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(list) = list {
+            list.push(Value::from(message));
         }
     }
 
     /// The text of the primary key of the entity that a reference means.
-    fn find<'s>(&'s self, kind: &str, text: &'s str) -> Option<&'s str> {
-        if let Some(id) = self.by_key.get(kind).and_then(|keys| keys.get(text)) {
+    fn follow(&self, reference: &Reference) -> Option<&'a Arc<str>> {
+        let (number, _) = self.kinds.numbered(&reference.target)?;
+        self.find(number, &reference.text)
+    }
+
+    fn follow_all<'r>(&self, references: impl Iterator<Item = &'r Reference>) -> Option<Vec<Arc<str>>> {
+        references.map(|reference| self.follow(reference).cloned()).collect()
+    }
+
+    fn find(&self, kind: usize, text: &str) -> Option<&'a Arc<str>> {
+        if let Some(id) = self.by_key.get(&kind).and_then(|keys| keys.get(text)) {
             return Some(id);
         }
-        self.by_kind.get(kind)?.contains_key(text).then_some(text)
+        self.by_kind.get(&kind)?.get(text).map(|part| &part.id)
     }
 
-    fn entities(mut self) -> Result<Entities, Errors> {
-        let kinds = self.kinds;
-        let resolved: Vec<_> =
-            kinds.iter().map(|(name, kind)| (name, self.foreign_keys(name, kind))).collect();
-        for (name, keys) in resolved {
-            let Some(entities) = self.by_kind.get_mut(name) else { continue };
-            for (id, field, key) in keys {
-                if let Some(entity) = entities.get_mut(&id) {
-                    entity.insert(field, Value::Object(key));
-                }
+    fn primary_key(&self, kind: usize, id: &str) -> Option<Entity> {
+        let model = self.kinds.model().kind(self.kinds.at(kind)?.0)?;
+        let part = self.by_kind.get(&kind)?.get(id)?;
+        Some(model.primary_key_of(&part.entity.borrow()))
+    }
+
+    /// Puts foreign keys in the place of references that are text, unless they are there from the last time.
+    fn put_foreign_keys(&self, part: &Part) {
+        let by_name = || part.references.iter().filter(|reference| reference.value.is_string());
+        let Some(led_to) = self.follow_all(by_name()) else { return };
+        if *part.led_to.borrow() == led_to {
+            return;
+        }
+        let mut entity = Entity::clone(&part.entity.borrow());
+        for (reference, id) in by_name().zip(&led_to) {
+            let number = self.kinds.numbered(&reference.target).map(|(number, _)| number);
+            if let Some(key) = number.and_then(|number| self.primary_key(number, id)) {
+                entity.insert(reference.field.clone(), Value::Object(key));
             }
         }
-        let mut errors = Map::new();
-        let mut flat = Entities::new();
-        for (name, entities) in self.by_kind {
-            let Some(kind) = kinds.named(&name) else { continue };
-            let rows = entities.into_iter().map(|(id, entity)| (id, known_fields(kind, entity))).collect();
-            if let Some(error) = repeated_value(&name, kind, &rows) {
-                errors.insert(name.clone(), error);
-            }
-            flat.insert(name, rows);
-        }
-        if errors.is_empty() { Ok(flat) } else { Err(errors) }
+        part.entity.replace(Arc::new(entity));
+        part.led_to.replace(led_to);
     }
-
-    /// The foreign keys of the entities of a kind that are given as text: entity, field, key.
-    fn foreign_keys(&self, name: &str, kind: &Kind) -> Vec<(String, String, Map<String, Value>)> {
-        let mut keys = Vec::new();
-        let Some(entities) = self.by_kind.get(name) else { return keys };
-        for (field, foreign) in kind.schema.foreign_fields() {
-            let Some(target) = self.kinds.model().kind(&foreign.reference) else { continue };
-            for (id, entity) in entities {
-                let Some(Value::String(text)) = entity.get(field) else { continue };
-                let found = self.find(&foreign.reference, text);
-                let found = found.and_then(|found| self.by_kind.get(&foreign.reference)?.get(found));
-                if let Some(found) = found {
-                    keys.push((id.clone(), field.to_owned(), target.primary_key_of(found)));
-                }
-            }
-        }
-        keys
-    }
-}
-
-/// What validation filled in, with the id that the document has got since.
-fn with_keys(kind: &Kind, item: &Map<String, Value>, mut filled: FilledEntity) -> FilledEntity {
-    for field in &kind.schema.primary_key {
-        if let Some(value) = item.get(field) {
-            filled.entity.insert(field.clone(), value.clone());
-        }
-    }
-    filled
-}
-
-fn fill(kind: &Kind, item: &Map<String, Value>, is_nested: bool) -> Result<FilledEntity, Errors> {
-    let schema = kind.variant(if is_nested { Variant::Nested } else { Variant::ByName });
-    let processed = schema.process_auto_fields(kind.own(item), Context::Insert, &AutoOptions::default())?;
-    Ok(FilledEntity { entity: processed.data, below: Filled::new() })
-}
-
-/// The entity without what only a document may say; validation let nothing else pass.
-fn known_fields(kind: &Kind, mut entity: Entity) -> Entity {
-    for name in ["_ignore", "_comment"] {
-        entity.shift_remove(name);
-    }
-    if !kind.schema.record.fields.contains_key("ttl") && entity.get("ttl").is_some_and(Value::is_null) {
-        entity.shift_remove("ttl");
-    }
-    entity
 }
 
 /// The last value of a unique field that two entities of a kind share.
-fn repeated_value(name: &str, kind: &Kind, rows: &IndexMap<String, Entity>) -> Option<Value> {
+fn repeated_value(name: &str, kind: &Kind, rows: &Rows) -> Option<Value> {
     let mut last = None;
     for (field, _) in kind.schema.unique_fields() {
-        let mut seen = HashSet::with_capacity(rows.len());
+        let mut seen: HashSet<Cow<'_, str>, RandomState> =
+            HashSet::with_capacity_and_hasher(rows.len(), RandomState::default());
         for (id, entity) in rows {
-            let value = part_text(entity.get(field));
+            let value = match entity.get(field) {
+                Some(Value::String(text)) => Cow::Borrowed(text.as_str()),
+                other => Cow::Owned(part_text(other)),
+            };
             if value.is_empty() || seen.insert(value.clone()) {
                 continue;
             }
@@ -307,12 +259,6 @@ fn with_lists(errors: Value) -> Value {
         }
     }
     Value::Array(list)
-}
-
-fn at_place(kind: &str, index: usize, errors: Errors) -> Errors {
-    let mut all = Map::new();
-    insert(&mut all, &[kind, &number_key(index)], Value::Object(errors));
-    all
 }
 
 fn insert(errors: &mut Errors, path: &[&str], error: Value) {

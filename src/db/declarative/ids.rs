@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::kinds::{Kind, Kinds};
+use crate::db::Entity;
 use crate::db::model::part_text;
 
 /// The namespace of the namespaces of kinds.
@@ -38,9 +39,11 @@ fn generate_below(kinds: &Kinds, parent: &mut Map<String, Value>, parent_kind: O
 }
 
 /// The parent of an entity that is listed below it.
-struct Implied<'a> {
-    field: &'a str,
-    key: &'a Map<String, Value>,
+pub(super) struct Implied<'a> {
+    /// The field that points to it.
+    pub(super) field: &'a str,
+    /// Its primary key.
+    pub(super) key: &'a Map<String, Value>,
 }
 
 /// The id of the entity of a kind with this key.
@@ -50,7 +53,7 @@ pub fn id(kind: &str, key: &str) -> String {
 }
 
 /// The field to fill, and the key to fill it from if there is one; `None` if nothing is to be filled.
-fn key_for_id<'a>(
+pub(super) fn key_for_id<'a>(
     kinds: &Kinds,
     kind: &'a Kind,
     item: &Map<String, Value>,
@@ -128,7 +131,8 @@ fn workspace(item: &Map<String, Value>) -> &str {
 pub(super) fn fill_for_validation(kinds: &Kinds, document: &mut Map<String, Value>) {
     let mut known = Known::default();
     fill_below(kinds, document, None, &mut known);
-    resolve_below(kinds, document, None, &known);
+    let find = |kind: &str, text: &str| known.keys.get(&(kind.to_owned(), text.to_owned())).cloned();
+    resolve_below(kinds, document, None, &find);
 }
 
 /// Primary keys by kind and by the texts that references may use.
@@ -144,19 +148,29 @@ fn fill_below(kinds: &Kinds, parent: &mut Map<String, Value>, parent_kind: Optio
         for item in parent.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten() {
             let Value::Object(item) = item else { continue };
             let implied = parent_key.as_ref().map(|key| Implied { field, key });
-            if let Some((id_field, key)) = key_for_id(kinds, kind, item, implied.as_ref()) {
-                let id = key.map_or_else(|| Uuid::new_v4().to_string(), |key| id(name, &key));
-                item.insert(id_field.to_owned(), Value::from(id));
-            }
-            fill_below(kinds, item, Some(name), known);
-            let key = kind.schema.extract_pk_values(item);
-            for text in key_texts(kind, item) {
-                known.keys.insert((name.to_owned(), text), key.clone());
-            }
-            if let Some(parent_key) = &parent_key {
-                item.entry(field).or_insert_with(|| Value::Object(parent_key.clone()));
-            }
+            fill(kinds, (name, kind), item, implied.as_ref(), known);
         }
+    }
+}
+
+fn fill(
+    kinds: &Kinds,
+    (name, kind): (&str, &Kind),
+    item: &mut Map<String, Value>,
+    parent: Option<&Implied<'_>>,
+    known: &mut Known,
+) {
+    if let Some((id_field, key)) = key_for_id(kinds, kind, item, parent) {
+        let id = key.map_or_else(|| Uuid::new_v4().to_string(), |key| id(name, &key));
+        item.insert(id_field.to_owned(), Value::from(id));
+    }
+    fill_below(kinds, item, Some(name), known);
+    let key = kind.schema.extract_pk_values(item);
+    for text in key_texts(kind, item) {
+        known.keys.insert((name.to_owned(), text), key.clone());
+    }
+    if let Some(parent) = parent {
+        item.entry(parent.field).or_insert_with(|| Value::Object(parent.key.clone()));
     }
 }
 
@@ -170,19 +184,37 @@ fn key_texts(kind: &Kind, item: &Map<String, Value>) -> Vec<String> {
     id.into_iter().chain(endpoint.map(str::to_owned)).collect()
 }
 
-fn resolve_below(kinds: &Kinds, parent: &mut Map<String, Value>, parent_kind: Option<&str>, known: &Known) {
+/// Finds the primary key of the entity of a kind that a text names.
+type Find<'a> = &'a dyn Fn(&str, &str) -> Option<Entity>;
+
+fn resolve_below(kinds: &Kinds, parent: &mut Map<String, Value>, parent_kind: Option<&str>, find: Find<'_>) {
     for (name, kind, _) in kinds.below(parent_kind) {
         for item in parent.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten() {
             let Value::Object(item) = item else { continue };
-            for (field, foreign) in kind.schema.foreign_fields() {
-                let Some(Value::String(text)) = item.get(field) else { continue };
-                if let Some(key) = known.keys.get(&(foreign.reference.clone(), text.clone())) {
-                    item.insert(field.to_owned(), Value::Object(key.clone()));
-                }
-            }
-            resolve_below(kinds, item, Some(name), known);
+            resolve(kinds, (name, kind), item, find);
         }
     }
+}
+
+fn resolve(kinds: &Kinds, (name, kind): (&str, &Kind), item: &mut Map<String, Value>, find: Find<'_>) {
+    for (field, foreign) in kind.schema.foreign_fields() {
+        let Some(Value::String(text)) = item.get(field) else { continue };
+        if let Some(key) = find(&foreign.reference, text) {
+            item.insert(field.to_owned(), Value::Object(key));
+        }
+    }
+    resolve_below(kinds, item, Some(name), find);
+}
+
+/// The same for one item of the list of a kind; `find` knows all entities of the document.
+pub(super) fn fill_item_for_validation(
+    kinds: &Kinds,
+    (name, kind): (&str, &Kind),
+    item: &mut Map<String, Value>,
+    find: Find<'_>,
+) {
+    fill(kinds, (name, kind), item, None, &mut Known::default());
+    resolve(kinds, (name, kind), item, find);
 }
 
 #[cfg(test)]

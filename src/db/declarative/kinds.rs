@@ -60,6 +60,16 @@ impl Kinds {
         self.kinds.get(name)
     }
 
+    /// The kind of this name, with its number.
+    pub fn numbered(&self, name: &str) -> Option<(usize, &Kind)> {
+        self.kinds.get_full(name).map(|(number, _, kind)| (number, kind))
+    }
+
+    /// The kind of this number, with its name.
+    pub fn at(&self, number: usize) -> Option<(&str, &Kind)> {
+        self.kinds.get_index(number).map(|(name, kind)| (name.as_str(), kind))
+    }
+
     /// All kinds with their names, parents before children.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Kind)> {
         self.kinds.iter().map(|(name, kind)| (name.as_str(), kind))

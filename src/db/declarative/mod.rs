@@ -5,9 +5,12 @@
 //! 1. [`document`]: the text by its suffix, JSON ([`json`]) or YAML 1.1 ([`yaml`], whose scalars are
 //!    resolved in `scalar`), to a table of lists;
 //! 2. `migration`: documents of the formats 1.1 and 2.1 to 3.0;
-//! 3. `validate`: against the schemas, in the variants of `kinds`;
-//! 4. `ids`: ids that depend on the document only;
-//! 5. `flatten`: lists below parents to lists of their own, references to foreign keys.
+//! 3. `block`: each item of a top-level list on its own: `validate` holds it against the schemas, in the
+//!    variants of `kinds`, and gives it `ids` that depend on the document only; items that are as they were in
+//!    the configuration before are known already (`recall`);
+//! 4. `flatten`: lists below parents to lists of their own, references to foreign keys.
+//!
+//! `stored` makes rows of entities: secrets are transformed.
 //!
 //! What is wrong is a tree of errors, told by [`report`] in Kong's words and with lines (`lines`), or by
 //! `flattened` as a list of entities. The way out is [`export`] with `yaml_writer`; [`diff`] says what
@@ -15,6 +18,7 @@
 //!
 //! *Kong parity*: what is accepted, what it means, every message, and every generated id.
 
+mod block;
 pub mod diff;
 pub mod document;
 pub mod export;
@@ -27,8 +31,10 @@ mod lines;
 mod messages;
 mod migration;
 mod reader;
+mod recall;
 pub mod report;
 mod scalar;
+mod stored;
 mod validate;
 pub mod yaml;
 pub mod yaml_writer;

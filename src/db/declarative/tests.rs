@@ -127,7 +127,7 @@ fn an_export_reads_as_the_same_entities() {
         entities.swap_remove("workspaces");
         entities.retain(|_, rows| !rows.is_empty());
         for entity in entities.values_mut().flat_map(|rows| rows.values_mut()) {
-            entity.remove("updated_at");
+            std::sync::Arc::make_mut(entity).remove("updated_at");
         }
     }
     assert_eq!(again, before);
@@ -316,4 +316,191 @@ fn a_large_configuration_becomes_a_dataset_in_time() {
     assert_eq!(dataset.collection("routes").unwrap().len(), count);
     assert_eq!(dataset.collection("basicauth_credentials").unwrap().len(), count);
     assert!(built < limit, "{built}");
+}
+
+/// Documents of a few names, so that entities recur, collide and point to each other or to nothing.
+mod documents {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    fn route() -> impl Strategy<Value = Value> {
+        let service =
+            prop_oneof![6 => Just(None), 2 => "[ab]".prop_map(Some), 1 => Just(Some("ghost".to_owned()))];
+        ("r[a-e]", "[/x][a-c]", service, prop::option::of(0..3_i64)).prop_map(
+            |(name, path, service, priority)| {
+                let mut route = json!({"name": name, "paths": [path]});
+                service.into_iter().for_each(|service| route["service"] = service.into());
+                priority.into_iter().for_each(|priority| route["regex_priority"] = priority.into());
+                route
+            },
+        )
+    }
+
+    fn service() -> impl Strategy<Value = Value> {
+        let routes = prop::collection::vec(route(), 0..3);
+        ("[a-c]", 79..82_u16, routes).prop_map(|(name, port, mut routes)| {
+            routes.iter_mut().for_each(|route| drop(route.as_object_mut().unwrap().remove("service")));
+            json!({"name": name, "host": "example.com", "port": port, "routes": routes})
+        })
+    }
+
+    fn consumer() -> impl Strategy<Value = Value> {
+        let credentials = prop::collection::vec("u[a-c]", 0..2);
+        ("[a-d]", credentials, any::<bool>()).prop_map(|(name, credentials, tagged)| {
+            let credentials: Vec<Value> =
+                credentials.into_iter().map(|user| json!({"username": user, "password": "p"})).collect();
+            let tags = if tagged { json!(["t"]) } else { Value::Null };
+            json!({"username": name, "tags": tags, "basicauth_credentials": credentials})
+        })
+    }
+
+    fn by_name(items: Vec<Value>, key: &str) -> Value {
+        let mut known = std::collections::HashSet::new();
+        Value::Array(items.into_iter().filter(|item| known.insert(item[key].to_string())).collect())
+    }
+
+    /// Any document; most of the larger ones are wrong.
+    pub(super) fn any_document() -> impl Strategy<Value = Map<String, Value>> {
+        let lists = (
+            prop::collection::vec(service(), 0..3),
+            prop::collection::vec(route(), 0..3),
+            prop::collection::vec(consumer(), 0..3),
+        );
+        (lists, any::<bool>()).prop_map(|((services, routes, consumers), transform)| {
+            let document = json!({"_format_version": "3.0", "_transform": transform, "services": services,
+                "routes": routes, "consumers": consumers});
+            document.as_object().cloned().unwrap()
+        })
+    }
+
+    /// A document whose names differ and whose references lead somewhere, with all paths right.
+    pub(super) fn right_document() -> impl Strategy<Value = Map<String, Value>> {
+        any_document().prop_map(|mut document| {
+            let mut taken = std::collections::HashSet::new();
+            let mut right = |route: &mut Value| {
+                let path = route["paths"][0].as_str().unwrap().replace('x', "/");
+                route["paths"][0] = path.into();
+                route.as_object_mut().unwrap().remove("service");
+                taken.insert(route["name"].to_string())
+            };
+            let mut services = by_name(document["services"].as_array().cloned().unwrap(), "name");
+            for service in services.as_array_mut().unwrap() {
+                service["routes"].as_array_mut().unwrap().retain_mut(&mut right);
+            }
+            document["routes"].as_array_mut().unwrap().retain_mut(&mut right);
+            if let Some(name) = services[0]["name"].as_str() {
+                document["routes"]
+                    .as_array_mut()
+                    .unwrap()
+                    .iter_mut()
+                    .for_each(|route| route["service"] = name.into());
+            }
+            document["services"] = services;
+            let mut users = std::collections::HashSet::new();
+            let mut consumers = by_name(document["consumers"].as_array().cloned().unwrap(), "username");
+            for consumer in consumers.as_array_mut().unwrap() {
+                let credentials = consumer["basicauth_credentials"].as_array_mut().unwrap();
+                credentials.retain(|credential| users.insert(credential["username"].to_string()));
+            }
+            document["consumers"] = consumers;
+            document
+        })
+    }
+}
+
+/// The rows of a document without times, or what is wrong with it.
+fn rows_of(
+    reader: &Reader,
+    table: &serde_json::Map<String, Value>,
+) -> Result<crate::db::Entities, ConfigError> {
+    let document = document::Document { table: table.clone(), hash: String::new() };
+    Ok(without_times(reader.rows(reader.resolve(document)?).unwrap()))
+}
+
+fn without_times(mut rows: crate::db::Entities) -> crate::db::Entities {
+    rows.retain(|_, rows| !rows.is_empty());
+    for row in rows.values_mut().flat_map(|rows| rows.values_mut()) {
+        let row = std::sync::Arc::make_mut(row);
+        row.retain(|field, _| !matches!(field.as_str(), "created_at" | "updated_at"));
+    }
+    rows
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_was_read_before_makes_no_difference(
+        documents in proptest::collection::vec(documents::any_document(), 1..4),
+        last in proptest::prop_oneof![documents::any_document(), documents::right_document()],
+    ) {
+        let reader = reader_with_credentials();
+        for document in &documents {
+            let _ = rows_of(&reader, document);
+        }
+        proptest::prop_assert_eq!(rows_of(&reader, &last), rows_of(&reader_with_credentials(), &last));
+    }
+
+    #[test]
+    fn any_export_reads_as_the_same_entities(table in documents::right_document()) {
+        let reader = reader_with_credentials();
+        let rows = rows_of(&reader, &table).unwrap();
+        let exported = export::document(reader.model(), &rows);
+        proptest::prop_assert_eq!(rows_of(&reader, &exported).unwrap(), rows);
+    }
+
+    #[test]
+    fn the_difference_of_two_configurations_leads_from_one_to_the_other(
+        one in documents::right_document(),
+        other in documents::right_document(),
+    ) {
+        let reader = reader_with_credentials();
+        let (one, other) = (rows_of(&reader, &one).unwrap(), rows_of(&reader, &other).unwrap());
+        proptest::prop_assert_eq!(diff::Diff::between(&one, &other).apply(one), other);
+    }
+}
+
+fn read_by(reader: &Reader, text: &str) -> crate::db::Entities {
+    reader.rows(reader.read(text, None).unwrap()).unwrap()
+}
+
+#[test]
+fn an_entity_that_is_left_alone_is_the_same_one_and_a_changed_one_is_not() {
+    let reader = reader_with_credentials();
+    let text = |port: u16| {
+        format!(
+            "_format_version: '3.0'\nservices:\n- {{name: a, host: x, port: {port}, routes: [{{name: r, paths: [/]}}]}}\n\
+             - {{name: b, host: y}}\nroutes: [{{name: s, paths: [/s], service: a}}]\n\
+             consumers: [{{username: bob, basicauth_credentials: [{{username: u, password: p}}]}}]\n"
+        )
+    };
+    let (before, after) = (read_by(&reader, &text(80)), read_by(&reader, &text(81)));
+    let is_same = |kind: &str, at: usize| std::sync::Arc::ptr_eq(&before[kind][at], &after[kind][at]);
+    assert!(!is_same("services", 0));
+    assert_eq!(after["services"][0]["port"], 81);
+    assert!(is_same("services", 1) && is_same("routes", 1) && is_same("consumers", 0));
+    assert!(is_same("basicauth_credentials", 0) && is_same("workspaces", 0));
+}
+
+#[test]
+fn a_reference_by_name_follows_an_entity_that_gets_another_id() {
+    let reader = reader();
+    let text = |id: &str| {
+        format!(
+            "_format_version: '3.0'\nservices: [{{name: a, host: x{id}}}]\nroutes: [{{name: r, paths: [/], service: a}}]\n"
+        )
+    };
+    let given = "d2e33f63-1424-408f-be55-d9d16cd2a382";
+    assert_eq!(read_by(&reader, &text(""))["routes"][0]["service"]["id"], ids::id("services", "a"));
+    assert_eq!(read_by(&reader, &text(&format!(", id: {given}")))["routes"][0]["service"]["id"], given);
+    assert_eq!(read_by(&reader, &text(""))["routes"][0]["service"]["id"], ids::id("services", "a"));
+}
+
+#[test]
+fn entities_that_are_written_alike_are_different_ones_each_time() {
+    let reader = reader();
+    let text = "_format_version: '3.0'\nroutes: [{paths: [/]}, {paths: [/]}]\n";
+    let (before, after) = (read_by(&reader, text), read_by(&reader, text));
+    assert_eq!(before["routes"].len(), 2);
+    assert_eq!(before["routes"].keys().collect::<Vec<_>>(), after["routes"].keys().collect::<Vec<_>>());
 }

@@ -16,7 +16,7 @@ use crate::schema::{AutoOptions, Context, Errors};
 
 /// Entities with the values their schemas supply, by kind, at the places they have in the document.
 ///
-/// Validation needs them anyway; kept, they spare [`super::flatten`] the same work.
+/// Validation needs them anyway; kept, they spare [`super::block`] the same work.
 pub(super) type Filled = HashMap<String, Vec<Option<FilledEntity>>>;
 
 /// An entity with the values its schema supplies, and those below it.
@@ -26,39 +26,46 @@ pub(super) struct FilledEntity {
     pub(super) below: Filled,
 }
 
-/// Checks a document; gives what it filled in, which is nothing if it took the second look to accept it.
+/// Says what is wrong with a whole document; nothing if one of the two looks accepts it.
+///
+/// Needed only where [`super::block`] found that something is wrong: this tells all of it, in Kong's order.
 ///
 /// # Errors
 /// The tree of what is wrong.
-pub(super) fn validate(kinds: &Kinds, document: &Map<String, Value>) -> Result<Filled, Errors> {
-    let by_name = match check(kinds, document, false) {
-        Ok(filled) => return Ok(filled),
-        Err(errors) => errors,
-    };
+pub(super) fn validate(kinds: &Kinds, document: &Map<String, Value>) -> Result<(), Errors> {
+    let Err(by_name) = check(document, &by_variant(kinds, Variant::ByName)) else { return Ok(()) };
     let mut copy = document.clone();
     ids::fill_for_validation(kinds, &mut copy);
-    let Err(full) = check(kinds, &copy, true) else { return Ok(Filled::new()) };
+    let Err(full) = check(&copy, &by_variant(kinds, Variant::Full)) else { return Ok(()) };
     let mut errors = Value::Object(full);
     if let Some(nulls) = only_null_errors(&Value::Object(by_name)) {
         merge(&mut errors, nulls);
     }
     match errors {
         Value::Object(errors) => Err(errors),
-        _ => Ok(Filled::new()),
+        _ => Ok(()),
     }
 }
 
-fn check(kinds: &Kinds, document: &Map<String, Value>, full: bool) -> Result<Filled, Errors> {
+/// Checks a document but for the items of its lists.
+pub(super) fn frame(kinds: &Kinds, document: &Map<String, Value>) -> Result<(), Errors> {
+    let is_list = |value: &Value| value.is_null() || is_sequence(value);
+    let list = |_: &str, value: &Value| messages::expect(is_list(value), messages::ARRAY);
+    check(document, &|key, value| kinds.named(key).map(|_| list(key, value)))
+}
+
+/// How the list below a key is judged; `None` for a key that has no list.
+type Judge<'a> = &'a dyn Fn(&str, &Value) -> Option<Result<(), Value>>;
+
+fn by_variant(kinds: &Kinds, variant: Variant) -> impl Fn(&str, &Value) -> Option<Result<(), Value>> + '_ {
+    move |key, value| kinds.named(key).map(|_| list(kinds, key, value, variant).map(drop))
+}
+
+fn check(document: &Map<String, Value>, judge: Judge<'_>) -> Result<(), Errors> {
     let mut errors = Map::new();
-    let mut filled = Filled::new();
     for (key, value) in document {
-        let result = match (key.as_str(), kinds.named(key)) {
-            (_, Some(_)) => {
-                let variant = if full { Variant::Full } else { Variant::ByName };
-                list(kinds, key, value, variant).map(|items| {
-                    filled.insert(key.clone(), items);
-                })
-            }
+        let result = match (key.as_str(), judge(key, value)) {
+            (_, Some(result)) => result,
             ("_format_version", _) => format_version(value),
             ("_transform", _) => messages::expect(value.is_boolean() || value.is_null(), messages::BOOLEAN),
             ("_comment", _) => comment(value),
@@ -72,7 +79,7 @@ fn check(kinds: &Kinds, document: &Map<String, Value>, full: bool) -> Result<Fil
     if !document.contains_key("_format_version") {
         errors.insert("_format_version".to_owned(), Value::from(messages::REQUIRED));
     }
-    if errors.is_empty() { Ok(filled) } else { Err(errors) }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 fn format_version(value: &Value) -> Result<(), Value> {
@@ -133,7 +140,11 @@ fn list(
     if errors.is_empty() { Ok(filled) } else { Err(Value::Array(errors)) }
 }
 
-fn entity(
+/// Checks an entity and those listed below it; gives what was filled in.
+///
+/// # Errors
+/// What is wrong with them, by field.
+pub(super) fn entity(
     kinds: &Kinds,
     kind: &str,
     item: &Map<String, Value>,

@@ -4,42 +4,60 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use indexmap::IndexMap;
+use foldhash::fast::RandomState;
 use serde_json::Value;
 
 use super::page::{Page, PageRequest, offset_after};
 use crate::db::model::part_text;
-use crate::db::{DbError, Entity, EntityModel};
+use crate::db::{DbError, Entity, EntityModel, Rows};
+
+/// Text → the place of a row.
+type Places = HashMap<Arc<str>, usize, RandomState>;
 
 /// The entities of one kind, in the order of their primary keys.
 #[derive(Debug, Default)]
 pub struct Collection {
     model: EntityModel,
     default_workspace: String,
-    keys: Vec<String>,
+    keys: Vec<Arc<str>>,
     rows: Vec<Arc<Entity>>,
-    by_key: HashMap<String, usize>,
-    by_cache_key: HashMap<String, usize>,
+    by_key: Places,
+    by_cache_key: Places,
     /// Field → workspace and value → row.
-    unique: HashMap<String, HashMap<String, usize>>,
+    unique: HashMap<String, Places>,
     /// Field → key of the entity pointed to → rows.
-    foreign: HashMap<String, HashMap<String, Vec<usize>>>,
+    foreign: HashMap<String, HashMap<Box<str>, Vec<usize>, RandomState>>,
 }
 
 impl Collection {
-    pub(super) fn build(model: &EntityModel, entities: IndexMap<String, Entity>, workspace: &str) -> Self {
-        let mut pairs: Vec<(String, Entity)> = entities.into_iter().collect();
-        pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+    /// Indexes rows; `previous` itself when it has the very same ones.
+    pub(super) fn build(
+        model: &EntityModel,
+        rows: Rows,
+        workspace: &str,
+        previous: Option<&Arc<Collection>>,
+    ) -> Arc<Self> {
+        let mut pairs: Vec<(Arc<str>, Arc<Entity>)> = rows.into_iter().collect();
+        pairs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        if let Some(same) = previous.filter(|previous| previous.has(&pairs, workspace)) {
+            return Arc::clone(same);
+        }
         let mut collection = Collection {
             model: model.clone(),
             default_workspace: workspace.to_owned(),
-            by_key: HashMap::with_capacity(pairs.len()),
+            by_key: Places::with_capacity_and_hasher(pairs.len(), RandomState::default()),
             ..Collection::default()
         };
         for (key, entity) in pairs {
-            collection.add(key, Arc::new(entity));
+            collection.add(key, entity);
         }
-        collection
+        Arc::new(collection)
+    }
+
+    fn has(&self, pairs: &[(Arc<str>, Arc<Entity>)], workspace: &str) -> bool {
+        self.default_workspace == workspace
+            && self.rows.len() == pairs.len()
+            && self.rows.iter().zip(pairs).all(|(row, (_, other))| Arc::ptr_eq(row, other))
     }
 
     /// Keys and relations of the kind.
@@ -71,7 +89,7 @@ impl Collection {
     pub fn select_by(&self, field: &str, value: &str) -> Option<Arc<Entity>> {
         let across = self.model.unique_field(field)?.across_workspaces;
         let workspace = if across { "" } else { self.workspace_text() };
-        self.row(*self.unique.get(field)?.get(&unique_text(workspace, value))?)
+        self.row(*self.unique.get(field)?.get(unique_text(workspace, value).as_str())?)
     }
 
     /// The entity with this cache key, as [`EntityModel::cache_key_text`] writes it.
@@ -107,7 +125,7 @@ impl Collection {
         let after = request.after()?;
         let begins = |index: &usize| {
             let Some(after) = &after else { return true };
-            let key = self.keys.get(*index).map(String::as_str).unwrap_or_default();
+            let key = self.keys.get(*index).map(|key| &**key).unwrap_or_default();
             let full = prefix.bytes().chain(key.bytes());
             full.cmp(after.iter().copied()).is_ge()
         };
@@ -127,7 +145,7 @@ impl Collection {
         Ok(page)
     }
 
-    fn add(&mut self, key: String, entity: Arc<Entity>) {
+    fn add(&mut self, key: Arc<str>, entity: Arc<Entity>) {
         let index = self.rows.len();
         let workspace = self.workspace_of(&entity).to_owned();
         for field in &self.model.unique {
@@ -135,19 +153,22 @@ impl Collection {
             if !value.is_empty() {
                 let workspace = if field.across_workspaces { "" } else { &workspace };
                 let values = self.unique.entry(field.name.clone()).or_default();
-                values.insert(unique_text(workspace, &value), index);
+                values.insert(unique_text(workspace, &value).into(), index);
             }
         }
         for field in &self.model.foreign {
             let target = part_text(entity.get(&field.name));
             if !target.is_empty() {
                 let targets = self.foreign.entry(field.name.clone()).or_default();
-                targets.entry(target).or_default().push(index);
+                match targets.get_mut(target.as_str()) {
+                    Some(rows) => rows.push(index),
+                    None => drop(targets.insert(target.into(), vec![index])),
+                }
             }
         }
         if !self.model.cache_key.is_empty() {
             let text = self.model.cache_key_text(&entity, &self.default_workspace);
-            self.by_cache_key.insert(text, index);
+            self.by_cache_key.insert(text.into(), index);
         }
         self.by_key.insert(key.clone(), index);
         self.keys.push(key);

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::collection::Collection;
-use crate::db::{DbError, Entities, Entity, Model, lua_literal};
+use crate::db::{DbError, Entities, Entity, Model, Rows, lua_literal};
 
 /// The hash of a configuration without entities.
 pub const EMPTY_HASH: &str = "00000000000000000000000000000000";
@@ -19,7 +19,7 @@ pub const DEFAULT_WORKSPACE: &str = "0dc6f45b-8f8d-40d2-a504-473544ee190b";
 /// *Invariant*: never changes; a new configuration is a new dataset.
 #[derive(Debug)]
 pub struct Dataset {
-    collections: IndexMap<String, Collection>,
+    collections: IndexMap<String, Arc<Collection>>,
     model: Arc<Model>,
     hash: String,
     default_workspace: String,
@@ -33,18 +33,31 @@ impl Dataset {
     /// # Errors
     /// A kind of entity the model does not have.
     pub fn build(model: Arc<Model>, entities: Entities, hash: &str) -> Result<Self, DbError> {
+        Self::build_after(None, model, entities, hash)
+    }
+
+    /// The same, with the indexes of `previous` for kinds whose entities are the very same ones.
+    ///
+    /// # Errors
+    /// As [`Dataset::build`].
+    pub fn build_after(
+        previous: Option<&Dataset>,
+        model: Arc<Model>,
+        mut entities: Entities,
+        hash: &str,
+    ) -> Result<Self, DbError> {
         let default_workspace = default_workspace(&entities);
         let is_empty = entities.iter().all(|(kind, rows)| kind == "workspaces" || rows.is_empty());
-        let mut collections = IndexMap::new();
+        for kind in model.kinds() {
+            entities.entry(kind.name.clone()).or_default();
+        }
+        let previous = previous.filter(|previous| Arc::ptr_eq(&previous.model, &model));
+        let mut collections = IndexMap::with_capacity(entities.len());
         for (name, rows) in entities {
             let kind =
                 model.kind(&name).ok_or_else(|| DbError::unsupported(format!("unknown entity: {name}")))?;
-            collections.insert(name, Collection::build(kind, rows, &default_workspace));
-        }
-        let empty =
-            |kind: &crate::db::EntityModel| Collection::build(kind, IndexMap::new(), &default_workspace);
-        for kind in model.kinds() {
-            collections.entry(kind.name.clone()).or_insert_with(|| empty(kind));
+            let known = previous.and_then(|previous| previous.collections.get(&name));
+            collections.insert(name, Collection::build(kind, rows, &default_workspace, known));
         }
         let hash = if is_empty || hash.is_empty() { EMPTY_HASH } else { hash };
         Ok(Dataset { collections, model, hash: hash.to_owned(), default_workspace })
@@ -52,9 +65,9 @@ impl Dataset {
 
     /// A dataset without entities.
     pub fn empty(model: Arc<Model>) -> Self {
-        let collections = model
-            .kinds()
-            .map(|kind| (kind.name.clone(), Collection::build(kind, IndexMap::new(), DEFAULT_WORKSPACE)));
+        let collections = model.kinds().map(|kind| {
+            (kind.name.clone(), Collection::build(kind, Rows::default(), DEFAULT_WORKSPACE, None))
+        });
         let collections = collections.collect();
         let default_workspace = DEFAULT_WORKSPACE.to_owned();
         Dataset { collections, model, hash: EMPTY_HASH.to_owned(), default_workspace }
@@ -62,12 +75,12 @@ impl Dataset {
 
     /// The entities of one kind; `None` for a kind that does not exist.
     pub fn collection(&self, kind: &str) -> Option<&Collection> {
-        self.collections.get(kind)
+        self.collections.get(kind).map(AsRef::as_ref)
     }
 
     /// All kinds with their entities.
     pub fn collections(&self) -> impl Iterator<Item = &Collection> {
-        self.collections.values()
+        self.collections.values().map(AsRef::as_ref)
     }
 
     /// What kinds there are.
@@ -105,7 +118,7 @@ pub fn invalid_key(field: &str, message: &str) -> DbError {
 }
 
 fn default_workspace(entities: &Entities) -> String {
-    let rows = entities.get("workspaces").into_iter().flat_map(IndexMap::values);
+    let rows = entities.get("workspaces").into_iter().flat_map(Rows::values);
     let default = rows.filter(|row| row.get("name").is_some_and(|name| name == "default"));
     let id = default.filter_map(|row| row.get("id").and_then(Value::as_str)).next();
     id.unwrap_or(DEFAULT_WORKSPACE).to_owned()
@@ -155,27 +168,48 @@ mod tests {
     fn dataset() -> Dataset {
         let mut entities = Entities::new();
         let services = entities.entry("services".to_owned()).or_default();
-        services.insert("s1".to_owned(), entity(json!({"id": "s1", "name": "one", "tags": ["a", "b"]})));
-        services.insert("s0".to_owned(), entity(json!({"id": "s0", "name": "zero", "tags": ["a"]})));
+        services.insert("s1".into(), entity(json!({"id": "s1", "name": "one", "tags": ["a", "b"]})));
+        services.insert("s0".into(), entity(json!({"id": "s0", "name": "zero", "tags": ["a"]})));
         let routes = entities.entry("routes".to_owned()).or_default();
         for number in (0..25).rev() {
             let id = format!("r{number:02}");
             let service = if number % 2 == 0 { "s0" } else { "s1" };
-            routes.insert(id.clone(), entity(json!({"id": id, "service": {"id": service}})));
+            routes.insert(id.as_str().into(), entity(json!({"id": id, "service": {"id": service}})));
         }
         let keys = entities.entry("keys".to_owned()).or_default();
-        keys.insert("k1".to_owned(), entity(json!({"id": "k1", "key": "secret", "ttl": null})));
-        keys.insert("k2".to_owned(), entity(json!({"id": "k2", "key": "old", "ttl": 1000})));
-        keys.insert("k3".to_owned(), entity(json!({"id": "k3", "key": "new", "ttl": 99_999_999_999_i64})));
+        keys.insert("k1".into(), entity(json!({"id": "k1", "key": "secret", "ttl": null})));
+        keys.insert("k2".into(), entity(json!({"id": "k2", "key": "old", "ttl": 1000})));
+        keys.insert("k3".into(), entity(json!({"id": "k3", "key": "new", "ttl": 99_999_999_999_i64})));
         Dataset::build(model(), entities, "0123456789abcdef0123456789abcdef").unwrap()
     }
 
-    fn entity(value: Value) -> Entity {
-        value.as_object().unwrap().clone()
+    fn entity(value: Value) -> Arc<Entity> {
+        Arc::new(value.as_object().unwrap().clone())
     }
 
     fn ids(rows: &[Arc<Entity>]) -> Vec<&str> {
         rows.iter().map(|row| row["id"].as_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn kinds_whose_entities_are_the_same_ones_keep_their_indexes() {
+        let model = model();
+        let service = entity(json!({"id": "s", "name": "one"}));
+        let rows = |names: &[&str]| {
+            let mut entities = Entities::new();
+            entities.entry("services".to_owned()).or_default().insert("s".into(), Arc::clone(&service));
+            for name in names {
+                let route = entity(json!({"id": name, "service": {"id": "s"}}));
+                entities.entry("routes".to_owned()).or_default().insert((*name).into(), route);
+            }
+            entities
+        };
+        let before = Dataset::build(model.clone(), rows(&["a"]), "1").unwrap();
+        let after = Dataset::build_after(Some(&before), model, rows(&["a", "b"]), "2").unwrap();
+        let is_same = |kind| std::ptr::eq(before.collection(kind).unwrap(), after.collection(kind).unwrap());
+        assert!(is_same("services") && is_same("keys"));
+        assert!(!is_same("routes"));
+        assert_eq!(after.collection("routes").unwrap().len(), 2);
     }
 
     #[test]
@@ -249,7 +283,7 @@ mod tests {
     fn a_configuration_with_workspaces_only_is_empty() {
         let mut entities = Entities::new();
         let workspaces = entities.entry("workspaces".to_owned()).or_default();
-        workspaces.insert("w".to_owned(), entity(json!({"id": "w", "name": "default"})));
+        workspaces.insert("w".into(), entity(json!({"id": "w", "name": "default"})));
         let model =
             Arc::new(Model::new([EntityModel { name: "workspaces".to_owned(), ..EntityModel::default() }]));
         let dataset = Dataset::build(model, entities, "abc").unwrap();

@@ -72,7 +72,8 @@ impl Gateway {
         let mut all = Entities::new();
         let mut add = |kind: &str, row: Value| {
             let id = row["id"].as_str().unwrap().to_owned();
-            all.entry(kind.to_owned()).or_default().insert(id, row.as_object().unwrap().clone());
+            let row = Arc::new(row.as_object().unwrap().clone());
+            all.entry(kind.to_owned()).or_default().insert(id.into(), row);
         };
         add(
             "services",
@@ -241,6 +242,7 @@ fn model() -> Model {
         kind("consumers", &["username", "custom_id"], &[]),
         kind("plugins", &[], &["name", "route", "service", "consumer"]),
         kind("upstreams", &["name"], &[]),
+        kind("vaults", &["prefix"], &[]),
         EntityModel { has_ttl: true, ..kind("keyauth_credentials", &["key"], &["key"]) },
     ])
 }
