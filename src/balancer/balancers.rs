@@ -51,7 +51,10 @@ impl Balancers {
         let mut old = self.by_name.take();
         let mut by_name = HashMap::new();
         for spec in upstreams {
-            let kept = old.remove(&spec.name).filter(|balancer| *balancer.borrow().spec() == spec);
+            let kept = old.remove(&spec.name).filter(|balancer| {
+                let balancer = balancer.borrow();
+                Arc::ptr_eq(balancer.spec(), &spec) || *balancer.spec() == spec
+            });
             let balancer = kept.unwrap_or_else(|| {
                 let board = self.boards.board(spec.id);
                 Rc::new(RefCell::new(Balancer::new(spec.clone(), board)))

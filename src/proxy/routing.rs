@@ -71,7 +71,7 @@ fn take_path(request: &mut Request, upstream: &mut Upstream, path: &UpstreamPath
 
 /// The route that the request matched.
 pub fn matched_route(exchange: &Exchange) -> Option<&Route> {
-    exchange.snapshot.routes.get(exchange.matched?.route)
+    exchange.snapshot.routes.get(exchange.matched?.route).map(|route| &**route)
 }
 
 /// Whether the service wants HTTP/2 and gRPC.

@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use expression::{Field, Literal, Op, Predicate};
+use expression::{Expr, Field, Literal, Op, Predicate};
+use transform::Patterns;
 
 /// A request that owns what a [`MatchInput`] borrows.
 #[derive(Debug, Clone)]
@@ -204,7 +205,7 @@ fn ask_ours(router: &Router, ids: &[Uuid], sample: &Sample) -> Verdict {
         path[part.start..part.start + part.len].to_owned()
     });
     let mut trace = Trace { path: None, captures: Some(UriCaptures::default()) };
-    if let Rule::Expression(expr) = &router.candidates[found.rank as usize].rule {
+    if let Rule::Expression { expr, .. } = &router.candidates[found.rank as usize].part.rule {
         expr.matches(&Request::new(&input).unwrap(), Some(&mut trace));
     }
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -385,7 +386,7 @@ proptest! {
     ) {
         let specs = numbered(specs);
         let (router, _) = Router::build(Flavor::Traditional, Subsystem::Http, &specs);
-        let everything = Index::build(&vec![Hints::NONE; router.len()]);
+        let everything = Index::build(&vec![&Hints::NONE; router.len()]);
         for sample in &samples {
             let scanned = router.find_traditional(&everything, &sample.input());
             prop_assert_eq!(router.find(&sample.input()), scanned, "{:?}", sample);

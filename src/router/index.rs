@@ -12,6 +12,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use super::expression::{FieldKey, Hint, Hints, address_bytes};
@@ -56,7 +57,7 @@ type RouteHints<'h> = &'h [(FieldKey, Vec<Hint>)];
 
 impl Index {
     /// Builds the index of all routes, listed by rank; those that can never match are left out.
-    pub(super) fn build(hints: &[Hints]) -> Self {
+    pub(super) fn build(hints: &[&Hints]) -> Self {
         let known: Vec<Option<RouteHints<'_>>> = hints
             .iter()
             .map(|hints| match hints {
@@ -112,7 +113,7 @@ impl Index {
         let Some(key) = key else {
             return self.add(Node::Leaf(ranks.into()));
         };
-        let mut shapes: HashMap<&Hint, Vec<u32>> = HashMap::new();
+        let mut shapes: HashMap<&Hint, Vec<u32>, RandomState> = HashMap::default();
         let mut rest = Vec::new();
         for rank in ranks {
             match shapes_of(rank, hints, &key) {
@@ -163,9 +164,9 @@ fn best_field(ranks: &[u32], hints: &[Option<RouteHints<'_>>], path: &[FieldKey]
     #[derive(Default)]
     struct Tally<'h> {
         routes: usize,
-        shapes: HashMap<&'h Hint, usize>,
+        shapes: HashMap<&'h Hint, usize, RandomState>,
     }
-    let mut tallies: HashMap<&FieldKey, Tally<'_>> = HashMap::new();
+    let mut tallies: HashMap<&FieldKey, Tally<'_>, RandomState> = HashMap::default();
     for &rank in ranks {
         let known = hints.get(rank as usize).copied().flatten().unwrap_or_default();
         for (key, shapes) in known {

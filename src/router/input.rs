@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::expression::{Field, Segments};
+use super::spec::Subsystem;
 
 /// Look-up of field lines and query arguments, answered by whoever holds the request head.
 pub trait RequestFields {
@@ -37,6 +38,14 @@ pub enum Scheme {
 impl Scheme {
     /// All schemes; [`Scheme::name`] tells them apart in expressions.
     pub(super) const ALL: [Self; 5] = [Self::Http, Self::Https, Self::Tcp, Self::Tls, Self::Udp];
+
+    /// The schemes of a subsystem.
+    pub(super) fn of(subsystem: Subsystem) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |scheme| match scheme {
+            Self::Http | Self::Https => subsystem == Subsystem::Http,
+            Self::Tcp | Self::Tls | Self::Udp => subsystem == Subsystem::Stream,
+        })
+    }
 
     /// The name that expressions compare with.
     pub fn name(self) -> &'static str {

@@ -1,7 +1,8 @@
 //! From a request or connection to its route.
 //!
-//! [`Router::build`] takes [`RouteSpec`]s, plain data read from routes and services, and makes an
-//! immutable router that all workers share. [`Router::find`] takes a [`MatchInput`], borrowed from
+//! [`Compiler`] takes [`RouteSpec`]s, plain data read from routes and services, and makes each into a
+//! [`CompiledRoute`]; [`Router::assemble`] makes an immutable router of these that all workers share. A
+//! change of one route among many compiles that one only. [`Router::find`] takes a [`MatchInput`], borrowed from
 //! the request, and answers with the first route that matches in order of priority.
 //!
 //! All flavors use one [`index`], which narrows all routes down to a few candidates; each candidate
@@ -19,6 +20,7 @@
 //! a hit, so there is no cache here, and nothing to flood.
 
 mod captures;
+mod compiled;
 #[cfg(test)]
 mod differential;
 pub mod expression;
@@ -35,19 +37,22 @@ mod transform;
 mod upstream_path;
 
 pub use captures::UriCaptures;
+pub use compiled::{CompiledRoute, Compiler};
 pub use expression::PathPart;
 pub use input::{MatchInput, RequestFields, Scheme};
 pub use pattern::Pattern;
 pub use spec::{Cidr, Endpoint, Flavor, PathHandling, Protocol, RouteSpec, Subsystem};
 pub use upstream_path::UpstreamPath;
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
-use expression::{Expr, FieldKey, Hints, Trace};
+use compiled::{Part, Rule};
+use expression::{FieldKey, Hints, Trace};
 use index::{Fields, Index};
 use input::{Request, Value};
 use traditional::{Precedence, TraditionalRequest, TraditionalRoute};
-use transform::{Patterns, Unit};
 
 /// Why a route cannot be used. The router is built without it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,7 +82,7 @@ pub struct Router {
     flavor: Flavor,
     candidates: Vec<Candidate>,
     /// One for each scheme of the subsystem.
-    indexes: Vec<(Scheme, Index)>,
+    indexes: Vec<(Scheme, Arc<Index>)>,
     precedence: Precedence,
 }
 
@@ -85,38 +90,56 @@ pub struct Router {
 #[derive(Debug)]
 struct Candidate {
     route: usize,
-    rule: Rule,
-    upstream_path: UpstreamPath,
-}
-
-#[derive(Debug)]
-enum Rule {
-    Expression(Expr),
-    Traditional(Box<TraditionalRoute>),
+    part: Arc<Part>,
+    upstream_path: Arc<UpstreamPath>,
 }
 
 impl Router {
     /// Builds a router of the routes of `subsystem`, and lists those that cannot be used.
-    ///
-    /// *Cost*: about 10 µs a route; regexes are compiled later, when first needed.
     pub fn build(flavor: Flavor, subsystem: Subsystem, specs: &[RouteSpec]) -> (Self, Vec<RouteError>) {
-        let served =
-            |spec: &&RouteSpec| spec.protocols.iter().any(|protocol| protocol.subsystem() == subsystem);
-        let specs = specs.iter().filter(served);
+        let mut compiler = Compiler::new(flavor, subsystem);
+        let mut routes = Vec::with_capacity(specs.len());
         let mut errors = Vec::new();
-        let mut router =
-            Self { flavor, candidates: Vec::new(), indexes: Vec::new(), precedence: Precedence::default() };
-        match flavor {
-            Flavor::Traditional => router.add_traditional(specs, &mut errors),
-            _ => router.add_expressions(specs, subsystem, &mut errors),
+        for spec in specs {
+            match compiler.compile(spec) {
+                Ok(route) => routes.push((spec.index, route)),
+                Err(error) => errors.push(error),
+            }
         }
-        let in_subsystem = |scheme: &Scheme| match scheme {
-            Scheme::Http | Scheme::Https => subsystem == Subsystem::Http,
-            Scheme::Tcp | Scheme::Tls | Scheme::Udp => subsystem == Subsystem::Stream,
+        let routes = routes.iter().map(|(index, route)| (*index, route));
+        (Self::assemble(flavor, subsystem, routes), errors)
+    }
+
+    /// Puts routes together that were compiled for this flavor and subsystem; each comes with the number
+    /// that [`Match::route`] is to have.
+    ///
+    /// *Cost*: about 2 µs a route, nearly all of it for the index.
+    pub fn assemble<'r>(
+        flavor: Flavor,
+        subsystem: Subsystem,
+        routes: impl Iterator<Item = (usize, &'r CompiledRoute)>,
+    ) -> Self {
+        let parts = |(route, compiled): (usize, &'r CompiledRoute)| {
+            compiled.parts.iter().map(move |part| Candidate {
+                route,
+                part: Arc::clone(part),
+                upstream_path: Arc::clone(&compiled.upstream_path),
+            })
         };
-        let schemes = Scheme::ALL.into_iter().filter(in_subsystem);
-        router.indexes = schemes.map(|scheme| (scheme, router.index_for(scheme))).collect();
-        (router, errors)
+        let mut candidates: Vec<Candidate> = routes.flat_map(parts).collect();
+        candidates.sort_by_cached_key(|candidate| candidate.part.sort_key());
+        let mut router = Self { flavor, candidates, ..Self::default() };
+        if flavor == Flavor::Traditional {
+            let by_rank: Vec<_> = router.candidates.iter().filter_map(Candidate::traditional).collect();
+            router.precedence = Precedence::new(&by_rank);
+        }
+        router.indexes = router.indexes_for(subsystem);
+        router
+    }
+
+    /// How its routes are written and ordered.
+    pub fn flavor(&self) -> Flavor {
+        self.flavor
     }
 
     /// How many routes, or parts of routes, there are.
@@ -147,8 +170,8 @@ impl Router {
     /// Computed on demand from the request that [`Router::find`] matched.
     pub fn captures(&self, found: &Match, input: &MatchInput<'_>) -> Option<UriCaptures> {
         let mut trace = Trace { path: None, captures: Some(UriCaptures::default()) };
-        match &self.candidates.get(found.rank as usize)?.rule {
-            Rule::Expression(expr) => {
+        match &self.candidates.get(found.rank as usize)?.part.rule {
+            Rule::Expression { expr, .. } => {
                 expr.matches(&Request::new(input)?, Some(&mut trace));
             }
             Rule::Traditional(route) => route.trace(&TraditionalRequest::new(input), &mut trace),
@@ -158,86 +181,32 @@ impl Router {
 
     /// How the route changes the path.
     pub fn upstream_path(&self, found: &Match) -> Option<&UpstreamPath> {
-        self.candidates.get(found.rank as usize).map(|candidate| &candidate.upstream_path)
+        self.candidates.get(found.rank as usize).map(|candidate| &*candidate.upstream_path)
     }
 
-    fn add_expressions<'s>(
-        &mut self,
-        specs: impl Iterator<Item = &'s RouteSpec>,
-        subsystem: Subsystem,
-        errors: &mut Vec<RouteError>,
-    ) {
-        let mut patterns = Patterns::default();
-        let mut units: Vec<(&RouteSpec, Unit)> = Vec::new();
-        for spec in specs {
-            match transform::units(spec, self.flavor, subsystem, &mut patterns) {
-                Ok(parts) => units.extend(parts.into_iter().map(|part| (spec, part))),
-                Err(reason) => errors.push(route_error(spec, reason)),
-            }
-        }
-        units.sort_by_key(|(_, unit)| std::cmp::Reverse((unit.priority, unit.id)));
-        let candidate = |(spec, unit): (&RouteSpec, Unit)| self.candidate(spec, Rule::Expression(unit.expr));
-        self.candidates = units.into_iter().map(candidate).collect();
-    }
-
-    fn add_traditional<'s>(
-        &mut self,
-        specs: impl Iterator<Item = &'s RouteSpec>,
-        errors: &mut Vec<RouteError>,
-    ) {
-        let mut routes: Vec<(&RouteSpec, TraditionalRoute)> = Vec::new();
-        for spec in specs {
-            let paths: Vec<Option<&String>> = match spec.paths.as_slice() {
-                [] => vec![None],
-                paths => paths.iter().map(Some).collect(),
-            };
-            let parts: Result<Vec<_>, _> =
-                paths.into_iter().map(|path| TraditionalRoute::new(spec, path)).collect();
-            match parts {
-                Ok(parts) => routes.extend(parts.into_iter().map(|part| (spec, part))),
-                Err(reason) => errors.push(route_error(spec, reason)),
-            }
-        }
-        routes.sort_by_key(|(_, route)| route.sort_key());
-        let by_rank: Vec<&TraditionalRoute> = routes.iter().map(|(_, route)| route).collect();
-        self.precedence = Precedence::new(&by_rank);
-        let candidate = |(spec, route)| self.candidate(spec, Rule::Traditional(Box::new(route)));
-        self.candidates = routes.into_iter().map(candidate).collect();
-    }
-
-    fn candidate(&self, spec: &RouteSpec, rule: Rule) -> Candidate {
-        let handling = match self.flavor {
-            Flavor::Traditional => spec.path_handling,
-            _ => PathHandling::V0,
+    /// One index for all schemes, unless routes tell them apart.
+    fn indexes_for(&self, subsystem: Subsystem) -> Vec<(Scheme, Arc<Index>)> {
+        let index_for = |scheme| {
+            let hints: Vec<&Hints> = self.candidates.iter().map(|c| c.part.hints(scheme)).collect();
+            Arc::new(Index::build(&hints))
         };
-        Candidate {
-            route: spec.index,
-            rule,
-            upstream_path: UpstreamPath {
-                base: spec.service_path.as_deref().unwrap_or("/").into(),
-                strip: spec.strip_path,
-                handling,
-            },
+        let mut schemes = Scheme::of(subsystem);
+        if self.candidates.iter().all(|candidate| candidate.part.is_scheme_blind()) {
+            let Some(first) = schemes.next() else { return Vec::new() };
+            let index = index_for(first);
+            return std::iter::once(first)
+                .chain(schemes)
+                .map(|scheme| (scheme, Arc::clone(&index)))
+                .collect();
         }
-    }
-
-    fn index_for(&self, scheme: Scheme) -> Index {
-        let hints: Vec<Hints> = self
-            .candidates
-            .iter()
-            .map(|candidate| match &candidate.rule {
-                Rule::Expression(expr) => expr.hints(scheme),
-                Rule::Traditional(route) => route.hints(scheme),
-            })
-            .collect();
-        Index::build(&hints)
+        schemes.map(|scheme| (scheme, index_for(scheme))).collect()
     }
 
     fn find_expression(&self, index: &Index, input: &MatchInput<'_>) -> Option<Match> {
         let request = Request::new(input)?;
         index.candidates(&request).find_map(|rank| {
             let candidate = self.candidates.get(rank as usize)?;
-            let Rule::Expression(expr) = &candidate.rule else {
+            let Rule::Expression { expr, .. } = &candidate.part.rule else {
                 return None;
             };
             if !expr.matches(&request, None) {
@@ -280,9 +249,15 @@ impl Router {
     }
 
     fn traditional_at(&self, rank: u32) -> Option<&TraditionalRoute> {
-        match &self.candidates.get(rank as usize)?.rule {
+        self.candidates.get(rank as usize)?.traditional()
+    }
+}
+
+impl Candidate {
+    fn traditional(&self) -> Option<&TraditionalRoute> {
+        match &self.part.rule {
             Rule::Traditional(route) => Some(route),
-            Rule::Expression(_) => None,
+            Rule::Expression { .. } => None,
         }
     }
 }
@@ -291,8 +266,4 @@ impl Fields for Request<'_> {
     fn each_value(&self, key: &FieldKey, visit: &mut dyn FnMut(Value<'_>) -> bool) {
         Request::each_value(self, &key.field, key.lower, visit);
     }
-}
-
-fn route_error(spec: &RouteSpec, reason: String) -> RouteError {
-    RouteError { id: spec.id, index: spec.index, reason }
 }

@@ -25,7 +25,7 @@ pub(super) struct Unit {
 const PART_IDS: Uuid = Uuid::from_u128(0x7f14_5bf9_0dce_4f91_98eb_debb_ce4b_9f6b);
 
 /// Compiles regexes once, however many routes share them.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Patterns(HashMap<String, Arc<Pattern>>);
 
 impl Patterns {

@@ -3,14 +3,15 @@
 //! A [`Snapshot`] holds everything a request needs to know about the configuration: compiled routes,
 //! routes and services in typed form, plugin instances, the plan of plugins for each route,
 //! certificates by server name. It is built off the request path from a dataset of entities
-//! ([`mod@build`]) and published by one pointer swap ([`Published`]); the old one is freed with the last
-//! request that holds it.
+//! ([`mod@build`]), takes over from the one before what has not changed (`known`), and is published by one
+//! pointer swap ([`Published`]); the old one is freed with the last request that holds it.
 //!
 //! Positions: routes, services and plugins refer to each other by index into the snapshot's lists.
 //! An index is only meaningful together with its snapshot.
 
 mod build;
 mod certificates;
+mod known;
 mod plan;
 mod plugin;
 mod published;
@@ -19,7 +20,7 @@ mod route;
 mod service;
 mod upstream;
 
-pub use build::{build, check_route};
+pub use build::{build, build_after, check_route};
 pub use certificates::Certificates;
 pub use plan::{Plan, Plans, Step};
 pub use plugin::{Plugin, PluginKind, Scope};
@@ -29,7 +30,7 @@ pub use service::{Service, Timeouts};
 
 use crate::balancer::UpstreamSpec;
 use crate::db::off::Dataset;
-use crate::router::Router;
+use crate::router::{CompiledRoute, Router};
 use std::sync::Arc;
 
 /// The immutable run-time form of all entities.
@@ -43,8 +44,10 @@ pub struct Snapshot {
     pub dataset: Option<Arc<Dataset>>,
     /// The compiled routes.
     pub router: Router,
+    /// The same one by one, for the snapshot after this; `None` for those that the router refuses.
+    pub compiled: Vec<Option<Arc<CompiledRoute>>>,
     /// Routes of enabled services, and routes without a service.
-    pub routes: Vec<Route>,
+    pub routes: Vec<Arc<Route>>,
     /// All services.
     pub services: Vec<Service>,
     /// All enabled plugin instances.
@@ -55,6 +58,8 @@ pub struct Snapshot {
     pub plans: Plans,
     /// Certificates by server name.
     pub certificates: Certificates,
+    /// Differs from that of the snapshot before when certificates or CA certificates do.
+    pub certificates_version: u64,
     /// Upstreams with their targets.
     pub upstreams: Vec<Arc<UpstreamSpec>>,
 }

@@ -43,7 +43,7 @@ impl Plans {
     /// The plans of all `routes`; `kinds` stand in execution order.
     ///
     /// *Cost*: routes that no plugin names share one plan per service.
-    pub fn build(routes: &[Route], kinds: &[PluginKind], plugins: &[Plugin]) -> Plans {
+    pub fn build(routes: &[Arc<Route>], kinds: &[PluginKind], plugins: &[Plugin]) -> Plans {
         let instances: HashMap<_, _> =
             plugins.iter().enumerate().map(|(index, p)| ((p.kind, p.scope.clone()), index)).collect();
         let scoped_routes: HashSet<usize> = plugins.iter().filter_map(|p| p.scope.route).collect();
@@ -160,11 +160,11 @@ mod tests {
         PluginKind { name: name.into(), priority: 1.0, version: "1".into(), phases }
     }
 
-    fn route(service: Option<usize>) -> Route {
+    fn route(service: Option<usize>) -> Arc<Route> {
         let entity = json!({ "id": "r", "protocols": ["http"] });
-        let mut route = Route::of(Arc::new(entity.as_object().unwrap().clone()), &HashMap::new());
+        let mut route = Route::of(Arc::new(entity.as_object().unwrap().clone()), &HashMap::default());
         route.service = service;
-        route
+        Arc::new(route)
     }
 
     fn plugin(kind: usize, route: Option<usize>, service: Option<usize>, consumer: Option<&str>) -> Plugin {

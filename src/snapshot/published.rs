@@ -58,6 +58,11 @@ impl Published {
         self.retired.lock().push(old);
     }
 
+    /// Whether there is anything for [`Published::free_retired`] to free.
+    pub fn has_retired(&self) -> bool {
+        self.retired.lock().iter().any(|old| Arc::strong_count(old) == 1)
+    }
+
     /// Frees snapshots that are no longer in force and that no request uses any more; to be called now
     /// and then by a thread that serves no requests.
     ///

@@ -1,11 +1,11 @@
 //! Routes at run time.
 
 use super::build::protocols;
+use super::known::Index;
 use super::{Service, read};
 use crate::db::Entity;
 use crate::router::{Endpoint, PathHandling, Protocol, RouteSpec};
 use serde_json::Value;
-use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -97,12 +97,12 @@ pub struct Route {
 
 impl Route {
     /// The run-time form of a stored route; `services` tells where its service stands.
-    pub(super) fn of(entity: Arc<Entity>, services: &HashMap<Arc<str>, usize>) -> Route {
+    pub(super) fn of(entity: Arc<Entity>, services: &Index) -> Route {
         let flag = |field, default| read::flag(&entity, field).unwrap_or(default);
         Route {
             id: read::shared(&entity, "id").unwrap_or_else(|| "".into()),
             name: read::shared(&entity, "name"),
-            service: read::foreign(&entity, "service").and_then(|id| services.get(id)).copied(),
+            service: Route::service_of(&entity, services),
             protocols: protocols(&entity),
             https_redirect_status: read::integer(&entity, "https_redirect_status_code").unwrap_or(426) as u16,
             strip_path: flag("strip_path", true),
@@ -112,6 +112,11 @@ impl Route {
             path_handling: path_handling(&entity),
             entity,
         }
+    }
+
+    /// Where the service of a stored route stands.
+    pub(super) fn service_of(entity: &Entity, services: &Index) -> Option<usize> {
+        read::foreign(entity, "service").and_then(|id| services.get(id)).copied()
     }
 
     /// What the router is told about the route that stands at `index`.

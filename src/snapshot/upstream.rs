@@ -9,13 +9,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// All upstreams with their targets.
-pub(super) fn upstreams(dataset: &Dataset) -> Vec<Arc<UpstreamSpec>> {
+/// All upstreams with their targets; one that is as it was stays the one it was, which spares every worker a
+/// comparison.
+pub(super) fn upstreams(dataset: &Dataset, previous: &[Arc<UpstreamSpec>]) -> Vec<Arc<UpstreamSpec>> {
+    let known: HashMap<Uuid, &Arc<UpstreamSpec>> = previous.iter().map(|spec| (spec.id, spec)).collect();
     let mut targets = targets_by_upstream(dataset);
     let all = dataset.collection("upstreams").into_iter().flat_map(|upstreams| upstreams.each());
     all.filter_map(|entity| {
         let id = read::text(&entity, "id")?;
-        Some(Arc::new(upstream(&entity, id, targets.remove(id).unwrap_or_default())))
+        let spec = upstream(&entity, id, targets.remove(id).unwrap_or_default());
+        let same = known.get(&spec.id).filter(|known| ****known == spec);
+        Some(same.map_or_else(|| Arc::new(spec), |same| Arc::clone(same)))
     })
     .collect()
 }

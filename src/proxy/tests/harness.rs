@@ -135,7 +135,7 @@ pub fn worker(setup: Setup) -> Rc<Worker> {
     };
     let (router, errors) = Router::build(Flavor::TraditionalCompatible, Subsystem::Http, &[spec]);
     assert!(errors.is_empty());
-    let mut snapshot = Snapshot { router, routes: vec![setup.route], ..Snapshot::default() };
+    let mut snapshot = Snapshot { router, routes: vec![setup.route.into()], ..Snapshot::default() };
     if setup.with_service {
         snapshot.services.push(setup.service);
     }
