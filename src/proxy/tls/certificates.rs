@@ -15,7 +15,8 @@ use std::sync::Arc;
 /// Chooses certificates by server name: certificate entities of the snapshot in force, then the
 /// default ones.
 ///
-/// *Cost*: parsed keys are kept per generation; the lock around them is held for a look-up.
+/// *Cost*: a key is parsed once while its entity stays the same one; the lock around them is held for a look-up,
+/// or for the parsing.
 pub struct Chooser {
     published: Arc<Published>,
     defaults: Vec<Arc<CertifiedKey>>,
@@ -24,9 +25,9 @@ pub struct Chooser {
 
 #[derive(Default)]
 struct Parsed {
-    generation: u64,
+    version: u64,
     /// By certificate id; empty when the entity cannot be used.
-    keys: HashMap<Arc<str>, Vec<Arc<CertifiedKey>>>,
+    keys: HashMap<Arc<str>, (Option<Arc<Entity>>, Vec<Arc<CertifiedKey>>)>,
 }
 
 impl Chooser {
@@ -48,11 +49,19 @@ impl Chooser {
 
     fn keys(&self, snapshot: &Snapshot, id: &Arc<str>) -> Vec<Arc<CertifiedKey>> {
         let mut parsed = self.parsed.lock();
-        if parsed.generation != snapshot.generation {
-            *parsed = Parsed { generation: snapshot.generation, keys: HashMap::new() };
+        if parsed.version != snapshot.certificates_version {
+            parsed.version = snapshot.certificates_version;
+            parsed
+                .keys
+                .retain(|id, (entity, _)| is_same(entity.as_ref(), certificate(snapshot, id).as_ref()));
         }
-        parsed.keys.entry(id.clone()).or_insert_with(|| parse(snapshot, id)).clone()
+        let make = || (certificate(snapshot, id), parse(snapshot, id));
+        parsed.keys.entry(id.clone()).or_insert_with(make).1.clone()
     }
+}
+
+fn is_same(one: Option<&Arc<Entity>>, other: Option<&Arc<Entity>>) -> bool {
+    matches!((one, other), (Some(one), Some(other)) if Arc::ptr_eq(one, other))
 }
 
 /// The one whose key can make a signature that the client verifies; the last for want of one.

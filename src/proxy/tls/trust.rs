@@ -86,6 +86,6 @@ impl UpstreamTrust for SnapshotTrust {
     }
 
     fn generation(&self) -> u64 {
-        self.published.generation()
+        self.published.current().certificates_version
     }
 }
