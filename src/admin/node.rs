@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::db::Entities;
-use crate::db::declarative::Reader;
+use crate::db::declarative::document::Document;
+use crate::db::declarative::{ConfigError, Configuration, Reader};
 use crate::db::off::Dataset;
 use crate::entities::Registry;
 
@@ -24,6 +25,14 @@ pub trait Node {
 
     /// Reads configurations by these schemas.
     fn reader(&self) -> &Reader;
+
+    /// What a document says.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    fn resolve(&self, document: Document) -> Result<Configuration, ConfigError> {
+        self.reader().resolve(document)
+    }
 
     /// What does not change while the process lives.
     fn identity(&self) -> &Identity;

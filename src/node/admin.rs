@@ -5,7 +5,8 @@ use super::entities::Read;
 use crate::admin::{ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, Statistics};
 use crate::conf::directives::BodyLimit;
 use crate::conf::{Conf, Database, HeaderTokens};
-use crate::db::declarative::Reader;
+use crate::db::declarative::document::Document;
+use crate::db::declarative::{ConfigError, Configuration, Reader};
 use crate::db::off::{Dataset, EMPTY_HASH};
 use crate::entities::Registry;
 use crate::observability::{counters, log};
@@ -85,6 +86,10 @@ impl Node for AdminNode {
         &self.control.source.reader
     }
 
+    fn resolve(&self, document: Document) -> Result<Configuration, ConfigError> {
+        self.control.resolve(document)
+    }
+
     fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -127,7 +132,7 @@ impl Node for AdminNode {
 
     fn apply(&self, loaded: Loaded) -> ApplyFuture<'_> {
         let read = Read { rows: loaded.rows, hash: loaded.hash, text: loaded.text };
-        let done = self.control.put_in_force(read).map_err(|error| ApplyError::Failed(error.to_string()));
+        let done = self.control.apply(read).map_err(|error| ApplyError::Failed(error.to_string()));
         Box::pin(std::future::ready(done))
     }
 }

@@ -2,10 +2,11 @@
 
 use super::Configuration;
 use super::admin::AdminNode;
-use super::entities::{EntitySource, Read, SourceError};
+use super::entities::{EntitySource, Prepared, Read, SourceError};
 use crate::admin::{self, Api, Listener};
 use crate::conf::Listen;
-use crate::db::off::Kept;
+use crate::db::declarative::document::Document;
+use crate::db::declarative::{ConfigError, Configuration as DeclarativeConfiguration};
 use crate::lua::Vm;
 use crate::observability::{Level, log};
 use crate::proxy::tls::ServerTls;
@@ -18,6 +19,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+
+/// How long a changed configuration is prepared on cores that nobody else wants; with the 100 ms until a row of
+/// changes counts as over, and as much again for the work itself, it is in force within a second on busy ones, too.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The shared dictionary, and the key in it, that hold the hash of the declarative configuration read last.
 const DICT: &str = "kong";
@@ -82,9 +87,14 @@ async fn wait_for_end(mut orders: watch::Receiver<Order>) {
 async fn follow_file(control: Rc<Control>, mut changes: mpsc::UnboundedReceiver<()>) {
     while changes.recv().await.is_some() {
         let Some(file) = control.shared.conf.declarative_config.clone() else { continue };
-        match control.source.read_file(&file) {
-            Ok(read) if read.hash == control.shared.published.current().hash => control.note_read(&read.hash),
-            Ok(read) => control.follow(read, &file),
+        let in_force = control.shared.published.current().hash.clone();
+        let prepare = || {
+            let read = control.source.read_file_unless(&file, &in_force)?;
+            read.map(|read| control.source.prepare(read, &control.shared)).transpose()
+        };
+        match runtime::stand_back(PATIENCE, prepare) {
+            Ok(Some(prepared)) => control.follow(prepared, &file),
+            Ok(None) => control.note_read(&in_force),
             Err(error) => tell(&error),
         }
     }
@@ -95,7 +105,10 @@ async fn free_snapshots(control: Rc<Control>) {
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     loop {
         ticks.tick().await;
-        control.shared.published.free_retired();
+        let published = &control.shared.published;
+        if published.has_retired() {
+            runtime::stand_back(PATIENCE, || published.free_retired());
+        }
     }
 }
 
@@ -107,12 +120,10 @@ fn tell(error: &SourceError) {
 }
 
 impl Control {
-    fn follow(&self, read: Read, file: &Path) {
-        self.note_read(&read.hash);
-        match self.put_in_force(read) {
-            Ok(()) => log::notice!("declarative config loaded from {}", file.display()),
-            Err(error) => tell(&error),
-        }
+    fn follow(&self, prepared: Prepared, file: &Path) {
+        self.note_read(prepared.hash());
+        self.publish(prepared);
+        log::notice!("declarative config loaded from {}", file.display());
     }
 
     /// Puts what the node begins with in force; returns the hash of what was read.
@@ -146,17 +157,35 @@ impl Control {
 
     /// Publishes a configuration and keeps its text for the next start.
     pub(super) fn put_in_force(&self, read: Read) -> Result<(), SourceError> {
-        self.source.publish(read.rows, &read.hash, &self.shared)?;
-        if read.text.is_empty() {
-            return Ok(());
+        self.publish(self.source.prepare(read, &self.shared)?);
+        Ok(())
+    }
+
+    fn publish(&self, prepared: Prepared) {
+        let Prepared { snapshot, refused, kept } = prepared;
+        for error in refused {
+            log::write(Level::Error, format_args!("{error}"));
         }
-        let kept = Kept { hash: read.hash, text: read.text };
+        self.shared.published.publish(snapshot);
+        if kept.text.is_empty() {
+            return;
+        }
         if let Err(error) = kept.store(&self.shared.conf.prefix) {
             log::write(
                 Level::Warn,
                 format_args!("the configuration is not kept for the next start: {error}"),
             );
         }
+    }
+
+    /// What a document says, judged while requests go first.
+    pub(super) fn resolve(&self, document: Document) -> Result<DeclarativeConfiguration, ConfigError> {
+        runtime::stand_back(PATIENCE, || self.source.reader.resolve(document))
+    }
+
+    /// The same for what is made of it.
+    pub(super) fn apply(&self, read: Read) -> Result<(), SourceError> {
+        self.publish(runtime::stand_back(PATIENCE, || self.source.prepare(read, &self.shared))?);
         Ok(())
     }
 }

@@ -3,13 +3,13 @@
 use super::Configuration;
 use crate::conf::Conf;
 use crate::db::declarative::report::{self, Located};
-use crate::db::declarative::{ConfigError, Reader};
+use crate::db::declarative::{ConfigError, Reader, document};
 use crate::db::off::{Dataset, Kept};
 use crate::db::{DbError, Entities};
 use crate::entities::Registry;
 use crate::observability::{Level, log};
-use crate::router::Flavor;
-use crate::snapshot::{self, PluginKind};
+use crate::router::{Flavor, RouteError};
+use crate::snapshot::{self, PluginKind, Snapshot};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,6 +28,22 @@ pub(super) struct Read {
     pub(super) rows: Entities,
     pub(super) hash: String,
     pub(super) text: String,
+}
+
+/// A configuration that only has to be published.
+pub(super) struct Prepared {
+    pub(super) snapshot: Snapshot,
+    /// The routes that are left out.
+    pub(super) refused: Vec<RouteError>,
+    /// What the next start begins with.
+    pub(super) kept: Kept,
+}
+
+impl Prepared {
+    /// The hash of its text.
+    pub(super) fn hash(&self) -> &str {
+        &self.kept.hash
+    }
 }
 
 /// Why a configuration cannot be served.
@@ -91,11 +107,22 @@ impl EntitySource {
     }
 
     /// Reads a declarative file.
-    pub(super) fn read_file(&self, path: &Path) -> Result<Read, SourceError> {
+    fn read_file(&self, path: &Path) -> Result<Read, SourceError> {
+        self.read_text_of(path, text_of(path)?)
+    }
+
+    /// Reads a declarative file; `None` if its text has that hash.
+    pub(super) fn read_file_unless(&self, path: &Path, hash: &str) -> Result<Option<Read>, SourceError> {
+        let text = text_of(path)?;
+        if document::hash(&text) == hash {
+            return Ok(None);
+        }
+        self.read_text_of(path, text).map(Some)
+    }
+
+    fn read_text_of(&self, path: &Path, text: String) -> Result<Read, SourceError> {
         let file = path.display().to_string();
         let refused = |error| SourceError::File { file: file.clone(), error };
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| refused(ConfigError::Text(format!("{file}: {error}"))))?;
         let configuration = self.reader.read(&text, Some(&file)).map_err(refused)?;
         let hash = configuration.hash.clone();
         Ok(Read { rows: self.reader.rows(configuration)?, hash, text })
@@ -123,21 +150,23 @@ impl EntitySource {
         Read { rows, hash: String::new(), text: String::new() }
     }
 
-    /// Makes the snapshot of rows and puts it in force; returns their dataset.
+    /// Makes the snapshot of a configuration, taking over from the one in force what stays the same.
     ///
-    /// Routes that the router cannot compile are left out and told.
-    pub(super) fn publish(
-        &self,
-        rows: Entities,
-        hash: &str,
-        shared: &Configuration,
-    ) -> Result<Arc<Dataset>, DbError> {
-        let dataset = Arc::new(Dataset::build(self.reader.model().clone(), rows, hash)?);
-        let (snapshot, refused) = snapshot::build(dataset.clone(), self.kinds.clone(), self.flavor);
-        for error in refused {
-            log::write(Level::Error, format_args!("{error}"));
-        }
-        shared.published.publish(snapshot);
-        Ok(dataset)
+    /// Routes that the router cannot compile are left out.
+    pub(super) fn prepare(&self, read: Read, shared: &Configuration) -> Result<Prepared, SourceError> {
+        let before = shared.published.current();
+        let model = self.reader.model().clone();
+        let dataset = Dataset::build_after(before.dataset.as_deref(), model, read.rows, &read.hash)?;
+        let (snapshot, refused) =
+            snapshot::build_after(&before, Arc::new(dataset), self.kinds.clone(), self.flavor);
+        Ok(Prepared { snapshot, refused, kept: Kept { hash: read.hash, text: read.text } })
     }
+}
+
+fn text_of(path: &Path) -> Result<String, SourceError> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let file = path.display().to_string();
+        let error = ConfigError::Text(format!("{file}: {error}"));
+        SourceError::File { file, error }
+    })
 }

@@ -38,7 +38,7 @@ pub(in crate::admin) async fn post(node: &dyn Node, call: &Call) -> Reply {
     if check_hash && !document.hash.is_empty() && document.hash == node.dataset().hash() {
         return Reply::empty(304);
     }
-    let configuration = match node.reader().resolve(document) {
+    let configuration = match node.resolve(document) {
         Ok(configuration) => configuration,
         Err(error) if flatten => {
             return Reply::json(400, Value::Object(error.to_flattened(node.reader().model())));

@@ -76,6 +76,7 @@ async fn prepare<G: Gateway>(
     let Some(grants) = receive_grants(channel).await? else { return Ok(None) };
     open_logs(&origin, needs, detached)?;
     privileges::raise_open_files(needs);
+    privileges::allow_return();
     privileges::give_logs_away(&origin.prefix, needs);
     privileges::give_up(needs)?;
     Ok(Some((loaded, grants)))

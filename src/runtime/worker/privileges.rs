@@ -21,6 +21,16 @@ pub(in crate::runtime) fn raise_open_files(needs: &Needs) {
     let _ = setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard);
 }
 
+/// Lets threads that stand back for a while come back, which the system otherwise allows root only.
+pub(in crate::runtime) fn allow_return() {
+    /// Of the usual niceness, counted as `setrlimit` does.
+    const USUAL: u64 = 20;
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NICE) else { return };
+    if soft < USUAL && setrlimit(Resource::RLIMIT_NICE, USUAL, hard.max(USUAL)).is_err() {
+        log::debug!("setrlimit(RLIMIT_NICE, {USUAL}) failed: the limit is {hard}");
+    }
+}
+
 /// Lets the log files, created if need be, belong to the user that workers run as, who opens them anew after USR1.
 pub(in crate::runtime) fn give_logs_away(prefix: &Path, needs: &Needs) {
     let Ok(Some((user, _))) = target(needs) else { return };
