@@ -63,6 +63,16 @@ function _M.init_worker()
 end
 
 
+-- Which plugins have a `configure` phase, by number.
+function _M.configurable()
+  local which = {}
+  for number, plugin in ipairs(plugins) do
+    which[number] = plugin.configure ~= nil
+  end
+  return which
+end
+
+
 -- Tells the plugins with a `configure` phase their configurations; `configs` has a list for each
 -- plugin in use, by its number.
 function _M.configure(configs)

@@ -14,7 +14,7 @@ static SEQUENCE: AtomicU64 = AtomicU64::new(0);
 
 /// The Lua tables of configurations, by the id of their plugin instance.
 ///
-/// *Invariant*: while an instance stays as it is, its table stays the same one.
+/// *Invariant*: while an instance and the secrets it refers to stay as they are, its table stays the same one.
 #[derive(Debug, Default)]
 pub struct Configs {
     known: RefCell<HashMap<Arc<str>, Config>>,
@@ -24,6 +24,25 @@ pub struct Configs {
 struct Config {
     entity: Arc<Map<String, Value>>,
     table: Reference,
+    /// Where it has references to secrets: the values in their place, and in which generation they were looked up.
+    secrets: Option<(u64, Value)>,
+}
+
+impl Config {
+    /// Whether the table is right for an instance of the snapshot; vaults may have changed where the instance has
+    /// not.
+    fn holds(&mut self, snapshot: &Snapshot, plugin: &Plugin) -> bool {
+        if !Arc::ptr_eq(&self.entity, &plugin.entity) && self.entity != plugin.entity {
+            return false;
+        }
+        match &mut self.secrets {
+            Some((generation, values)) if *generation != snapshot.generation => {
+                *generation = snapshot.generation;
+                *values == secrets::resolved(&plugin.config)
+            }
+            _ => true,
+        }
+    }
 }
 
 impl Configs {
@@ -33,30 +52,41 @@ impl Configs {
     /// When Lua has no memory for it.
     pub fn push(&self, vm: &Vm, frame: &Frame, snapshot: &Snapshot, plugin: &Plugin) -> Result<(), LuaError> {
         let mut known = self.known.borrow_mut();
-        if let Some(config) = known.get(&plugin.id) {
-            let same = Arc::ptr_eq(&config.entity, &plugin.entity) || config.entity == plugin.entity;
-            if same {
-                config.table.push(frame);
-                return Ok(());
-            }
+        if let Some(config) = known.get_mut(&plugin.id)
+            && config.holds(snapshot, plugin)
+        {
+            config.table.push(frame);
+            return Ok(());
         }
-        let table = make(vm, frame, snapshot, plugin)?;
+        let resolved = secrets::resolved(&plugin.config);
+        let table = make(vm, frame, snapshot, plugin, &resolved)?;
         table.push(frame);
-        known.insert(plugin.id.clone(), Config { entity: plugin.entity.clone(), table });
+        let secrets = (resolved != *plugin.config).then_some((snapshot.generation, resolved));
+        known.insert(plugin.id.clone(), Config { entity: plugin.entity.clone(), table, secrets });
         Ok(())
+    }
+
+    /// Whether an instance with a table refers to secrets.
+    pub fn has_secrets(&self, id: &str) -> bool {
+        self.known.borrow().get(id).is_some_and(|config| config.secrets.is_some())
     }
 
     /// Lets go of the tables of instances that the snapshot does not have.
     pub fn retain(&self, snapshot: &Snapshot) {
-        let ids: std::collections::HashSet<&Arc<str>> = snapshot.plugins.iter().map(|p| &p.id).collect();
-        self.known.borrow_mut().retain(|id, _| ids.contains(id));
+        let plugins = snapshot.dataset.as_ref().and_then(|dataset| dataset.collection("plugins"));
+        self.known.borrow_mut().retain(|id, _| plugins.is_some_and(|plugins| plugins.select(id).is_some()));
     }
 }
 
 /// A new table: the configuration without nulls, and what Kong adds to it.
-fn make(vm: &Vm, frame: &Frame, snapshot: &Snapshot, plugin: &Plugin) -> Result<Reference, LuaError> {
-    values::push(frame, &secrets::resolved(&plugin.config))
-        .map_err(|_| LuaError::Setup("a configuration is too deep".into()))?;
+fn make(
+    vm: &Vm,
+    frame: &Frame,
+    snapshot: &Snapshot,
+    plugin: &Plugin,
+    resolved: &Value,
+) -> Result<Reference, LuaError> {
+    values::push(frame, resolved).map_err(|_| LuaError::Setup("a configuration is too deep".into()))?;
     let text = |field: &str| plugin.entity.get(field).and_then(Value::as_str);
     let foreign = |field: &str| plugin.entity.get(field)?.get("id")?.as_str();
     let name = snapshot.kinds.get(plugin.kind).map_or("", |kind| &*kind.name);

@@ -7,8 +7,8 @@
 //!
 //! The loop over plugins is Lua (`lua/kong/runloop/runner.lua`), so that it compiles into traces with
 //! the plugins. What it runs is a plan: the steps of a route with the configuration of each. A plan is
-//! made in Lua at the first request that needs it in a generation, from [`crate::snapshot::Plan`]; a
-//! configuration becomes a Lua table once and stays the same table over generations while nothing
+//! made in Lua at the first request that needs it, from [`crate::snapshot::Plan`], and stays over
+//! generations while its steps do; a configuration becomes a Lua table once and stays the same table over generations while nothing
 //! about it changes, since plugins use it as a key.
 //!
 //! A plugin that throws ends the phase. The error and its stack go to the log with the plugin's name,

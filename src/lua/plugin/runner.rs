@@ -2,13 +2,13 @@
 
 use super::configs::Configs;
 use super::outcome::PhaseOutcome;
-use super::plans::PlanNumbers;
+use super::plans::{Content, Instance, PlanNumbers, StepContent};
 use super::settings::RunnerSettings;
 use crate::exchange::{Exchange, LogContext, Phase, Source};
 use crate::lua::ngx::ctx;
 use crate::lua::{Callee, Context, Frame, LuaError, Outcome, Reference, Vm, pdk};
 use crate::observability::log;
-use crate::snapshot::{Plan, PluginKind, Snapshot, Step};
+use crate::snapshot::{Plan, Plugin, PluginKind, Snapshot, Step};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ pub struct Runner {
 struct Inner {
     vm: Vm,
     kinds: Vec<PluginKind>,
+    /// Which of them are told configurations.
+    configurable: Vec<bool>,
     functions: Functions,
     numbers: PlanNumbers,
     configs: Configs,
@@ -114,8 +116,9 @@ impl Runner {
     pub fn new(vm: &Vm, settings: &RunnerSettings) -> Result<Runner, LuaError> {
         let kinds = load_kinds(vm, settings)?;
         let functions = Functions::of(vm)?;
+        let configurable = vm.lua().load("return require 'kong.runloop.runner'.configurable()").eval()?;
         let (numbers, configs) = (PlanNumbers::default(), Configs::default());
-        let inner = Inner { vm: vm.clone(), kinds, functions, numbers, configs };
+        let inner = Inner { vm: vm.clone(), kinds, configurable, functions, numbers, configs };
         let runner = Runner { inner: Rc::new(inner) };
         CURRENT.set(Some(runner.clone()));
         Ok(runner)
@@ -141,7 +144,12 @@ impl Runner {
     }
 
     /// Tells plugins with a `configure` phase their configurations, at start and after each change.
+    ///
+    /// *Cost*: nothing without such plugins, however many configurations others have.
     pub async fn configure(&self, snapshot: &Arc<Snapshot>) {
+        if !self.inner.configurable.contains(&true) {
+            return;
+        }
         let context = Context::bare(Phase::InitWorker);
         let push = |frame: &Frame| {
             self.push_all_configs(frame, snapshot);
@@ -309,7 +317,10 @@ impl Runner {
         if self.inner.numbers.is_new(snapshot) {
             self.sweep(snapshot);
         }
-        let number = self.inner.numbers.assign(snapshot, plan);
+        let (number, is_new) = self.inner.numbers.assign(snapshot, plan, self.content(snapshot, plan));
+        if !is_new {
+            return Some(number);
+        }
         let mut problem = None;
         let push = |frame: &Frame| match self.push_plan(frame, snapshot, plan, number) {
             Ok(count) => count,
@@ -321,6 +332,20 @@ impl Runner {
         let defined = self.inner.vm.call_now(&self.inner.functions.define, Context::bare(Phase::Init), push);
         report(defined.err().as_ref().or(problem.as_ref()), "plan");
         Some(number)
+    }
+
+    /// What a plan says, whatever its generation.
+    fn content(&self, snapshot: &Arc<Snapshot>, plan: &Plan) -> Content {
+        let instance = |plugin: &Plugin| Instance {
+            entity: plugin.entity.clone(),
+            secrets: if self.inner.configs.has_secrets(&plugin.id) { snapshot.generation } else { 0 },
+        };
+        let step = |step: &Step| StepContent {
+            kind: self.kind_number(snapshot, step.kind),
+            instance: step.plugin.and_then(|index| snapshot.plugins.get(index)).map(instance),
+            by_consumer: step.by_consumer,
+        };
+        plan.steps.iter().map(step).collect()
     }
 
     /// Pushes the arguments of `define` and counts them.
@@ -365,7 +390,8 @@ impl Runner {
         for kind in 0..snapshot.kinds.len() {
             let instances: Vec<_> = snapshot.plugins.iter().filter(|p| p.kind == kind).collect();
             let number = self.kind_number(snapshot, kind);
-            if instances.is_empty() || number == 0 {
+            let is_told = usize::try_from(number - 1).ok().and_then(|at| self.inner.configurable.get(at));
+            if instances.is_empty() || is_told != Some(&true) {
                 continue;
             }
             frame.push_table(instances.len(), 0);

@@ -116,6 +116,30 @@ fn a_configuration_is_one_table_as_long_as_it_stays_the_same() {
 }
 
 #[test]
+fn a_configuration_with_secrets_follows_the_vault_it_refers_to() {
+    let telling = r#"return {
+        PRIORITY = 1, VERSION = "1.0.0",
+        access = function(self, conf) kong.response.set_header("X-Secret", "<" .. conf.secret .. ">") end,
+    }"#;
+    let (_folder, gateway) = gateway_of(&[("a", telling)]);
+    let entities = |prefix: &str| {
+        json!({
+            "plugins": [{"name": "a", "enabled": true, "config": {"secret": "{vault://mine/secret}"}}],
+            "vaults": [{"name": "env", "prefix": "mine", "config": {"prefix": prefix}}],
+        })
+    };
+    for (prefix, secret) in [
+        ("KONG_TEST_", "<hidden>"),
+        ("KONG_TEST_", "<hidden>"),
+        ("KONG_ABSENT_", "<>"),
+        ("KONG_TEST_", "<hidden>"),
+    ] {
+        gateway.configure(&entities(prefix));
+        assert_eq!(gateway.get("/", &[]).header("X-Secret").as_deref(), Some(secret));
+    }
+}
+
+#[test]
 fn a_plugin_that_is_not_there_is_named() {
     let Err(error) = Gateway::new(&["nothing-here"], "") else { panic!("it loaded") };
     assert!(
