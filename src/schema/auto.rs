@@ -105,25 +105,39 @@ impl Filler<'_> {
         let mut references = select::References::new(previous, self.options);
         let mut filled = Map::with_capacity(data.len().max(self.record.fields.len()));
         let mut check_immutable_fields = false;
-        for (name, field) in self.record.each_field(subschema) {
-            let (key, value) = match data.remove_entry(name) {
-                Some((key, value)) => (key, Some(value)),
-                None => (String::new(), None),
-            };
+        let (given, rest) = self.sort(data);
+        for ((name, field), given) in self.record.each_field(subschema).zip(given) {
+            let (key, value) = given.map_or((None, None), |(key, value)| (Some(key), Some(value)));
             let value = self.automatic(name, field, value);
             let value = adjust(field, value, self.context, self.options)?;
             let value = if is_select { references.finish(name, field, value) } else { value };
             check_immutable_fields |= self.context == Context::Update && field.immutable;
             if let Some(value) = value {
-                filled.insert(if key.is_empty() { name.to_owned() } else { key }, value);
+                filled.insert(key.unwrap_or_else(|| name.to_owned()), value);
             }
         }
         if is_select {
-            select::keep_known(self.record, self.schema, data, &mut filled, &references, self.options);
+            select::keep_known(self.record, self.schema, rest, &mut filled, &references, self.options);
         } else {
-            filled.extend(data);
+            filled.extend(rest);
         }
         Ok(Processed { data: filled, check_immutable_fields: check_immutable_fields && !is_select })
+    }
+
+    /// The values in the order of the fields they belong to, and those that belong to none.
+    ///
+    /// *Cost*: a look-up for each value; one for each field would be several times as many, as most are absent.
+    fn sort(&self, data: Map<String, Value>) -> (Vec<Option<(String, Value)>>, Map<String, Value>) {
+        let mut given = Vec::new();
+        given.resize_with(self.record.fields.len(), || None);
+        let mut rest = Map::new();
+        for (key, value) in data {
+            match self.record.fields.get_index_of(&key).and_then(|at| given.get_mut(at)) {
+                Some(slot) => *slot = Some((key, value)),
+                None => drop(rest.insert(key, value)),
+            }
+        }
+        (given, rest)
     }
 
     fn automatic(&self, name: &str, field: &Field, value: Option<Value>) -> Option<Value> {

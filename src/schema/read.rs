@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
     }
 
     fn fields(&self, fields: &Value) -> Result<Fields> {
-        let mut out = Fields::new();
+        let mut out = Fields::default();
         for item in list(Some(fields)) {
             if let Some((name, field)) = item.as_object().and_then(|item| item.iter().next()) {
                 out.insert(name.clone(), self.field(name, field)?);
