@@ -208,6 +208,7 @@ fn service(upstream: SocketAddr) -> Service {
         protocol: "http".into(),
         scheme: Scheme::Http,
         host: upstream.ip().to_string().into(),
+        address: Some(upstream.ip()),
         port: upstream.port(),
         path: None,
         retries: 5,
