@@ -51,6 +51,8 @@ pub enum OptValue {
     Text,
     /// A number.
     Number,
+    /// Not an option: the command reads all of its arguments itself, those that look like options too.
+    Rest,
 }
 
 impl Opt {
@@ -69,6 +71,11 @@ impl Opt {
         Opt { short, long, value: OptValue::Number }
     }
 
+    /// What a command has, instead of options, that hands its arguments on to a script.
+    pub const fn rest() -> Opt {
+        Opt { short: None, long: "arguments", value: OptValue::Rest }
+    }
+
     fn to_arg(self) -> Arg {
         let arg = Arg::new(self.long).long(self.long).allow_hyphen_values(true);
         let arg = match self.short {
@@ -76,7 +83,7 @@ impl Opt {
             None => arg,
         };
         match self.value {
-            OptValue::None => arg.action(ArgAction::SetTrue).allow_hyphen_values(false),
+            OptValue::None | OptValue::Rest => arg.action(ArgAction::SetTrue).allow_hyphen_values(false),
             OptValue::Text | OptValue::Number => arg.action(ArgAction::Set).overrides_with(self.long),
         }
     }
@@ -95,6 +102,15 @@ pub struct Invocation {
 }
 
 impl Invocation {
+    fn unread(arguments: impl Iterator<Item = OsString>) -> Invocation {
+        Invocation {
+            subcommand: None,
+            positional: arguments.map(|argument| argument.to_string_lossy().into_owned()).collect(),
+            console: Console::new(Verbosity::Info),
+            matches: ArgMatches::default(),
+        }
+    }
+
     /// The value of the option `long`, if it was given.
     pub fn text(&self, long: &str) -> Option<&str> {
         self.matches.try_get_one::<String>(long).ok().flatten().map(String::as_str)
@@ -128,6 +144,9 @@ impl Command {
 
     /// *Errors*: what to say before the usage; `None` to print only the usage.
     fn read(&self, arguments: impl Iterator<Item = OsString>) -> Result<Invocation, Option<String>> {
+        if self.options.iter().any(|option| option.value == OptValue::Rest) {
+            return Ok(Invocation::unread(arguments));
+        }
         let matches = self.parser().try_get_matches_from(arguments).map_err(|error| refusal(&error))?;
         let mut positional: Vec<String> =
             matches.get_many::<String>("arguments").into_iter().flatten().cloned().collect();

@@ -13,6 +13,7 @@ mod drain;
 mod health;
 mod hybrid;
 mod kong_health;
+mod lua;
 mod migrations;
 mod narration;
 pub mod node;
@@ -21,8 +22,10 @@ mod quit;
 mod reload;
 mod restart;
 mod roar;
+mod script;
 mod start;
 mod stop;
+mod test;
 mod vault;
 mod version;
 
@@ -42,6 +45,7 @@ pub const COMMANDS: &[Command] = &[
     drain::COMMAND,
     health::COMMAND,
     hybrid::COMMAND,
+    lua::COMMAND,
     migrations::COMMAND,
     prepare::COMMAND,
     quit::COMMAND,
@@ -50,6 +54,7 @@ pub const COMMANDS: &[Command] = &[
     roar::COMMAND,
     start::COMMAND,
     stop::COMMAND,
+    test::COMMAND,
     vault::COMMAND,
     version::COMMAND,
 ];

@@ -10,6 +10,7 @@
 //! - `schemas`: the schemas of core entities and plugins
 //! - `admin`: what Admin and Status API see of the control thread
 //! - `worker`: a worker; its VM, its plugins, its share of the proxy
+//! - [`script`]: the VM of `kong lua` and `kong test`, which has no node around it
 //! - `listeners`, `peers`: a worker's sockets, and its balancer
 //!
 //! Data flows one way: text → entities → snapshot → [`Published`](crate::snapshot::Published) →
@@ -22,6 +23,7 @@ mod listeners;
 mod load;
 mod peers;
 mod schemas;
+pub mod script;
 mod worker;
 
 pub use load::Configuration;

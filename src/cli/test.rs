@@ -1,0 +1,79 @@
+//! `kong test`: runs specs with busted, in the runtime that plugins run in.
+
+use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt;
+use std::process::ExitCode;
+
+use super::{Command, Invocation, Opt, script};
+use crate::conf::{Conf, Purpose, Sources};
+use crate::lua::{Context, LuaError, Phase, Vm};
+
+/// The command.
+pub const COMMAND: Command = Command {
+    name: "test",
+    usage: "\
+Usage: kong test [BUSTED OPTIONS] PATH...
+
+Run specs with busted, in the runtime that plugins run in and with this gateway's spec.helpers. Settings
+for the specs' gateways are taken from KONG_TEST_<NAME> in the environment.
+
+Options:
+",
+    subcommands: &[],
+    options: &[Opt::rest()],
+    execute,
+};
+
+/// Set in the environment of the process that runs the specs.
+const PREPARED: &str = "KONG_SPEC_PREPARED";
+
+/// Starts busted. It ends the process itself; coming back is success.
+const RUN: &[u8] = b"require('busted.runner')({ standalone = false })";
+
+fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
+    if std::env::var_os(PREPARED).is_none() {
+        return in_clean_environment();
+    }
+    let arguments = invocation.positional.clone();
+    let sources = Sources::new(None).without_default_files().environment(BTreeMap::new());
+    let conf = Conf::load(&sources.purpose(Purpose::Inspect))?;
+    script::run(&conf, script::Kind::Specs, |vm| async move {
+        match run(&vm, &arguments).await {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(error) => {
+                eprintln!("kong test: {}", error.report());
+                Ok(ExitCode::FAILURE)
+            }
+        }
+    })
+}
+
+/// Runs this program again with `KONG_TEST_NAME` as `KONG_NAME` and without other settings of a gateway.
+///
+/// *Kong parity*: `bin/busted` does so, but for variables that begin with `KONG_SPEC_`, which stay.
+fn in_clean_environment() -> anyhow::Result<ExitCode> {
+    let mut command = std::process::Command::new(script::program());
+    command.args(std::env::args_os().skip(1)).env(PREPARED, "1");
+    for (name, value) in std::env::vars_os() {
+        let Some(name) = name.to_str() else { continue };
+        if name.starts_with("KONG_SPEC_") {
+            continue;
+        } else if let Some(setting) = name.strip_prefix("KONG_TEST_") {
+            command.env_remove(name).env(format!("KONG_{setting}"), value);
+        } else if name.starts_with("KONG_")
+            && std::env::var_os(name.replacen("KONG_", "KONG_TEST_", 1)).is_none()
+        {
+            command.env_remove(name);
+        }
+    }
+    // Comes back only when the program cannot be run.
+    Err(command.exec().into())
+}
+
+async fn run(vm: &Vm, arguments: &[String]) -> Result<(), LuaError> {
+    let arg = vm.lua().create_sequence_from(arguments.iter().map(String::as_str))?;
+    arg.set(0, "kong test")?;
+    vm.lua().globals().set("arg", arg)?;
+    let busted = vm.load("=kong test", RUN)?;
+    vm.call(&busted, Context::bare(Phase::Timer), |_| 0).await.map(drop)
+}

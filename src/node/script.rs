@@ -1,0 +1,76 @@
+//! A VM outside a node: what `kong lua` and `kong test` run scripts in.
+
+use crate::conf::Conf;
+use crate::lua::plugin::RunnerSettings;
+use crate::lua::vm::Settings as VmSettings;
+use crate::lua::{LuaError, Vm, pdk};
+use crate::shm::Dicts;
+use crate::vaults::Vaults;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Bytes in a mebibyte.
+const MIB: usize = 1024 * 1024;
+
+/// The shared dictionaries of a script, with their sizes in MiB: those of a node, and those that Kong's
+/// own specs use. The ones of streams have the same sizes after `stream_`.
+const DICTS: &[(&str, usize)] = &[
+    ("kong", 5),
+    ("kong_locks", 8),
+    ("kong_healthchecks", 5),
+    ("kong_cluster_events", 5),
+    ("kong_rate_limiting_counters", 12),
+    ("kong_core_db_cache", 16),
+    ("kong_core_db_cache_miss", 16),
+    ("kong_db_cache", 16),
+    ("kong_db_cache_2", 16),
+    ("kong_db_cache_miss", 12),
+    ("kong_db_cache_miss_2", 12),
+    ("kong_dns_cache", 5),
+    ("kong_mock_upstream_loggers", 10),
+    ("kong_secrets", 5),
+    ("test_vault", 5),
+    ("prometheus_metrics", 5),
+    ("lmdb_mlcache", 1),
+    ("kong_test_cp_mock", 1),
+    ("stream_kong", 5),
+    ("stream_kong_locks", 8),
+    ("stream_kong_healthchecks", 5),
+    ("stream_kong_cluster_events", 5),
+    ("stream_kong_rate_limiting_counters", 12),
+    ("stream_kong_core_db_cache", 16),
+    ("stream_kong_core_db_cache_miss", 16),
+    ("stream_kong_db_cache", 16),
+    ("stream_kong_db_cache_2", 16),
+    ("stream_kong_db_cache_miss", 12),
+    ("stream_kong_db_cache_miss_2", 12),
+    ("stream_kong_secrets", 5),
+    ("stream_prometheus_metrics", 5),
+];
+
+/// Makes the VM of a script: that of a worker, with `ngx`, `kong` and the shared dictionaries, but
+/// without a node around it. No plugin is loaded. `prepare` runs before the first module is.
+///
+/// *Errors*: memory for the dictionaries is missing, or the build is defective.
+pub fn vm(conf: &Conf, prepare: impl FnOnce(&Vm) -> Result<(), LuaError>) -> Result<Vm, String> {
+    let sizes: Vec<(&str, usize)> = DICTS.iter().map(|(name, size)| (*name, size * MIB)).collect();
+    let dicts = Dicts::create(&sizes).map_err(|error| error.to_string())?;
+    let settings = VmSettings {
+        package_path: conf.lua_package_path.clone(),
+        package_cpath: conf.lua_package_cpath.clone(),
+        prefix: conf.prefix.clone(),
+        dicts: Some(Arc::new(dicts)),
+        body_memory: conf.nginx.proxy.client_body_buffer_size as usize,
+        ..VmSettings::default()
+    };
+    let vm = Vm::new(settings).map_err(|error| error.to_string())?;
+    prepare(&vm).map_err(|error| error.to_string())?;
+    let runner = RunnerSettings {
+        configuration: conf.values().map(|(name, value)| (name.to_owned(), Value::from(value))).collect(),
+        vaults: Some(Arc::new(Vaults::of_process(conf))),
+        trusted: conf.trusted_ips.clone(),
+        ..RunnerSettings::default()
+    };
+    pdk::install(&vm, &runner).map_err(|error| error.to_string())?;
+    Ok(vm)
+}
