@@ -4,8 +4,8 @@
 local IS_SPECS, PROGRAM = ...
 
 local concat, find, sub = table.concat, string.find, string.sub
-local error, ipairs, loadfile, type = error, ipairs, loadfile, type
-local select, tostring = select, tostring
+local assert, error, ipairs, loadfile, type = assert, error, ipairs, loadfile, type
+local pcall, select, tostring = pcall, select, tostring
 local exit, open, stdout = os.exit, io.open, io.stdout
 local ngx, package = ngx, package
 local loaded = package.loaded
@@ -17,6 +17,9 @@ local LOADING = function() end
 local DATA = { ["spec.fixtures.ssl"] = true }
 
 local embedded = package.loaders[3]
+
+-- Where the gateway's sources lie, for work on them: they are read from there instead.
+local SOURCES = os.getenv("KONG_SPEC_SOURCES")
 
 
 -- Output goes to standard output: there is neither a response nor an error log of a node.
@@ -89,9 +92,7 @@ local function beside_checkout(name)
   end
   local path, missing = package.searchpath(name, concat(places, ";"))
   if not path then
-    return function()
-      error("module '" .. name .. "' not found:\n\tno embedded module '" .. name .. "'" .. missing, 3)
-    end
+    error("module '" .. name .. "' not found:\n\tno embedded module '" .. name .. "'" .. missing, 4)
   end
   local chunk, err = loadfile(path)
   if not chunk then
@@ -101,9 +102,25 @@ local function beside_checkout(name)
 end
 
 
+-- The gateway's own module as its sources have it now.
+local function from_sources(name)
+  local path = name:gsub("%.", "/")
+  for _, place in ipairs { "/lua/" .. path .. ".lua", "/lua/" .. path .. "/init.lua", "/" .. path .. ".lua" } do
+    if exists(SOURCES .. place) then
+      return assert(loadfile(SOURCES .. place))
+    end
+  end
+end
+
+
 local function own_first(name)
   if not is_ours(name) then
     return nil
+  elseif SOURCES then
+    local loader = from_sources(name)
+    if loader then
+      return loader
+    end
   end
   local loader = embedded(name)
   if type(loader) == "function" then
@@ -158,9 +175,15 @@ if IS_SPECS then
   table.insert(package.loaders, 2, own_first)
   -- Where spec.helpers finds the program whose nodes it starts.
   package.preload["kong.program"] = function() return PROGRAM end
+  -- What is to be done when the specs are over.
+  local endings = {}
+  package.loaded["kong.program_end"] = { add = function(act) endings[#endings + 1] = act end }
   -- busted ends a failed run with an error that is no text, unless it is told to exit.
   local compatibility = require("busted.compatibility")
   function compatibility.exit(code)
+    for _, act in ipairs(endings) do
+      pcall(act)
+    end
     stdout:flush()
     exit(code == 0 and 0 or 1)
   end

@@ -9,9 +9,11 @@ mod cjson;
 mod digest;
 mod errlog;
 mod openssl;
+mod process;
 mod semaphore;
 mod ssl;
 pub(super) mod table;
+mod threads;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,8 @@ pub(super) type Open = fn(&Frame);
 const MODULES: &[(&str, Open)] = &[
     ("cjson", |frame| frame.push_function(cjson::load)),
     ("cjson.safe", |frame| frame.push_function(cjson::load_safe)),
+    ("kong.process", |frame| frame.push_function(process::load)),
+    ("kong.threads", |frame| frame.push_function(threads::load)),
     ("ngx.base64", |frame| frame.push_function(base64::load)),
     ("ngx.errlog", |frame| frame.push_function(errlog::load)),
     ("ngx.process", |frame| frame.push_function(errlog::load_process)),

@@ -11,12 +11,14 @@
 //! | [`routing`] | route, service, captures, configuration of plugins for a consumer |
 //! | [`entities`] | `kong.db`: reading the entities in force |
 //! | [`caching`] | `kong.cache`: invalidations, single flight |
+//! | [`conf`] | reading kong.conf: `kong.conf_loader` |
 //! | [`secrets`] | `{vault://…}` references |
 //! | [`text`] | identifiers, digests, compression, addresses, paths |
 //! | [`node`] | this machine and process, its logs and files |
 //! | [`values`] | JSON values as Lua values and back |
 
 mod caching;
+mod conf;
 mod entities;
 mod hot;
 mod node;
@@ -80,6 +82,7 @@ fn push_native(frame: &Frame, jit: bool) {
     upstream::install(frame, table);
     routing::install(frame, table);
     caching::install(frame, table);
+    conf::install(frame, table);
     entities::install(frame, table);
     secrets::install(frame, table);
     text::install(frame, table);

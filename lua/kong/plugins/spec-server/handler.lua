@@ -1,0 +1,173 @@
+-- Answers requests as the server blocks of a spec say: by port, server name and location, as nginx does.
+
+local cjson = require "cjson.safe"
+
+local assert, error, ipairs, loadstring, tonumber = assert, error, ipairs, loadstring, tonumber
+local gsub, lower, sub = string.gsub, string.lower, string.sub
+local ngx = ngx
+
+local SpecServer = { VERSION = "1.0.0", PRIORITY = 1000000 }
+
+local loaded = {}
+
+
+-- ---- servers --------------------------------------------------------------------------------
+
+local function servers_of(file_name)
+  local servers = loaded[file_name]
+  if not servers then
+    local file = assert(io.open(file_name))
+    servers = assert(cjson.decode(file:read("*a")))
+    file:close()
+    loaded[file_name] = servers
+  end
+  return servers
+end
+
+
+-- The server of a port whose name is the request's host, or else the first of the port.
+local function server_for(servers, port, host)
+  local first
+  for _, server in ipairs(servers) do
+    for _, listen in ipairs(server.ports) do
+      if listen == port then
+        first = first or server
+        for _, name in ipairs(server.names) do
+          if lower(name) == host then
+            return server
+          end
+        end
+      end
+    end
+  end
+  return first
+end
+
+
+-- nginx's choice: exact, longest prefix if it says so, first pattern, longest prefix.
+local function location_for(server, uri)
+  local longest
+  for _, location in ipairs(server.locations) do
+    local kind, path = location.kind, location.path
+    if kind == "=" and path == uri then
+      return location
+    elseif (kind == "" or kind == "^~") and sub(uri, 1, #path) == path
+           and (not longest or #path > #longest.path) then
+      longest = location
+    end
+  end
+  if longest and longest.kind == "^~" then
+    return longest
+  end
+  for _, location in ipairs(server.locations) do
+    if location.kind == "~" or location.kind == "~*" then
+      local captures = ngx.re.match(uri, location.path, location.kind == "~*" and "ioj" or "oj")
+      if captures then
+        return location, captures
+      end
+    end
+  end
+  return longest
+end
+
+
+-- ---- directives -----------------------------------------------------------------------------
+
+local chunks = {}
+
+
+local function run(source)
+  local chunk = chunks[source]
+  if not chunk then
+    local err
+    chunk, err = loadstring(source, "=spec server")
+    chunk = chunk or error(err, 0)
+    chunks[source] = chunk
+  end
+  return chunk()
+end
+
+
+-- A text with captures ($1) and variables ($name, ${name}) put in.
+local function expand(text, captures)
+  text = gsub(text, "%$(%d)", function(digit) return captures and captures[tonumber(digit)] or "" end)
+  text = gsub(text, "%${([%w_]+)}", function(name) return ngx.var[name] or "" end)
+  return (gsub(text, "%$([%a_][%w_]*)", function(name) return ngx.var[name] or "" end))
+end
+
+
+local function respond(location, captures)
+  local code, text = tonumber(location["return"][1]), location["return"][2]
+  ngx.status = code or 302
+  if text and (code or 302) >= 300 and (code or 302) < 400 then
+    ngx.header["Location"] = expand(text, captures)
+  elseif text then
+    ngx.print(expand(text, captures))
+  end
+end
+
+
+-- Each directive's code in the order of nginx's phases; nil where there is none.
+local function serve(server, location, captures)
+  if captures then
+    for i, capture in ipairs(captures) do
+      ngx.var[i] = capture
+    end
+  end
+  for _, of in ipairs { server, location } do
+    for _, variable in ipairs(of.set or {}) do
+      ngx.var[variable[1]] = expand(variable[2], captures)
+    end
+  end
+  for _, header in ipairs(location.add_header or server.add_header or {}) do
+    ngx.header[header[1]] = expand(header[2], captures)
+  end
+  for _, phase in ipairs { "rewrite", "access" } do
+    local source = location[phase] or server[phase]
+    if source then
+      run(source)
+    end
+  end
+  if location["return"] then
+    respond(location, captures)
+  elseif location.echo then
+    ngx.say(expand(location.echo, captures))
+  elseif location.module then
+    local module = require(location.module[1])
+    module[location.module[2]](captures)
+  elseif location.content then
+    run(location.content)
+  elseif not (location.access or location.rewrite) then
+    ngx.status = 404
+  end
+  if location.header_filter then
+    run(location.header_filter)
+  end
+end
+
+
+function SpecServer:rewrite(conf)
+  local port = tonumber(ngx.var.server_port)
+  local server = server_for(servers_of(conf.file), port, lower(ngx.var.host or ""))
+  if not server then
+    return ngx.exit(ngx.ERROR)
+  end
+  local uri = ngx.var.uri
+  local location, captures = location_for(server, uri)
+  if location then
+    serve(server, location, captures)
+  elseif server["return"] then
+    respond(server)
+  elseif server.content then
+    run(server.content)
+  else
+    ngx.status = 404
+  end
+  if not ngx.headers_sent and ngx.status == 0 then
+    ngx.status = 200
+  end
+  return ngx.exit(ngx.status ~= 0 and ngx.status or 200)
+end
+
+
+return SpecServer

@@ -1,0 +1,63 @@
+-- Running commands, kong's among them.
+
+local process = require "kong.process"
+local settings = require "spec.internal.settings"
+
+local concat, gsub, upper = table.concat, string.gsub, string.upper
+local pairs, tostring = pairs, tostring
+
+local commands = {}
+
+
+local function quoted(text)
+  return "'" .. gsub(tostring(text), "'", "'\\''") .. "'"
+end
+
+
+-- Runs a shell command. Answers whether it succeeded, standard error and standard output; or, where all
+-- is asked for, whether it succeeded, its code, standard output and standard error.
+function commands.execute(command, returns_all)
+  local code, stdout, stderr = process.run(command)
+  if returns_all then
+    return code == 0, code, stdout, stderr
+  elseif code ~= 0 then
+    return false, stderr
+  end
+  return true, stderr, stdout
+end
+
+
+-- The module path of a node: fixtures, what the environment and the settings say.
+local function package_path(env)
+  local paths = {}
+  for _, path in ipairs { settings.plugin_path, settings.vault_path,
+                          env.lua_package_path or false, settings.conf.lua_package_path or false } do
+    path = path and gsub(path, "^%s*(.-)[;%s]*$", "%1")
+    if path and path ~= "" then
+      paths[#paths + 1] = path
+    end
+  end
+  return concat(paths, ";")
+end
+
+
+-- Runs a command of kong with settings in the environment, named without `KONG_`.
+function commands.kong_exec(command, env, returns_all, variables)
+  env = env or {}
+  env.lua_package_path = package_path(env)
+  env.plugins = env.plugins or settings.plugins
+  local words = {}
+  if settings.lua_path then
+    words[#words + 1] = "LUA_PATH=" .. quoted(settings.lua_path)
+  end
+  words[#words + 1] = variables
+  for name, value in pairs(env) do
+    words[#words + 1] = "KONG_" .. upper(name) .. "=" .. quoted(value)
+  end
+  words[#words + 1] = settings.program
+  words[#words + 1] = command
+  return commands.execute(concat(words, " "), returns_all)
+end
+
+
+return commands

@@ -1,0 +1,155 @@
+-- What specs put into the database of a node before it starts.
+
+local Rows = require "spec.internal.rows"
+local dc_blueprints = require "spec.fixtures.dc_blueprints"
+local settings = require "spec.internal.settings"
+
+local getenv = os.getenv
+local error, ipairs, pairs, pcall, sort, tostring, type =
+  error, ipairs, pairs, pcall, table.sort, tostring, type
+
+local conf = settings.conf
+
+local database = {}
+
+-- The strategies that specs may run with: the one of `KONG_TEST_DATABASE`, else the one that there is.
+local STRATEGIES = { getenv("KONG_DATABASE") or "off" }
+
+-- Strategies whose rows are held in memory until the node starts.
+local IN_MEMORY = { off = true }
+
+
+local function iterate(strategies)
+  if not strategies then
+    return ipairs(STRATEGIES)
+  end
+  local available = {}
+  for _, strategy in ipairs(strategies) do
+    if strategy == STRATEGIES[1] then
+      available[#available + 1] = strategy
+    end
+  end
+  return ipairs(available)
+end
+
+database.each_strategy, database.all_strategies = iterate, iterate
+
+
+local function checked_list(list, place, what)
+  if list ~= nil and type(list) ~= "table" then
+    error("arg #" .. place .. " must be a list of " .. what, 3)
+  end
+  return list or {}
+end
+
+
+local plugins_list
+
+
+local function list_plugins(rows)
+  local list = {}
+  for name in pairs(rows.loaded) do
+    local found, handler = pcall(require, "kong.plugins." .. name .. ".handler")
+    if found then
+      list[#list + 1] = { name = name, version = handler.VERSION }
+    end
+  end
+  sort(list, function(a, b) return a.name:lower() < b.name:lower() end)
+  return list
+end
+
+
+-- Empties the database and answers blueprints and DAOs for it. `plugins` are known beside those of the
+-- settings.
+function database.get_db_utils(strategy, names, plugins, vaults)
+  strategy = strategy or conf.database
+  checked_list(names, 2, "tables to truncate")
+  checked_list(plugins, 3, "plugins to enable")
+  checked_list(vaults, 4, "vaults to enable")
+  if not IN_MEMORY[strategy] and STRATEGIES[1] ~= "off" then
+    error("strategy '" .. strategy .. "' is not served by this test kit", 2)
+  end
+  conf.database = strategy
+  ngx.ctx.workspace = nil
+
+  local rows = Rows.new(conf.loaded_plugins)
+  for _, plugin in ipairs(plugins or {}) do
+    local ok, err = rows:load_plugin(plugin)
+    if not ok then
+      error("could not load plugin '" .. plugin .. "': " .. tostring(err), 2)
+    end
+  end
+  database.rows = rows
+  database.blueprints_in_use = dc_blueprints.new(rows)
+  kong.db = rows
+  plugins_list = nil
+  return database.blueprints_in_use, rows
+end
+
+
+-- What was inserted since the last start, as a declarative configuration; nil where nothing can have been.
+function database.take_configuration()
+  return database.blueprints_in_use and database.blueprints_in_use.done()
+end
+
+
+-- The plugins that are known, with their versions.
+function database.get_plugins_list()
+  assert(database.rows, "plugin list has not been initialized yet, you must call get_db_utils first")
+  plugins_list = plugins_list or list_plugins(database.rows)
+  local list = {}
+  for i, plugin in ipairs(plugins_list) do
+    list[i] = { name = plugin.name, version = plugin.version }
+  end
+  return list
+end
+
+
+function database.truncate(names)
+  for _, name in ipairs(names or {}) do
+    if database.rows then
+      database.rows:truncate(name)
+    end
+  end
+end
+
+
+-- Validates the configuration of a plugin by its schema. Answers the completed plugin, or nil and errors.
+function database.validate_plugin_config_schema(config, definition, extra_fields)
+  local plugins = require("kong.db.schema").named("plugins")
+  assert(plugins:new_subschema(definition.name, definition))
+  local entity = { id = require("kong.tools.uuid").uuid(), name = definition.name, config = config }
+  for name, value in pairs(extra_fields or {}) do
+    entity[name] = value
+  end
+  local completed, err = plugins:process_auto_fields(entity, "insert")
+  if err then
+    return nil, err
+  end
+  local ok
+  ok, err = plugins:validate_insert(completed)
+  if not ok then
+    return nil, err
+  end
+  return completed
+end
+
+
+-- Runs a function in a workspace.
+function database.with_current_ws(workspaces, act, db)
+  local before = ngx.ctx.workspace
+  ngx.ctx.workspace = nil
+  local workspace = workspaces and workspaces[1] or not workspaces and db.workspaces:select_by_name("default")
+  ngx.ctx.workspace = workspace and workspace.id
+  local result = act()
+  ngx.ctx.workspace = before
+  return result
+end
+
+
+database.db = Rows.new(conf.loaded_plugins)
+database.blueprints = dc_blueprints.new(database.db)
+kong.db = database.db
+
+
+return database

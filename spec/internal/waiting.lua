@@ -1,0 +1,282 @@
+-- Waiting for what a node does in its own time.
+
+local cjson = require "cjson.safe"
+local lfs = require "lfs"
+local luassert = require "luassert.assert"
+
+local clients = require "spec.internal.clients"
+local commands = require "spec.internal.commands"
+
+local error, ipairs, pairs, pcall, tonumber, tostring, type =
+  error, ipairs, pairs, pcall, tonumber, tostring, type
+
+local waiting = {}
+
+
+-- ---- conditions -----------------------------------------------------------------------------
+
+local function poll(condition, timeout, step, is_lenient)
+  if type(condition) ~= "function" then
+    error("arg #1 must be a function", 3)
+  elseif timeout ~= nil and type(timeout) ~= "number" then
+    error("arg #2 must be a number", 3)
+  elseif step ~= nil and type(step) ~= "number" then
+    error("arg #3 must be a number", 3)
+  end
+  ngx.update_time()
+  local limit = ngx.now() + (timeout or 5)
+  local ok, result, err
+  repeat
+    ok, result, err = pcall(condition)
+    if not ok and not is_lenient then
+      error(result, 0)
+    elseif ok and (result or is_lenient) then
+      return result
+    end
+    ngx.sleep(step or 0.05)
+    ngx.update_time()
+  until ngx.now() >= limit
+  if not ok then
+    error(result, 0)
+  end
+  error("wait_until() timeout: " .. tostring(err) .. " (after delay: " .. tostring(timeout or 5) .. "s)", 3)
+end
+
+
+-- Waits until a function answers what is true.
+function waiting.wait_until(condition, timeout, step)
+  return poll(condition, timeout, step)
+end
+
+
+-- Waits until a function ends without an error.
+function waiting.pwait_until(condition, timeout, step)
+  return poll(condition, timeout, step, true)
+end
+
+
+-- ---- files ----------------------------------------------------------------------------------
+
+function waiting.wait_for_file(mode, path, timeout)
+  waiting.wait_until(function()
+    local found, err = lfs.attributes(path, "mode")
+    if found ~= mode then
+      return false, "failed to wait for " .. mode .. " at " .. path .. ": " .. tostring(err or found)
+    end
+    return true
+  end, timeout or 10)
+end
+
+
+function waiting.wait_for_file_contents(path, timeout)
+  local content
+  waiting.wait_until(function()
+    local file, err = io.open(path, "r")
+    if not file then
+      return false, err
+    end
+    content = file:read("*a")
+    file:close()
+    return #content > 0, path .. " is empty"
+  end, timeout or 10)
+  return content
+end
+
+
+-- ---- the node -------------------------------------------------------------------------------
+
+local function admin(act, port)
+  local client = clients.admin_client(nil, port)
+  local ok, result, err = pcall(act, client)
+  client:close()
+  if not ok then
+    error(result, 0)
+  end
+  return result, err
+end
+
+
+-- Waits until no cache of the node has a key.
+function waiting.wait_for_invalidation(key, timeout)
+  waiting.wait_until(function()
+    return admin(function(client)
+      local res = client:get("/cache/" .. key)
+      res:read_body()
+      return res.status ~= 200
+    end)
+  end, timeout or 10)
+end
+
+
+-- The worker processes of a node.
+function waiting.get_kong_workers(expected)
+  local workers
+  waiting.wait_until(function()
+    return admin(function(client)
+      local res = client:get("/")
+      if res.status ~= 200 then
+        return nil, "GET / answered " .. res.status
+      end
+      workers = cjson.decode(res:read_body()).pids.workers
+      local is_complete = not expected or #workers == expected
+      return is_complete and #workers > 0, "expected " .. tostring(expected) .. " workers, got " .. #workers
+    end)
+  end, 10)
+  return workers
+end
+
+
+-- Waits until the workers of a node are others than these.
+function waiting.wait_until_no_common_workers(workers, expected)
+  waiting.wait_until(function()
+    local ok, now = pcall(waiting.get_kong_workers, expected)
+    if not ok then
+      return false, now
+    end
+    for _, pid in ipairs(now) do
+      for _, old in ipairs(workers) do
+        if pid == old then
+          return false, "worker " .. pid .. " still runs"
+        end
+      end
+    end
+    return true
+  end, 30)
+end
+
+
+-- Runs `kong reload` and waits until it took effect.
+function waiting.reload_kong(strategy, ...)
+  local workers = waiting.get_kong_workers()
+  local ok, err = commands.kong_exec(...)
+  if ok then
+    waiting.wait_until_no_common_workers(workers, 1, strategy)
+  end
+  return ok, err
+end
+
+
+-- Waits until timers whose name matches are as `mode` says: "all-finish", "all-running",
+-- "any-finish", "any-running", "worker-wide-all-finish", "worker-wide-all-running".
+function waiting.wait_timer(pattern, plain, mode, timeout, admin_port)
+  local wants_running = mode:find("running", 1, true) ~= nil
+  local wants_all = mode:find("all", 1, true) ~= nil
+  local seen = false
+  waiting.wait_until(function()
+    return admin(function(client)
+      local body = assert(cjson.decode(client:get("/timers"):read_body()))
+      local all, any = true, false
+      for name, timer in pairs(body.stats and body.stats.timers or body.timers or {}) do
+        if name:find(pattern, 1, plain) then
+          seen = true
+          local matches = timer.is_running == wants_running
+          all, any = all and matches, any or matches
+        end
+      end
+      return wants_all and all and (seen or not wants_running) or not wants_all and any
+    end, admin_port)
+  end, timeout)
+end
+
+
+-- A port that nothing listens on.
+function waiting.get_available_port()
+  local socket = require "socket"
+  local server = assert(socket.bind("127.0.0.1", 0))
+  local _, port = server:getsockname()
+  server:close()
+  return tonumber(port)
+end
+
+
+-- ---- propagation ----------------------------------------------------------------------------
+
+local JSON = { ["Content-Type"] = "application/json" }
+
+
+local function create(client, path, body)
+  local res = client:post(path, { headers = JSON, body = body })
+  local content = luassert.res_status(201, res)
+  return cjson.decode(content)
+end
+
+
+-- Waits until what was written before over the Admin API is what all workers serve: what is written now
+-- is seen, and then gone again.
+function waiting.wait_for_all_config_update(options)
+  options = options or {}
+  local limit = options.timeout or 30
+  local port = options.forced_admin_port
+  local name = "wait-" .. require("kong.tools.uuid").uuid()
+  local admin_client = clients.admin_client(nil, port)
+  local service = create(admin_client, "/services", { name = name, host = "127.0.0.1", port = 1, path = "/" })
+  local route = create(admin_client, "/services/" .. name .. "/routes", {
+    paths = { "/" .. name }, protocols = { "http" }, methods = { "GET" },
+  })
+  create(admin_client, "/routes/" .. route.id .. "/plugins", {
+    name = "request-termination", config = { status_code = 200 },
+  })
+
+  local function answers(status)
+    return function()
+      local client = clients.proxy_client(nil, options.forced_proxy_port, options.proxy_ip)
+      local res = client:get("/" .. name)
+      res:read_body()
+      client:close()
+      return res.status == status, "GET answered " .. res.status .. " instead of " .. status
+    end
+  end
+
+  waiting.wait_until(answers(200), limit)
+  luassert.res_status(204, admin_client:delete("/routes/" .. route.id))
+  luassert.res_status(204, admin_client:delete("/services/" .. service.id))
+  admin_client:close()
+  waiting.wait_until(answers(404), limit)
+end
+
+
+local PENDING_HEADER = "x-kong-reconfiguration-status"
+
+
+-- A proxy and an Admin client; what is written by the second is in force before the first asks.
+function waiting.make_synchronized_clients(given)
+  given = given or {}
+  local proxy = given.proxy_client or clients.proxy_client()
+  local api = given.admin_client or clients.admin_client()
+  local plugin = create(api, "/plugins", { name = "reconfiguration-completion", config = { version = "0" } })
+  local version, is_current = 0, true
+  local ask_proxy, ask_api = proxy.request, api.request
+
+  function api.request(self, options)
+    local res, err = ask_api(self, options)
+    if options.method ~= "GET" and res and res.status < 300 then
+      is_current = false
+    end
+    return res, err
+  end
+
+  function proxy.request(self, options)
+    if not is_current then
+      version = version + 1
+      is_current = true
+      local res = ask_api(api, {
+        method = "PATCH", path = "/plugins/" .. plugin.id, headers = JSON,
+        body = cjson.encode { config = { version = tostring(version) } },
+      })
+      luassert.res_status(200, res)
+      options.headers = options.headers or {}
+      options.headers["If-Kong-Configuration-Version"] = tostring(version)
+    end
+    local res, err
+    waiting.wait_until(function()
+      res, err = ask_proxy(self, options)
+      return not (res and res.headers[PENDING_HEADER] == "pending")
+    end, 10)
+    return res, err
+  end
+
+  return proxy, api
+end
+
+
+return waiting
