@@ -58,10 +58,10 @@ end
 
 
 -- Starts a node that serves servers. Answers its prefix, or nil and why not.
-function mocks.serve(servers, dicts)
+function mocks.serve(servers, dicts, prefix)
   count = count + 1
-  local prefix = settings.folder .. "/mock-" .. count
-  local file = prefix .. ".json"
+  local file = settings.folder .. "/mock-" .. count .. ".json"
+  prefix = prefix or settings.folder .. "/mock-" .. count
   write(file, cjson.encode(servers))
   local configuration = { _format_version = "3.0", plugins = { { name = "spec-server", config = { file = file } } } }
   local cert, key = certificate(servers)

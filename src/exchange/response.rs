@@ -30,6 +30,11 @@ impl Source {
 /// The response of an exchange.
 #[derive(Debug, Default)]
 pub struct Response {
+    /// Whether this tells that a plugin threw.
+    pub is_unexpected: bool,
+    /// Whether `ngx.exit` ended the request with an error before anything was written: nginx's page for
+    /// the status becomes the body.
+    pub wants_page: bool,
     /// Who made it.
     pub source: Source,
     /// Status and field lines, as the client gets them; plugins change them until they are sent.

@@ -22,6 +22,7 @@ pub fn tell(worker: &Worker, exchange: &mut Exchange, status: u16, message: &str
 pub fn unexpected(worker: &Worker, exchange: &mut Exchange) {
     tell(worker, exchange, 500, "An unexpected error occurred");
     exchange.response.source = Source::Error;
+    exchange.response.is_unexpected = true;
 }
 
 /// Makes the response for something that went wrong underneath.
@@ -31,6 +32,10 @@ pub fn underneath(worker: &Worker, exchange: &mut Exchange, error: &ProxyError) 
     }
     let status = error.status();
     begin(exchange, if matches!(status, 494 | 497) { 400 } else { status }, Source::Error);
+    page(worker, exchange, status);
+}
+
+fn page(worker: &Worker, exchange: &mut Exchange, status: u16) {
     if error_pages::is_ours(status) {
         let request = &exchange.request;
         let default = &worker.settings.error_default_type;
@@ -42,6 +47,16 @@ pub fn underneath(worker: &Worker, exchange: &mut Exchange, error: &ProxyError) 
         error_pages::plain_page(status, body);
         set_length(exchange);
     }
+}
+
+/// Makes the body of a response that a plugin ended with a status and nothing else, by `ngx.exit`.
+///
+/// *Kong parity*: statuses that Kong has an error page for get that, others nginx's.
+pub fn finish_bare(worker: &Worker, exchange: &mut Exchange) {
+    if !std::mem::take(&mut exchange.response.wants_page) || !exchange.response.body.is_empty() {
+        return;
+    }
+    page(worker, exchange, exchange.response.head.status);
 }
 
 /// Clears what an upstream said and sets the status.

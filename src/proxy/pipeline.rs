@@ -70,7 +70,10 @@ async fn answer<D: Downstream>(
                 }
             }
         }
-        Next::Respond => respond(worker, exchange, client).await,
+        Next::Respond => {
+            error_response::finish_bare(worker, exchange);
+            respond(worker, exchange, client).await
+        }
     }
 }
 

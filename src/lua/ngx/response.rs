@@ -239,6 +239,7 @@ fn set_exit_status(status: i64) -> Result<(), Flow> {
             exchange.response.head.status = status;
             exchange.response.head.reason.clear();
         }
+        exchange.response.wants_page = !exchange.lua.exited && status >= 300;
         exchange.response.source = Source::Exit;
         exchange.lua.exited = true;
     })

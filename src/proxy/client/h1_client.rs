@@ -79,10 +79,11 @@ pub(super) fn wants_keep_alive(exchange: &Exchange) -> bool {
     alive
 }
 
-/// *Kong parity*: the errors after which nginx closes.
+/// *Kong parity*: the errors after which nginx closes. What a plugin threw is answered as a plugin would.
 fn ends_connection(exchange: &Exchange) -> bool {
     let response = &exchange.response;
     response.source == Source::Error
+        && !response.is_unexpected
         && matches!(response.head.status, 400 | 413 | 414 | 494 | 497 | 500 | 501 | 505)
 }
 

@@ -2,11 +2,16 @@
 
 local cjson = require "cjson.safe"
 
-local assert, error, ipairs, loadstring, tonumber = assert, error, ipairs, loadstring, tonumber
+local assert, error, ipairs, loadstring, pairs, tonumber, tostring, xpcall =
+  assert, error, ipairs, loadstring, pairs, tonumber, tostring, xpcall
 local gsub, lower, sub = string.gsub, string.lower, string.sub
 local ngx = ngx
 
 local SpecServer = { VERSION = "1.0.0", PRIORITY = 1000000 }
+
+local LOGS_PATH, LOGS = "/kong-spec-mock/", "sessions"
+local HOP_BY_HOP = { connection = true, ["transfer-encoding"] = true, ["content-length"] = true,
+                     ["keep-alive"] = true }
 
 local loaded = {}
 
@@ -107,11 +112,33 @@ local function respond(location, captures)
 end
 
 
+-- Asks another server in the name of the client, for a mock that only listens in.
+local function proxy(target)
+  local client = require("resty.http").new()
+  ngx.req.read_body()
+  local res, err = client:request_uri(target .. ngx.var.request_uri, {
+    method = ngx.req.get_method(), headers = ngx.req.get_headers(0, true), body = ngx.req.get_body_data(), ssl_verify = false,
+  })
+  if not res then
+    ngx.log(ngx.ERR, "could not ask ", target, ": ", err)
+    ngx.status = 502
+    return
+  end
+  ngx.status = res.status
+  for name, value in pairs(res.headers) do
+    if not HOP_BY_HOP[lower(name)] then
+      ngx.header[name] = value
+    end
+  end
+  ngx.print(res.body)
+end
+
+
 -- Each directive's code in the order of nginx's phases; nil where there is none.
 local function serve(server, location, captures)
   if captures then
     for i, capture in ipairs(captures) do
-      ngx.var[i] = capture
+      ngx.var[tostring(i)] = capture
     end
   end
   for _, of in ipairs { server, location } do
@@ -130,6 +157,8 @@ local function serve(server, location, captures)
   end
   if location["return"] then
     respond(location, captures)
+  elseif location.proxy then
+    proxy(location.proxy)
   elseif location.echo then
     ngx.say(expand(location.echo, captures))
   elseif location.module then
@@ -146,15 +175,118 @@ local function serve(server, location, captures)
 end
 
 
+-- ---- sessions that a spec asks for ----------------------------------------------------------
+
+local function request_of(options)
+  local request = {
+    method = ngx.req.get_method(), uri = ngx.var.request_uri, headers = ngx.req.get_headers(0, true),
+  }
+  if options.req_body then
+    ngx.req.read_body()
+    request.body = ngx.req.get_body_data()
+    local path = not request.body and ngx.req.get_body_file()
+    if path then
+      local file = assert(io.open(path, "rb"))
+      request.body = file:read("*a")
+      file:close()
+    end
+  end
+  return request
+end
+
+
+-- Runs code and notes what it throws.
+local function noting_errors(session, act, ...)
+  local ok, err = xpcall(act, function(problem)
+    session.err = session.err or {}
+    session.err[#session.err + 1] = { (gsub(tostring(problem), "^%[?[^:]*:%d+: ", "")), debug.traceback("", 2) }
+    return problem
+  end, ...)
+  if not ok then
+    error(err, 0)
+  end
+end
+
+
+local function serve_logs(server, path)
+  local logs = ngx.shared[server.logs]
+  if path == "logs" then
+    local list = {}
+    local session = logs:lpop(LOGS)
+    while session do
+      list[#list + 1] = session
+      session = logs:lpop(LOGS)
+    end
+    ngx.print("[", table.concat(list, ","), "]")
+  elseif path == "clear" then
+    logs:delete(LOGS)
+    ngx.print("ok")
+  else
+    ngx.print(logs:get("running") or 0)
+  end
+  return ngx.exit(200)
+end
+
+
+function SpecServer:body_filter()
+  local session = ngx.ctx.spec_session
+  if session and session.options.resp_body then
+    session.body = (session.body or "") .. (ngx.arg[1] or "")
+  end
+end
+
+
+function SpecServer:log()
+  local session = ngx.ctx.spec_session
+  if not session then
+    return
+  end
+  local logs = ngx.shared[session.logs]
+  local written = { req = session.req, err = session.err }
+  if session.options.resp then
+    written.resp = { status = ngx.status, headers = ngx.resp.get_headers(0, true), body = session.body }
+  end
+  logs:rpush(LOGS, cjson.encode(written))
+  logs:incr("running", -1, 0)
+end
+
+
+local function begin_session(server, location)
+  local session = { logs = server.logs, options = location.log, req = location.log.req and request_of(location.log) }
+  ngx.shared[server.logs]:incr("running", 1, 0)
+  ngx.ctx.spec_session = session
+  return session
+end
+
+
+-- ---- phases ---------------------------------------------------------------------------------
+
+local started = {}
+
+
+local function start(server)
+  if server.init and not started[server] then
+    started[server] = true
+    run(server.init)
+  end
+end
+
+
 function SpecServer:rewrite(conf)
   local port = tonumber(ngx.var.server_port)
   local server = server_for(servers_of(conf.file), port, lower(ngx.var.host or ""))
   if not server then
     return ngx.exit(ngx.ERROR)
   end
+  start(server)
   local uri = ngx.var.uri
+  if server.logs and sub(uri, 1, #LOGS_PATH) == LOGS_PATH then
+    return serve_logs(server, sub(uri, #LOGS_PATH + 1))
+  end
   local location, captures = location_for(server, uri)
-  if location then
+  if location and server.logs and location.log then
+    noting_errors(begin_session(server, location), serve, server, location, captures)
+  elseif location then
     serve(server, location, captures)
   elseif server["return"] then
     respond(server)
