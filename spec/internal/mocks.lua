@@ -172,6 +172,7 @@ require("kong.program_end").add(function()
   for prefix in pairs(running) do
     mocks.stop(prefix)
   end
+  commands.execute("rm -rf '" .. settings.folder .. "'")
 end)
 
 

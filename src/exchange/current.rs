@@ -38,7 +38,10 @@ pub fn with<R>(act: impl FnOnce(&mut Exchange) -> R) -> Option<R> {
 pub fn log(level: Level, message: &[u8]) {
     // SAFETY: as in `with`; the reference is shared and ends with the line.
     match unsafe { CURRENT.get().as_ref() } {
-        Some(exchange) => log::write_bytes(level, Some(&LogContext(exchange)), message),
+        Some(exchange) => {
+            let action = super::log_context::action(exchange);
+            log::write_bytes(level, Some(&LogContext(exchange)), &[message, action].concat());
+        }
         None => log::write_bytes(level, None, message),
     }
 }

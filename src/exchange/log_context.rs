@@ -6,6 +6,19 @@ use crate::observability::{Target, log};
 /// An exchange as the error log describes it.
 pub struct LogContext<'a>(pub &'a Exchange);
 
+/// What nginx says a connection is doing while Lua code of this phase logs: the end of the message.
+///
+/// *Kong parity*: it says nothing before the upstream is asked.
+pub(super) fn action(exchange: &Exchange) -> &'static [u8] {
+    let is_proxied = exchange.response.source == super::Source::Upstream;
+    match exchange.phase {
+        super::Phase::HeaderFilter if is_proxied => b" while reading response header from upstream",
+        super::Phase::BodyFilter if is_proxied => b" while sending to client",
+        super::Phase::Log => b" while logging request",
+        _ => b"",
+    }
+}
+
 impl log::Context for LogContext<'_> {
     fn connection(&self) -> Option<u64> {
         Some(self.0.client.serial)

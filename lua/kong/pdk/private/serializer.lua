@@ -194,7 +194,7 @@ function _M.serialize(options)
       size = number_or_text(var.bytes_sent),
     },
     upstream_uri = upstream_uri(var, request_uri),
-    upstream_status = var.upstream_status or ctx.buffered_status or "",
+    upstream_status = ctx.buffered_status or var.upstream_status or "",
     tries = balancer_data and balancer_data.tries,
     source = SOURCES[kong_table.response.get_source(ctx)],
     latencies = {

@@ -6,9 +6,9 @@ local find, format, gmatch, sub = string.find, string.format, string.gmatch, str
 
 local _M = {}
 
--- Each piece has a line of its own, so that an error names the piece by its line.
-local PROLOGUE = "return function()\nlocal __n, __out = 0, {}"
-local PUT = "\n__n = __n + 1; __out[__n] = "
+-- Line breaks of the text stay where they are, so that an error names the line of the text.
+local PROLOGUE = "return function() local __n, __out = 0, {}"
+local PUT = " __n = __n + 1; __out[__n] = "
 
 
 local function lua_of(text)
@@ -21,7 +21,7 @@ local function lua_of(text)
   if from <= #text then
     pieces[#pieces + 1] = PUT .. format("%q", sub(text, from))
   end
-  pieces[#pieces + 1] = "\nreturn __out\nend"
+  pieces[#pieces + 1] = " return __out end"
   return concat(pieces)
 end
 

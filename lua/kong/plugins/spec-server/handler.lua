@@ -2,8 +2,8 @@
 
 local cjson = require "cjson.safe"
 
-local assert, error, ipairs, loadstring, pairs, tonumber, tostring, xpcall =
-  assert, error, ipairs, loadstring, pairs, tonumber, tostring, xpcall
+local assert, error, ipairs, loadstring, pairs, setfenv, setmetatable, tonumber, tostring, xpcall =
+  assert, error, ipairs, loadstring, pairs, setfenv, setmetatable, tonumber, tostring, xpcall
 local gsub, lower, sub = string.gsub, string.lower, string.sub
 local ngx = ngx
 
@@ -78,6 +78,30 @@ end
 
 -- ---- directives -----------------------------------------------------------------------------
 
+-- Code of server blocks sees the captures of its location and the variables that are `set` as nginx's.
+local variables = setmetatable({}, {
+  __index = function(_, name)
+    local own = ngx.ctx.spec_variables
+    local value = own and own[tostring(name)]
+    if value ~= nil then
+      return value
+    end
+    return ngx.var[name]
+  end,
+  __newindex = function(_, name, value)
+    local own = ngx.ctx.spec_variables
+    if own and own[tostring(name)] ~= nil then
+      own[tostring(name)] = value
+    else
+      ngx.var[name] = value
+    end
+  end,
+})
+
+local environment = setmetatable({
+  ngx = setmetatable({ var = variables }, { __index = ngx, __newindex = function(_, name, value) ngx[name] = value end }),
+}, { __index = _G, __newindex = _G })
+
 local chunks = {}
 
 
@@ -86,7 +110,7 @@ local function run(source)
   if not chunk then
     local err
     chunk, err = loadstring(source, "=spec server")
-    chunk = chunk or error(err, 0)
+    chunk = chunk and setfenv(chunk, environment) or error(err, 0)
     chunks[source] = chunk
   end
   return chunk()
@@ -96,8 +120,8 @@ end
 -- A text with captures ($1) and variables ($name, ${name}) put in.
 local function expand(text, captures)
   text = gsub(text, "%$(%d)", function(digit) return captures and captures[tonumber(digit)] or "" end)
-  text = gsub(text, "%${([%w_]+)}", function(name) return ngx.var[name] or "" end)
-  return (gsub(text, "%$([%a_][%w_]*)", function(name) return ngx.var[name] or "" end))
+  text = gsub(text, "%${([%w_]+)}", function(name) return variables[name] or "" end)
+  return (gsub(text, "%$([%a_][%w_]*)", function(name) return variables[name] or "" end))
 end
 
 
@@ -136,14 +160,14 @@ end
 
 -- Each directive's code in the order of nginx's phases; nil where there is none.
 local function serve(server, location, captures)
-  if captures then
-    for i, capture in ipairs(captures) do
-      ngx.var[tostring(i)] = capture
-    end
+  local own = {}
+  ngx.ctx.spec_variables = own
+  for i, capture in ipairs(captures or {}) do
+    own[tostring(i)] = capture
   end
   for _, of in ipairs { server, location } do
     for _, variable in ipairs(of.set or {}) do
-      ngx.var[variable[1]] = expand(variable[2], captures)
+      own[variable[1]] = expand(variable[2], captures)
     end
   end
   for _, header in ipairs(location.add_header or server.add_header or {}) do
