@@ -14,8 +14,8 @@ local text = require "spec.internal.text"
 local waiting = require "spec.internal.waiting"
 
 local hosts = settings.hosts
-local assert, error, pairs, print, select, setmetatable, tonumber, type =
-  assert, error, pairs, print, select, setmetatable, tonumber, type
+local assert, error, pairs, print, select, setmetatable, type =
+  assert, error, pairs, print, select, setmetatable, type
 
 local helpers = {
   dir = require "pl.dir",
@@ -104,11 +104,7 @@ end
 
 
 function helpers.get_version()
-  local numbers = {}
-  for number in require("kong.meta").version:gmatch("%d+") do
-    numbers[#numbers + 1] = tonumber(number)
-  end
-  return setmetatable(numbers, { __tostring = function() return require("kong.meta").version end })
+  return require("version")(require("kong.meta").version)
 end
 
 

@@ -7,8 +7,8 @@ local say = require "say"
 local settings = require "spec.internal.settings"
 local text = require "spec.internal.text"
 
-local assert, error, getmetatable, insert, ipairs, pairs, pcall, rawget, rawset, setmetatable, tostring, type =
-  assert, error, getmetatable, table.insert, ipairs, pairs, pcall, rawget, rawset, setmetatable, tostring, type
+local assert, error, getmetatable, insert, ipairs, pairs, rawget, rawset, setmetatable, tostring, type, xpcall =
+  assert, error, getmetatable, table.insert, ipairs, pairs, rawget, rawset, setmetatable, tostring, type, xpcall
 local lookup = text.lookup
 
 local ERROR_LINES = 60
@@ -365,20 +365,30 @@ local function checked(name, value, caller)
 end
 
 
+-- Keeps the stack of an error that ended a condition's function.
+local function keep_trace(outcome)
+  return function(err)
+    outcome.trace = debug.traceback("", 2)
+    return err
+  end
+end
+
+
 local function attempt(context)
+  ngx.update_time()
   local outcome = { tries = 0, started = ngx.now(), result = "" }
-  local is_met = CONDITIONS[context.condition]
-  local forgives = context.ignore_exceptions or context.condition == "no_error" or context.condition == "error"
+  local is_met, keep = CONDITIONS[context.condition], keep_trace(outcome)
+  local forgives = context.ignore_exceptions or context.condition == "no_error"
   repeat
-    local ok, result, err = pcall(context.fn)
+    local ok, result, err = xpcall(context.fn, keep)
     outcome.tries = outcome.tries + 1
-    if ok then
-      if result ~= nil then
-        outcome.value = result
-      end
-      outcome.err = err ~= nil and err or outcome.err
-    else
-      outcome.raised = result
+    if not ok then
+      outcome.raised, outcome.last = result, result
+    elseif result ~= nil then
+      outcome.value = result
+    end
+    if ok and err ~= nil then
+      outcome.err, outcome.last = err, err
     end
     if is_met(ok, result) then
       outcome.is_met = true
@@ -390,11 +400,31 @@ local function attempt(context)
       outcome.result = "max tries (" .. context.max_tries .. ") reached"
       return outcome
     end
-    ngx.sleep(context.step)
     ngx.update_time()
-  until ngx.now() >= outcome.started + context.timeout
-  outcome.result = "timed out after " .. (ngx.now() - outcome.started) .. "s"
-  return outcome
+    local elapsed = ngx.now() - outcome.started
+    if elapsed >= context.timeout then
+      outcome.result = "timed out after " .. elapsed .. "s"
+      return outcome
+    end
+    ngx.sleep(context.step)
+  until false
+end
+
+
+-- What came of the tries, for a failure.
+local function story(outcome)
+  local write = require("pl.pretty").write
+  local parts = {}
+  for _, part in ipairs { { "Last returned value", outcome.value }, { "Last raised error", outcome.raised },
+                          { "Last returned error", outcome.err } } do
+    if part[2] ~= nil then
+      insert(parts, part[1] .. ":\n\n" .. tostring((write(part[2]))) .. "\n")
+    end
+  end
+  if outcome.raised ~= nil then
+    insert(parts, outcome.trace .. "\n")
+  end
+  return table.concat(parts, "\n")
 end
 
 
@@ -415,14 +445,12 @@ register("wait_until", function(state, args)
   if outcome.is_met then
     return true, { outcome.value, n = 1 }
   end
-  local write = require("pl.pretty").write
-  local last = outcome.raised or outcome.err
-  local detail = "Last returned value: " .. tostring(write(outcome.value)) .. "\nLast raised error: "
-                 .. tostring(write(outcome.raised)) .. "\nLast returned error: " .. tostring(write(outcome.err))
-  tell(args, context.message, outcome.result, detail, context.timeout, outcome.tries)
-  args.nofmt = { true, true, true, true, true }
-  return false, { last, n = 1 }
-end, "Failed to assert eventual condition:\n\n%q\n\nResult: %s\n\n%s\n\nTimeout = %s\nTries = %s\n")
+  tell(args, context.message, outcome.result, story(outcome), context.timeout, context.step,
+       ngx.now() - outcome.started, outcome.tries, outcome.raised ~= nil)
+  args.nofmt = { true, true, true, true, true, true, true, true }
+  return false, { outcome.last, n = 1 }
+end, "Failed to assert eventual condition:\n\n%q\n\nResult: %s\n\n%s\n\nTimeout  = %s\nStep     = %s\n"
+     .. "Elapsed  = %s\nTries    = %s\nRaised   = %s\n")
 
 
 local MODIFIERS = { with_timeout = "timeout", with_step = "step", with_max_tries = "max_tries",

@@ -48,9 +48,12 @@ function nodes.clean_prefix(prefix)
 end
 
 
--- Empties a log file.
+-- Empties a log file, if its folder is there.
 function nodes.clean_logfile(logfile)
   logfile = logfile or conf.nginx_err_logs
+  if not path.isdir(path.dirname(path.abspath(logfile))) then
+    return
+  end
   local file, err = io.open(logfile, "w+")
   if not file then
     error("failed to open " .. logfile .. ": " .. err)

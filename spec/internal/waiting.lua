@@ -7,51 +7,23 @@ local luassert = require "luassert.assert"
 local clients = require "spec.internal.clients"
 local commands = require "spec.internal.commands"
 
-local error, ipairs, pairs, pcall, tonumber, tostring, type =
-  error, ipairs, pairs, pcall, tonumber, tostring, type
+local error, ipairs, pairs, pcall, tonumber, tostring =
+  error, ipairs, pairs, pcall, tonumber, tostring
 
 local waiting = {}
 
 
 -- ---- conditions -----------------------------------------------------------------------------
 
-local function poll(condition, timeout, step, is_lenient)
-  if type(condition) ~= "function" then
-    error("arg #1 must be a function", 3)
-  elseif timeout ~= nil and type(timeout) ~= "number" then
-    error("arg #2 must be a number", 3)
-  elseif step ~= nil and type(step) ~= "number" then
-    error("arg #3 must be a number", 3)
-  end
-  ngx.update_time()
-  local limit = ngx.now() + (timeout or 5)
-  local ok, result, err
-  repeat
-    ok, result, err = pcall(condition)
-    if not ok and not is_lenient then
-      error(result, 0)
-    elseif ok and (result or is_lenient) then
-      return result
-    end
-    ngx.sleep(step or 0.05)
-    ngx.update_time()
-  until ngx.now() >= limit
-  if not ok then
-    error(result, 0)
-  end
-  error("wait_until() timeout: " .. tostring(err) .. " (after delay: " .. tostring(timeout or 5) .. "s)", 3)
-end
-
-
 -- Waits until a function answers what is true.
 function waiting.wait_until(condition, timeout, step)
-  return poll(condition, timeout, step)
+  luassert.wait_until { fn = condition, condition = "truthy", timeout = timeout, step = step }
 end
 
 
 -- Waits until a function ends without an error.
 function waiting.pwait_until(condition, timeout, step)
-  return poll(condition, timeout, step, true)
+  luassert.wait_until { fn = condition, condition = "no_error", timeout = timeout, step = step }
 end
 
 
@@ -72,12 +44,14 @@ function waiting.wait_for_file_contents(path, timeout)
   local content
   waiting.wait_until(function()
     local file, err = io.open(path, "r")
-    if not file then
-      return false, err
+    content = file and file:read("*a")
+    if file then
+      file:close()
     end
-    content = file:read("*a")
-    file:close()
-    return #content > 0, path .. " is empty"
+    if not content then
+      return false, "file (" .. path .. ") does not exist or is not readable: " .. tostring(err)
+    end
+    return #content > 0, "file (" .. path .. ") exists but is empty"
   end, timeout or 10)
   return content
 end
