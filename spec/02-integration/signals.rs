@@ -87,3 +87,42 @@ fn winch_drains_until_a_reload() {
     assert!(gateway.reload().status.success());
     assert_eq!(get(gateway.proxy, "/", &[]).status, 200);
 }
+
+/// A worker that is busy ends later than a new worker process that is still loading.
+#[test]
+fn nothing_brings_a_gateway_back_that_was_told_to_end_during_a_reload() {
+    let busy = "local t = os.time() + 2; while os.time() < t do end";
+    for (signal, pause) in [(Signal::SIGTERM, 30), (Signal::SIGTERM, 120), (Signal::SIGQUIT, 60)] {
+        let gateway = Setup::declarative(format!(
+            "_format_version: '3.0'\nroutes: [{{ paths: [/], plugins: [{{ name: pre-function, config: {{ access: ['{busy}'] }} }}] }}]\n"
+        ))
+        .start();
+        let master = gateway.master();
+        let mut connection = Connection::open(gateway.proxy);
+        connection.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        std::thread::sleep(Duration::from_millis(100));
+        gateway.signal(Signal::SIGHUP);
+        std::thread::sleep(Duration::from_millis(pause));
+        gateway.signal(signal);
+        let lives = || std::path::Path::new(&format!("/proc/{master}")).exists();
+        gateway.eventually("the end of the master", |_| !lives());
+        let log = gateway.error_log();
+        let after = log.split_once("received from").and_then(|(_, rest)| rest.split_once("received from"));
+        let (_, after) = after.expect("two signals in the log");
+        assert!(!after.contains("the gateway serves") && !after.contains("start worker process"), "{after}");
+    }
+}
+
+#[test]
+fn a_gateway_whose_worker_process_was_just_killed_ends_when_told_to() {
+    for pause in [0, 50, 150, 300] {
+        let gateway = Setup::declarative("_format_version: '3.0'\n").start();
+        let master = gateway.master();
+        let victim = nix::unistd::Pid::from_raw(gateway.worker().cast_signed());
+        nix::sys::signal::kill(victim, Signal::SIGKILL).unwrap();
+        std::thread::sleep(Duration::from_millis(pause));
+        assert!(gateway.command("stop", &[]).status.success());
+        let lives = || std::path::Path::new(&format!("/proc/{master}")).exists();
+        gateway.eventually("the end of the master", |_| !lives());
+    }
+}

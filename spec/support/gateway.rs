@@ -184,13 +184,22 @@ impl Drop for Gateway {
         if std::thread::panicking() {
             eprintln!("--- error log\n{}", self.error_log());
         }
-        let was_running = self.prefix.join("pids/nginx.pid").exists();
+        let file = fs::read_to_string(self.prefix.join("pids/nginx.pid"));
+        let master = file.ok().and_then(|text| text.trim().parse().ok()).map(Pid::from_raw);
         let output = self.command("stop", &[]);
-        assert!(
-            output.status.success() || !was_running || std::thread::panicking(),
-            "kong stop: {}",
-            text(&output)
-        );
+        let Some(master) = master else { return };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while kill(master, None).is_ok() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let ended = kill(master, None).is_err();
+        if !ended {
+            let _ = kill(master, Signal::SIGKILL);
+        }
+        if !std::thread::panicking() {
+            assert!(output.status.success(), "kong stop: {}", text(&output));
+            assert!(ended, "the master outlived kong stop; error log\n{}", self.error_log());
+        }
     }
 }
 

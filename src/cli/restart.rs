@@ -31,7 +31,7 @@ Options:
 };
 
 /// How long the old node may take to end.
-const ENDING: Duration = Duration::from_secs(5);
+const ENDING: Duration = Duration::from_secs(8);
 
 fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     let conf = match invocation.text("prefix") {

@@ -27,8 +27,8 @@ Options:
     execute,
 };
 
-/// How long the command waits for the node's end; Kong does not wait.
-const ENDING: Duration = Duration::from_secs(2);
+/// How long the command waits for the node's end: longer than the master waits for its processes. Kong does not wait.
+const ENDING: Duration = Duration::from_secs(8);
 
 fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     let conf = started(invocation)?;

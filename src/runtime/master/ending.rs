@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::super::Needs;
 use super::super::message::ToWorker;
 use super::life::Life;
+use super::process::WorkerProcess;
 use super::{ENDING, Master};
 use crate::observability::log;
 
@@ -35,6 +36,7 @@ impl Master {
         self.enter(Life::Stopping);
         self.alarm = Some(Instant::now() + ENDING);
         self.refuse_waiting();
+        self.give_candidate_up();
         for process in self.everyone() {
             process.tell(ToWorker::Stop).await;
         }
@@ -48,9 +50,8 @@ impl Master {
         self.enter(Life::Quitting);
         self.alarm = None;
         self.refuse_waiting();
-        if let Some(candidate) = self.candidate.take() {
-            candidate.process.tell(ToWorker::Stop).await;
-            self.draining.push(candidate.process);
+        if let Some(candidate) = self.give_candidate_up() {
+            candidate.tell(ToWorker::Stop).await;
         }
         self.sockets.close_others(&Needs::default());
         self.drain_serving().await;
@@ -72,6 +73,15 @@ impl Master {
             process.tell(ToWorker::Drain).await;
             self.draining.push(process);
         }
+    }
+
+    /// Counts the candidate among the processes that only have to end.
+    ///
+    /// While it was the candidate, its end or its being ready would have been taken for those of a reload, and the
+    /// gateway would have gone on serving.
+    fn give_candidate_up(&mut self) -> Option<&WorkerProcess> {
+        self.draining.push(self.candidate.take()?.process);
+        self.draining.last()
     }
 
     fn refuse_waiting(&mut self) {

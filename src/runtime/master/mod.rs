@@ -197,9 +197,7 @@ impl Master {
     async fn wake(&mut self) {
         self.alarm = None;
         if self.life.is_ending() {
-            let left =
-                self.serving.iter().chain(&self.draining).chain(self.candidate.iter().map(|c| &c.process));
-            left.for_each(WorkerProcess::kill);
+            self.everyone().for_each(WorkerProcess::kill);
         } else if let Some(candidate) = &self.candidate {
             candidate.process.kill();
             self.candidate_failed(format!("it was not ready after {} seconds", LOADING.as_secs())).await;
