@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod api_logs;
 mod command_line;
 mod commands;
 mod custom_plugin;
@@ -15,6 +16,7 @@ mod error_format;
 mod faults;
 mod foreground;
 mod forwarding;
+mod lua_limit;
 mod memory;
 mod messages;
 mod paths;
@@ -23,6 +25,7 @@ mod plugins_auth;
 mod plugins_traffic;
 mod plugins_transform;
 mod proxy;
+mod raw_bytes;
 mod reload;
 mod restart;
 mod routing;

@@ -4,11 +4,13 @@
 mod client;
 mod gateway;
 mod load;
+mod nginx;
 mod upstream;
 mod websocket;
 
 pub use client::{Connection, Reply, get, request};
 pub use gateway::{Gateway, Setup, command, free_port, kong, kong_with};
 pub use load::Load;
+pub use nginx::Nginx;
 pub use upstream::{Upstream, spawn_raw};
 pub use websocket::{WebSocket, spawn_websocket_echo};

@@ -2,6 +2,7 @@
 
 use http::{Method, header};
 
+use super::access_log::Logs;
 use super::arguments;
 use super::call::Call;
 use super::endpoint::{Action, Endpoints, Matched};
@@ -15,18 +16,24 @@ pub struct Api {
     pub(super) endpoints: Endpoints,
     /// Whether browsers of other origins are told that they may call.
     pub(super) is_admin: bool,
+    pub(super) logs: Logs,
 }
 
 impl Api {
     /// The Admin API of a node.
     pub fn admin(node: Box<dyn Node>) -> Self {
         let endpoints = Endpoints::admin(node.reader().model());
-        Api { node, endpoints, is_admin: true }
+        Api { node, endpoints, is_admin: true, logs: Logs::none() }
     }
 
     /// The Status API of a node.
     pub fn status(node: Box<dyn Node>) -> Self {
-        Api { node, endpoints: Endpoints::status(), is_admin: false }
+        Api { node, endpoints: Endpoints::status(), is_admin: false, logs: Logs::none() }
+    }
+
+    /// The same API with logs of its own.
+    pub fn with_logs(self, logs: Logs) -> Self {
+        Api { logs, ..self }
     }
 
     /// The node behind it.

@@ -8,6 +8,7 @@
 //! *Kong parity*: paths, methods, status codes, bodies and messages of Kong's Admin API without a
 //! database. Endpoints of Kong that are not here yet answer 501 and say so.
 
+mod access_log;
 pub mod api;
 mod arguments;
 pub mod call;
@@ -20,6 +21,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+pub use access_log::Logs;
 pub use api::Api;
 pub use node::{ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, Statistics};
 pub use server::{Listener, Socket, serve};

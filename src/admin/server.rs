@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_rustls::TlsAcceptor;
 
+use super::access_log::{Answered, Client, Entry};
 use super::api::Api;
 use super::call::Call;
 use super::reply::Reply;
@@ -64,15 +65,18 @@ impl Drop for Tasks {
 }
 
 async fn accept(listener: Listener, api: Rc<Api>) {
+    let scheme = if listener.tls.is_some() { "https" } else { "http" };
     loop {
         let accepted = match &listener.socket {
-            Socket::Tcp(socket) => socket.accept().await.map(|(stream, _)| {
+            Socket::Tcp(socket) => socket.accept().await.map(|(stream, peer)| {
                 let _ = stream.set_nodelay(true);
-                start(stream, listener.tls.clone(), Rc::clone(&api));
+                let client = Client { address: peer.ip().to_string(), port: peer.port(), scheme };
+                start(stream, client, listener.tls.clone(), Rc::clone(&api));
             }),
-            Socket::Unix(socket) => {
-                socket.accept().await.map(|(stream, _)| start(stream, listener.tls.clone(), Rc::clone(&api)))
-            }
+            Socket::Unix(socket) => socket.accept().await.map(|(stream, _)| {
+                let client = Client { address: "unix:".to_owned(), port: 0, scheme };
+                start(stream, client, listener.tls.clone(), Rc::clone(&api));
+            }),
         };
         if let Err(error) = accepted {
             log::write(Level::Alert, format_args!("accept() failed: {error}"));
@@ -81,34 +85,34 @@ async fn accept(listener: Listener, api: Rc<Api>) {
     }
 }
 
-fn start<S>(stream: S, tls: Option<TlsAcceptor>, api: Rc<Api>)
+fn start<S>(stream: S, client: Client, tls: Option<TlsAcceptor>, api: Rc<Api>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     tokio::task::spawn_local(async move {
         match tls {
-            None => connection(stream, api).await,
+            None => connection(stream, client, api).await,
             Some(acceptor) => match acceptor.accept(stream).await {
-                Ok(stream) => connection(stream, api).await,
-                Err(error) => log::write(Level::Info, format_args!("TLS handshake failed: {error}")),
+                Ok(stream) => connection(stream, client, api).await,
+                Err(error) => log::info!(&api.logs.about(&client) => "TLS handshake failed: {error}"),
             },
         }
     });
 }
 
-async fn connection<S>(stream: S, api: Rc<Api>)
+async fn connection<S>(stream: S, client: Client, api: Rc<Api>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let service = service_fn(move |request| {
-        let api = Rc::clone(&api);
-        async move { Ok::<_, Infallible>(respond(&api, request).await) }
+    let service = service_fn(|request| {
+        let (api, client) = (Rc::clone(&api), client.clone());
+        async move { Ok::<_, Infallible>(respond(&api, client, request).await) }
     });
     let mut builder = auto::Builder::new(LocalExecutor);
     builder.http1().timer(TokioTimer::new()).keep_alive(true);
     builder.http2().timer(TokioTimer::new());
     if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
-        log::write(Level::Info, format_args!("connection to the API ended: {error}"));
+        log::info!(&api.logs.about(&client) => "connection to the API ended: {error}");
     }
 }
 
@@ -127,8 +131,23 @@ where
     }
 }
 
-async fn respond(api: &Api, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let begin = Instant::now();
+async fn respond(api: &Api, client: Client, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let entry = Entry {
+        client,
+        method: request.method().clone(),
+        uri: request.uri().clone(),
+        version: request.version(),
+        headers: request.headers().clone(),
+        begin: Instant::now(),
+    };
+    let response = answered(api, request, entry.begin).await;
+    let body = response.body().size_hint().exact().unwrap_or_default() as usize;
+    api.logs
+        .write(&entry, &Answered { status: response.status().as_u16(), headers: response.headers(), body });
+    response
+}
+
+async fn answered(api: &Api, request: Request<Incoming>, begin: Instant) -> Response<Full<Bytes>> {
     let is_head = request.method() == Method::HEAD;
     let identity = api.node().identity();
     let reply = match read(request, identity.max_body).await {

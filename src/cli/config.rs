@@ -68,12 +68,16 @@ fn parse(invocation: &Invocation, conf: &Conf) -> anyhow::Result<ExitCode> {
     // The VM holds the functions of plugins' schemas: it must outlive the reader.
     let (_vm, registry) = schemas_of_command(conf).map_err(anyhow::Error::msg)?;
     let reader = Reader::new(&registry);
-    match reader.read_file(&path.to_string_lossy()) {
+    let path = path.to_string_lossy();
+    match reader.read_file(&path) {
         Ok(_) => {
             invocation.console.info("parse successful");
             Ok(ExitCode::SUCCESS)
         }
-        Err(error) => bail!("Failed parsing:\n{error}"),
+        Err(error) => {
+            let places: String = error.places(&path).iter().map(|place| format!("\n{place}")).collect();
+            bail!("Failed parsing:\n{error}{places}")
+        }
     }
 }
 

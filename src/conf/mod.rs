@@ -248,6 +248,7 @@ conf! {
     lua_max_resp_headers: usize,
     lua_max_uri_args: usize,
     lua_max_post_args: usize,
+    lua_time_limit: Duration = milliseconds,
     lua_ssl_trusted_certificate: Vec<String>,
     lua_ssl_verify_depth: u32,
     lua_ssl_protocols: String,

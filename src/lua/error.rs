@@ -14,6 +14,14 @@ pub enum LuaError {
         /// The stack at the point of the error, in the words of `debug.traceback`.
         traceback: String,
     },
+    /// The code ran longer than `lua_time_limit` without waiting.
+    #[error("{message}")]
+    Stopped {
+        /// Where it was stopped, and that it was.
+        message: String,
+        /// The stack at that point.
+        traceback: String,
+    },
     /// The VM could not be set up, or an embedded module is missing.
     #[error("{0}")]
     Setup(String),
@@ -23,14 +31,19 @@ impl LuaError {
     /// The text alone.
     pub fn message(&self) -> &str {
         match self {
-            Self::Runtime { message, .. } | Self::Syntax(message) | Self::Setup(message) => message,
+            Self::Runtime { message, .. }
+            | Self::Stopped { message, .. }
+            | Self::Syntax(message)
+            | Self::Setup(message) => message,
         }
     }
 
     /// Message and stack, as they go to the error log.
     pub fn report(&self) -> String {
         match self {
-            Self::Runtime { message, traceback } => format!("{message}\n{traceback}"),
+            Self::Runtime { message, traceback } | Self::Stopped { message, traceback } => {
+                format!("{message}\n{traceback}")
+            }
             Self::Syntax(message) | Self::Setup(message) => message.clone(),
         }
     }

@@ -18,6 +18,10 @@ use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
+/// Bounds of the watchdog's sleep.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
 /// What the watchdog knows of one worker.
 struct Watch {
     thread: libc::pthread_t,
@@ -66,8 +70,10 @@ pub(super) fn start(state: *mut lua_State, limit: Duration) {
     });
 }
 
-/// Runs Lua code under the watch.
-pub(super) fn watched<R>(run: impl FnOnce() -> R) -> R {
+/// Runs Lua code under the watch; tells with its result whether the watchdog stopped it.
+///
+/// Code within code under the watch is stopped with it, and tells so first.
+pub(super) fn watched<R>(run: impl FnOnce() -> R) -> (R, bool) {
     let depth = DEPTH.get();
     if depth == 0 {
         count_entry();
@@ -75,6 +81,7 @@ pub(super) fn watched<R>(run: impl FnOnce() -> R) -> R {
     DEPTH.set(depth + 1);
     let result = run();
     DEPTH.set(depth);
+    let stopped = HOOKED.get();
     if depth == 0 {
         compiler_fence(Ordering::SeqCst);
         count_entry();
@@ -83,7 +90,7 @@ pub(super) fn watched<R>(run: impl FnOnce() -> R) -> R {
             unsafe { ffi::lua_sethook(STATE.get(), None, 0, 0) };
         }
     }
-    result
+    (result, stopped)
 }
 
 fn count_entry() {
@@ -96,7 +103,7 @@ fn count_entry() {
 fn watchdog() {
     let mut seen: Vec<(*const Watch, u64, Instant)> = Vec::new();
     loop {
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(pause());
         let watches = WATCHES.lock();
         let now = Instant::now();
         seen.retain(|(watch, ..)| watches.iter().any(|one| Arc::as_ptr(one) == *watch));
@@ -113,6 +120,13 @@ fn watchdog() {
             }
         }
     }
+}
+
+/// How long the watchdog sleeps: a tenth of the shortest limit, so that code is stopped soon after it, and an
+/// idle gateway is not woken often.
+fn pause() -> Duration {
+    let shortest = WATCHES.lock().iter().map(|watch| watch.limit).min().unwrap_or(LONGEST_PAUSE);
+    (shortest / 10).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
 }
 
 /// A real-time signal: Kong gives the named ones meanings.

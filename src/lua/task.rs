@@ -176,12 +176,12 @@ pub(super) fn step(coroutine: &Coroutine, arguments: c_int, context: Context) ->
     EXIT.set(false);
     let state = coroutine.state();
     // SAFETY: the function, or a suspended one, and its arguments are on the stack.
-    let status = interrupt::watched(|| unsafe { ffi::lua_resume_(state, arguments) });
+    let (status, stopped) = interrupt::watched(|| unsafe { ffi::lua_resume_(state, arguments) });
     context::replace(before);
     match status {
         ffi::LUA_OK => Ok(Step::Done),
         ffi::LUA_YIELD => Ok(yielded(coroutine)),
-        _ => Err(error_of(coroutine)),
+        _ => Err(error_of(coroutine, stopped)),
     }
 }
 
@@ -199,8 +199,8 @@ fn yielded(coroutine: &Coroutine) -> Step {
     }))
 }
 
-/// Text and stack of the error that ended a coroutine.
-fn error_of(coroutine: &Coroutine) -> LuaError {
+/// Text and stack of the error that ended a coroutine, be it the watchdog's.
+fn error_of(coroutine: &Coroutine, stopped: bool) -> LuaError {
     let main = coroutine.main();
     // SAFETY: the main thread lives as long as the VM; a dead coroutine keeps its frames; the text is
     // copied before it is popped.
@@ -216,7 +216,7 @@ fn error_of(coroutine: &Coroutine) -> LuaError {
     frame.take_from(&coroutine.frame(), 1);
     let message = error_text(&frame);
     frame.pop(1);
-    LuaError::Runtime { message, traceback }
+    if stopped { LuaError::Stopped { message, traceback } } else { LuaError::Runtime { message, traceback } }
 }
 
 /// The error value on top as text; OpenResty says "unknown reason" where it is none.
@@ -395,8 +395,8 @@ mod tests {
             "while true do pcall(function() while true do end end) end",
             "coroutine.wrap(function() local i = 0 while true do i = i + 1 end end)()",
         ] {
-            let LuaError::Runtime { message, .. } = block_on(run_in(&vm, source)).unwrap_err() else {
-                panic!()
+            let LuaError::Stopped { message, .. } = block_on(run_in(&vm, source)).unwrap_err() else {
+                panic!("{source}")
             };
             assert!(message.contains("was stopped"), "{message}");
         }

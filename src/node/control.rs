@@ -3,8 +3,8 @@
 use super::Configuration;
 use super::admin::AdminNode;
 use super::entities::{EntitySource, Prepared, Read, SourceError};
-use crate::admin::{self, Api, Listener};
-use crate::conf::Listen;
+use crate::admin::{self, Api, Listener, Logs};
+use crate::conf::{Conf, Listen, Server};
 use crate::db::declarative::document::Document;
 use crate::db::declarative::{ConfigError, Configuration as DeclarativeConfiguration};
 use crate::lua::Vm;
@@ -65,16 +65,24 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
     runtime::give_way();
     // A socket may only be registered once it listens, which the announcement waits for.
     let listeners = Listeners::sort(&control, setup.sockets)?;
+    let (admin_logs, status_logs) = logs(&control.shared.conf)?;
     let serve = |listeners, api: Api| tokio::task::spawn_local(admin::serve(listeners, Rc::new(api)));
     let tasks = [
-        serve(listeners.admin, Api::admin(Box::new(AdminNode::new(&control)))),
-        serve(listeners.status, status::api(Box::new(AdminNode::new(&control)))),
+        serve(listeners.admin, Api::admin(Box::new(AdminNode::new(&control))).with_logs(admin_logs)),
+        serve(listeners.status, status::api(Box::new(AdminNode::new(&control))).with_logs(status_logs)),
         tokio::task::spawn_local(follow_file(control.clone(), setup.declarative_changes)),
         tokio::task::spawn_local(free_snapshots(control.clone())),
     ];
     wait_for_end(setup.orders).await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
     Ok(())
+}
+
+/// The logs of the Admin and the Status API.
+fn logs(conf: &Conf) -> Result<(Logs, Logs), String> {
+    let open =
+        |server, errors| Logs::open(conf, server, errors, &conf.prefix).map_err(|error| error.to_string());
+    Ok((open(Server::Admin, &conf.admin_error_log)?, open(Server::Status, &conf.status_error_log)?))
 }
 
 /// Waits for any order other than to serve: a draining process leaves its APIs to the next one.

@@ -2,7 +2,6 @@
 
 use super::Configuration;
 use crate::conf::Conf;
-use crate::db::declarative::report::{self, Located};
 use crate::db::declarative::{ConfigError, Reader, document};
 use crate::db::off::{Dataset, Kept};
 use crate::db::{DbError, Entities};
@@ -63,17 +62,10 @@ pub(super) enum SourceError {
 impl SourceError {
     /// Where each error stands, as `FILE:LINE: PATH: MESSAGE`; empty when the text is no document.
     pub(super) fn places(&self) -> Vec<String> {
-        let SourceError::File { file, error: ConfigError::Document { errors, .. } } = self else {
-            return Vec::new();
-        };
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        report::locate(errors, &text)
-            .into_iter()
-            .map(|Located { path, message, line }| match line {
-                Some(line) => format!("{file}:{line}: {path}: {message}"),
-                None => format!("{file}: {path}: {message}"),
-            })
-            .collect()
+        match self {
+            SourceError::File { file, error } => error.places(file),
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -70,6 +70,7 @@ pub(super) fn make_vm(
         worker_count: workers,
         dicts: Some(Arc::new(dicts.clone())),
         body_memory: conf.nginx.proxy.client_body_buffer_size as usize,
+        time_limit: Some(conf.lua_time_limit).filter(|limit| !limit.is_zero()),
         ..VmSettings::default()
     };
     Vm::new(settings).map_err(text)

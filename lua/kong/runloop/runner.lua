@@ -47,16 +47,25 @@ function _M.load(names)
 end
 
 
--- Runs `init_worker` of all plugins. What one throws is told and does not keep the others from it.
-function _M.init_worker()
-  for _, plugin in ipairs(plugins) do
-    if plugin.init_worker then
+-- Calls `run` for every plugin in order; what one throws goes to `failed`. An error that no `pcall` holds, the
+-- watchdog's, leaves the loop: the host then calls again with it, and the loop goes on behind that plugin.
+local function each_plugin(run, failed)
+  local reached = 0
+  return function(stopped, ...)
+    if stopped then
+      context.global_plugin = nil
+      failed(plugins[reached], stopped)
+    else
+      reached = 0
+    end
+    while reached < #plugins do
+      reached = reached + 1
+      local plugin = plugins[reached]
       context.global_plugin = plugin
-      local ok, err = pcall(plugin.init_worker, plugin.handler)
+      local ok, err = pcall(run, plugin, reached, ...)
       context.global_plugin = nil
       if not ok then
-        kong.log.err("worker initialization error: failed to execute the \"init_worker\" handler for "
-                     .. "plugin \"", plugin.name, "\": ", err)
+        failed(plugin, err)
       end
     end
   end
@@ -73,19 +82,35 @@ function _M.configurable()
 end
 
 
+local initialize = each_plugin(function(plugin)
+  if plugin.init_worker then
+    plugin.init_worker(plugin.handler)
+  end
+end, function(plugin, err)
+  kong.log.err("worker initialization error: failed to execute the \"init_worker\" handler for plugin \"",
+               plugin.name, "\": ", err)
+end)
+
+
+-- Runs `init_worker` of all plugins. What one throws is told and does not keep the others from it.
+function _M.init_worker(stopped)
+  initialize(stopped)
+end
+
+
+local reconfigure = each_plugin(function(plugin, number, configs)
+  if plugin.configure then
+    plugin.configure(plugin.handler, configs[number])
+  end
+end, function(plugin, err)
+  kong.log.err("failed to execute plugin '", plugin.name, ":configure (", err, ")")
+end)
+
+
 -- Tells the plugins with a `configure` phase their configurations; `configs` has a list for each
 -- plugin in use, by its number.
-function _M.configure(configs)
-  for number, plugin in ipairs(plugins) do
-    if plugin.configure then
-      context.global_plugin = plugin
-      local ok, err = pcall(plugin.configure, plugin.handler, configs[number])
-      context.global_plugin = nil
-      if not ok then
-        kong.log.err("failed to execute plugin '", plugin.name, ":configure (", err, ")")
-      end
-    end
-  end
+function _M.configure(configs, stopped)
+  reconfigure(stopped, configs)
 end
 
 

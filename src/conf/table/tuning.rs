@@ -48,4 +48,11 @@ const PROPERTIES: &[Property] = &[
         "100",
         "How many arguments of a form body Lua code sees. Between 1 and 1000.",
     ),
+    Property::number(
+        "lua_time_limit",
+        "10000",
+        "Milliseconds that Lua code may run without waiting for anything. Code that runs longer, an endless \
+         loop most likely, is stopped: its request gets a 500, and the log says where it was. 0 lets it run. \
+         Not a property of Kong.",
+    ),
 ];

@@ -62,6 +62,22 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// Where each error stands in the file it was read from, as `FILE:LINE: PATH: MESSAGE`; empty when the text is
+    /// no document.
+    pub fn places(&self, file: &str) -> Vec<String> {
+        let ConfigError::Document { errors, .. } = self else { return Vec::new() };
+        let text = fs::read_to_string(file).unwrap_or_default();
+        report::locate(errors, &text)
+            .into_iter()
+            .map(|report::Located { path, message, line }| match line {
+                Some(line) => format!("{file}:{line}: {path}: {message}"),
+                None => format!("{file}: {path}: {message}"),
+            })
+            .collect()
+    }
+}
+
 impl Reader {
     /// Takes the schemas of a registry.
     pub fn new(registry: &Registry) -> Self {

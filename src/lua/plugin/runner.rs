@@ -138,9 +138,8 @@ impl Runner {
 
     /// Runs `init_worker` of all plugins. What one throws is logged.
     pub async fn init_worker(&self) {
-        let context = Context::bare(Phase::InitWorker);
-        let done = self.inner.vm.call(&self.inner.functions.init_worker, context, |_| 0).await;
-        report(done.err().as_ref(), "init_worker");
+        let function = &self.inner.functions.init_worker;
+        self.each_plugin("init_worker", function, |_| 0).await;
     }
 
     /// Tells plugins with a `configure` phase their configurations, at start and after each change.
@@ -150,13 +149,30 @@ impl Runner {
         if !self.inner.configurable.contains(&true) {
             return;
         }
-        let context = Context::bare(Phase::InitWorker);
         let push = |frame: &Frame| {
             self.push_all_configs(frame, snapshot);
             1
         };
-        let done = self.inner.vm.call(&self.inner.functions.configure, context, push).await;
-        report(done.err().as_ref(), "configure");
+        self.each_plugin("configure", &self.inner.functions.configure, push).await;
+    }
+
+    /// Calls a function that goes through all plugins: with what `push` pushes, and, where the watchdog stopped it
+    /// under a plugin, once more with the error on top for those behind that plugin.
+    async fn each_plugin(&self, what: &str, function: &Reference, push: impl Fn(&Frame) -> i32) {
+        let mut stopped = None::<String>;
+        for _ in 0..=self.inner.kinds.len() {
+            let push = |frame: &Frame| {
+                let count = push(frame);
+                stopped.as_ref().map_or(count, |error| {
+                    frame.push_text(error);
+                    count + 1
+                })
+            };
+            match self.inner.vm.call(function, Context::bare(Phase::InitWorker), push).await {
+                Err(error @ LuaError::Stopped { .. }) => stopped = Some(error.report()),
+                done => return report(done.err().as_ref(), what),
+            }
+        }
     }
 
     /// Global plugins, while a TLS handshake chooses its certificate.
@@ -295,7 +311,12 @@ impl Runner {
             self.inner.vm.evaluate_now(&self.inner.functions.running, Context::of(exchange), |_| 0, read);
         let name = running.ok().and_then(|(_, name)| name).unwrap_or_default();
         let context = LogContext(exchange);
-        log::error!(&context => "[kong] runner.rs:{} [{name}] {}", line!(), error.report());
+        match (error, route_name(exchange)) {
+            (LuaError::Stopped { .. }, Some(route)) => {
+                log::error!(&context => "[kong] runner.rs:{} [{name}] route \"{route}\": {}", line!(), error.report());
+            }
+            _ => log::error!(&context => "[kong] runner.rs:{} [{name}] {}", line!(), error.report()),
+        }
         PhaseOutcome::Failed
     }
 
@@ -446,6 +467,12 @@ impl Functions {
             plans: vm.reference(table.get::<mlua::Table>("plans")?)?,
         })
     }
+}
+
+/// The name of the matched route, or its id.
+fn route_name(exchange: &Exchange) -> Option<&str> {
+    let route = exchange.snapshot.routes.get(exchange.matched.as_ref()?.route)?;
+    Some(route.name.as_deref().unwrap_or(&route.id))
 }
 
 /// The plan of the matched route, or of global plugins.
