@@ -114,6 +114,25 @@ fn commands_about_a_database_say_that_there_is_none() {
 }
 
 #[test]
+fn a_wrong_declarative_file_is_told_as_a_tree_and_line_by_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wrong.yml");
+    let text = "_format_version: '3.0'\nservices:\n- name: a\n  port: 99999\n  host: b\n- host: c\n  retries: many\n";
+    fs::write(&file, text).unwrap();
+    let file = file.display().to_string();
+    let expected = format!(
+        "Error: Failed parsing:\nin 'services':\n  - in entry 1 of 'services':\n    in 'port': value should be between \
+         0 and 65535\n  - in entry 2 of 'services':\n    in 'retries': expected an integer\n\
+         {file}:4: services[1].port: value should be between 0 and 65535\n\
+         {file}:7: services[2].retries: expected an integer\n"
+    );
+    let output = kong_with(&[("KONG_DATABASE", "off")], &["config", "parse", &file]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.starts_with(&expected), "{said}\nexpected:\n{expected}");
+}
+
+#[test]
 fn a_certificate_for_hybrid_mode_lasts_as_long_as_asked_and_is_never_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();

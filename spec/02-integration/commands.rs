@@ -1,6 +1,6 @@
-//! The commands about a node that does not run.
+//! The commands about a node that does not run, and those that ask one that does.
 
-use crate::support::kong;
+use crate::support::{Setup, free_port, get, kong, request};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Output;
@@ -115,4 +115,54 @@ fn start_on(prefix: &Path, port: u16) -> Output {
     text.push_str(&format!("proxy_listen = 127.0.0.1:{port}\nadmin_listen = off\nadmin_gui_listen = off\n"));
     std::fs::write(&conf, text).unwrap();
     kong(&["start", "-c", conf.to_str().unwrap()])
+}
+
+#[test]
+fn draining_tells_load_balancers_to_turn_away_while_requests_are_served() {
+    let text = "_format_version: '3.0'\nroutes: [{ paths: [/], plugins: [{ name: request-termination, config: { status_code: 202 } }] }]\n";
+    for tls in ["", " ssl"] {
+        let port = free_port();
+        let gateway =
+            Setup::declarative(text).with("status_listen", format!("127.0.0.1:{port}{tls}")).start();
+        let ready = || {
+            let scheme = if tls.is_empty() { "http" } else { "https" };
+            let output = std::process::Command::new("curl")
+                .args(["-sk", "-m", "10", "--noproxy", "*", "-w", " %{http_code}"])
+                .arg(format!("{scheme}://127.0.0.1:{port}/status/ready"))
+                .output()
+                .unwrap();
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        assert_eq!(ready(), r#"{"message":"ready"} 200"#);
+        let output = gateway.command("drain", &[]);
+        assert_eq!(
+            (output.status.code(), String::from_utf8_lossy(&output.stdout).as_ref()),
+            (Some(0), "Kong's status successfully changed to 'draining'\n")
+        );
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        assert_eq!(ready(), r#"{"message":"draining"} 503"#);
+        assert_eq!(get(gateway.proxy, "/", &[]).status, 202);
+        // a reload keeps the node out of service, a new start puts it back
+        assert!(gateway.reload().status.success());
+        assert_eq!(ready(), r#"{"message":"draining"} 503"#);
+        assert!(gateway.command("restart", &["-c", gateway.conf_file().to_str().unwrap()]).status.success());
+        assert_eq!(ready(), r#"{"message":"ready"} 200"#);
+    }
+}
+
+#[test]
+fn a_node_without_configuration_is_not_ready_until_it_gets_some() {
+    let gateway = Setup::default().start();
+    let ready = || {
+        let reply = get(gateway.status, "/status/ready", &[]);
+        (reply.status, reply.json()["message"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(ready(), (503, "no configuration available (empty configuration present)".to_owned()));
+    let posted = br#"{"_format_version":"3.0","services":[{"name":"a","host":"b"}]}"#;
+    let json = [("Content-Type", "application/json")];
+    assert_eq!(request(gateway.admin, "POST", "/config", &json, posted).status, 201);
+    assert_eq!(ready(), (200, "ready".to_owned()));
+    let wrong = request(gateway.status, "POST", "/status/ready", &json, br#"{"status":"sleeping"}"#);
+    assert_eq!(wrong.status, 400);
+    assert_eq!(ready().0, 200);
 }

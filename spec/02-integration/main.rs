@@ -31,5 +31,7 @@ mod restart;
 mod routing;
 mod signals;
 mod start;
+mod timeouts;
 mod tls;
 mod tokens;
+mod vaults;

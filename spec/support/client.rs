@@ -54,6 +54,11 @@ impl Connection {
         self.stream.write_all(bytes).expect("the peer takes what is written");
     }
 
+    /// Writes bytes to a peer that may have had enough; whether it took all of them.
+    pub fn try_write(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
     /// Writes a request without body and reads its response.
     pub fn get(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
         self.request("GET", path, fields, b"")

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 pub struct Setup {
     properties: BTreeMap<String, String>,
     declarative: Option<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -26,6 +27,12 @@ impl Setup {
     /// Sets a kong.conf property.
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Setup {
         self.properties.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets a variable of the environment.
+    pub fn variable(mut self, name: &str, value: impl Into<String>) -> Setup {
+        self.environment.push((name.into(), value.into()));
         self
     }
 
@@ -64,7 +71,8 @@ impl Setup {
         properties.extend(self.properties);
         let gateway = Gateway { folder, prefix, proxy, tls, admin, status, properties };
         gateway.write_conf();
-        let output = kong(&["start", "-c", gateway.conf_file().to_str().expect("utf-8")]);
+        let environment: Vec<_> = self.environment.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let output = kong_with(&environment, &["start", "-c", gateway.conf_file().to_str().expect("utf-8")]);
         (gateway, output)
     }
 }

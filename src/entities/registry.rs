@@ -98,11 +98,15 @@ impl Registry {
     /// When a core schema contradicts itself, which a test excludes.
     pub fn new(options: Options) -> Result<Self, SchemaError> {
         let registry = Self::default();
+        let has_environment = options.vaults.iter().any(|name| name == "env");
         for schema in super::core_schemas(&options) {
             registry.add(schema)?;
         }
         if let Some(routes) = registry.named("routes") {
             super::routes::add_subschemas(&routes, options.flavor)?;
+        }
+        if has_environment {
+            registry.add_vault("env", super::vaults::environment())?;
         }
         Ok(registry)
     }

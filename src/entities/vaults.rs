@@ -1,7 +1,7 @@
 //! Vaults: where secrets come from.
 
 use crate::schema::typedefs::{auto_timestamp_s, tags, uuid};
-use crate::schema::{Field, Schema};
+use crate::schema::{Field, Record, Schema};
 
 /// The schema of vaults; each kind of vault has a subschema. Names of installed vaults are no prefixes.
 pub fn schema(installed: &[String]) -> Schema {
@@ -31,4 +31,11 @@ pub fn schema(installed: &[String]) -> Schema {
             ("updated_at", auto_timestamp_s()),
             ("tags", tags()),
         ])
+}
+
+/// What a vault of environment variables has: the beginning of their names.
+pub fn environment() -> Record {
+    let prefix =
+        Field::string().matches("^[%a_-][%a%d_-]*$").describe("What the names of the variables begin with.");
+    Record::new([("config", Field::record(Record::new([("prefix", prefix)])))])
 }

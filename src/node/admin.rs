@@ -115,7 +115,7 @@ impl Node for AdminNode {
     }
 
     fn not_ready(&self) -> Option<String> {
-        if self.control.draining.get() {
+        if self.control.is_draining() {
             return Some("draining".to_owned());
         }
         let is_empty = self.control.shared.published.current().hash == EMPTY_HASH;
@@ -123,7 +123,7 @@ impl Node for AdminNode {
     }
 
     fn drain(&self) {
-        self.control.draining.set(true);
+        self.control.drain();
     }
 
     fn log_level(&self) -> String {

@@ -11,9 +11,8 @@ use crate::lua::Vm;
 use crate::observability::{Level, log};
 use crate::proxy::tls::ServerTls;
 use crate::runtime::{self, ControlSetup, Inherited, Order, Socket, resolve};
-use crate::shm::Value;
+use crate::shm::{Found, Kind, Value};
 use crate::status;
-use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,6 +27,9 @@ const PATIENCE: Duration = Duration::from_millis(300);
 const DICT: &str = "kong";
 const LAST_READ: &[u8] = b"declarative_config:last_read";
 
+/// The key in it that is false once the node was told to leave service; Kong's.
+const READY: &[u8] = b"kong:status:ready";
+
 /// The state of the control thread, shared by its tasks.
 pub(super) struct Control {
     /// What all threads share.
@@ -38,8 +40,6 @@ pub(super) struct Control {
     pub(super) lua_version: String,
     /// Kept alive for the functions of Lua schemas.
     _vm: Vm,
-    /// Whether the node was told to leave service.
-    pub(super) draining: Cell<bool>,
     /// The shared dictionaries.
     pub(super) dicts: crate::shm::Dicts,
 }
@@ -54,7 +54,6 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
         source,
         lua_version: vm.lua().load("return jit.version").eval().unwrap_or_default(),
         _vm: vm,
-        draining: Cell::new(false),
         dicts: setup.dicts,
     });
     let hash = control.publish_first()?;
@@ -128,6 +127,21 @@ fn tell(error: &SourceError) {
 }
 
 impl Control {
+    /// Whether the node was told to leave service, by this worker process or one before it.
+    pub(super) fn is_draining(&self) -> bool {
+        let dict = self.dicts.find(DICT);
+        dict.is_some_and(|dict| {
+            matches!(dict.get(READY, &mut Vec::new()), Ok(Some(Found { value: Kind::Boolean(false), .. })))
+        })
+    }
+
+    /// Remembers, for later worker processes too, that the node was told to leave service.
+    pub(super) fn drain(&self) {
+        if let Some(dict) = self.dicts.find(DICT) {
+            dict.set(READY, Value::Boolean(false), 0, 0);
+        }
+    }
+
     fn follow(&self, prepared: Prepared, file: &Path) {
         self.note_read(prepared.hash());
         self.publish(prepared);

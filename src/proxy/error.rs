@@ -1,6 +1,7 @@
 //! What can go wrong with a request, and what follows from it.
 
 use crate::exchange::BodyError;
+use crate::observability::system_error;
 use std::io;
 
 /// Where an error arose.
@@ -51,25 +52,28 @@ pub enum ProxyError {
     #[error("client timed out while sending to client")]
     SendTimeout,
     /// The peer could not be reached: 502.
-    #[error("connect() failed: {0}")]
+    #[error("connect() failed ({}) while connecting to upstream", system_error(.0))]
     Connect(#[source] io::Error),
     /// The peer did not answer the connection attempt in time: 504.
-    #[error("upstream timed out while connecting to upstream")]
+    #[error("upstream timed out (110: Connection timed out) while connecting to upstream")]
     ConnectTimeout,
+    /// The peer did not complete the TLS handshake in time: 504.
+    #[error("upstream timed out (110: Connection timed out) while SSL handshaking to upstream")]
+    HandshakeTimeout,
     /// The TLS handshake with the peer failed: 502.
-    #[error("SSL handshake with upstream failed: {0}")]
+    #[error("SSL_do_handshake() failed ({0}) while SSL handshaking to upstream")]
     Tls(String),
     /// Writing to or reading from the peer failed before a response was complete: 502.
-    #[error("upstream prematurely closed connection: {0}")]
+    #[error("{} while reading response header from upstream", closing(.0))]
     UpstreamClosed(#[source] io::Error),
     /// The peer took nothing for the write timeout: 504.
-    #[error("upstream timed out while sending request to upstream")]
+    #[error("upstream timed out (110: Connection timed out) while sending request to upstream")]
     WriteTimeout,
     /// The peer said nothing for the read timeout: 504.
-    #[error("upstream timed out while reading response header from upstream")]
+    #[error("upstream timed out (110: Connection timed out) while reading response header from upstream")]
     ReadTimeout,
     /// The peer's response breaks the protocol: 502.
-    #[error("upstream sent invalid response: {0}")]
+    #[error("upstream sent invalid response: {0} while reading response header from upstream")]
     InvalidResponse(&'static str),
     /// The balancer has no peer to offer.
     #[error("{message}")]
@@ -93,8 +97,8 @@ impl ProxyError {
         use ProxyError::*;
         match self {
             Body(BodyError::Spool(_)) | NoPeer { .. } | PluginFailed | Internal(_) => Origin::Gateway,
-            Connect(_) | ConnectTimeout | Tls(_) | UpstreamClosed(_) | WriteTimeout | ReadTimeout
-            | InvalidResponse(_) => Origin::Upstream,
+            Connect(_) | ConnectTimeout | HandshakeTimeout | Tls(_) | UpstreamClosed(_) | WriteTimeout
+            | ReadTimeout | InvalidResponse(_) => Origin::Upstream,
             _ => Origin::Client,
         }
     }
@@ -115,10 +119,23 @@ impl ProxyError {
             Body(BodyError::Closed(_)) => 400,
             ClientGone => 499,
             Connect(_) | Tls(_) | UpstreamClosed(_) | InvalidResponse(_) => 502,
-            ConnectTimeout | WriteTimeout | ReadTimeout => 504,
+            ConnectTimeout | HandshakeTimeout | WriteTimeout | ReadTimeout => 504,
             NoPeer { status, .. } => *status,
             Body(BodyError::Spool(_)) | PluginFailed | Internal(_) => 500,
         }
+    }
+
+    /// The line that tells of it where it befell a response whose head had gone to the client already.
+    ///
+    /// *Kong parity*: nginx's words.
+    pub fn while_reading_body(&self) -> String {
+        let cause = match self {
+            ProxyError::ReadTimeout => "upstream timed out (110: Connection timed out)".to_owned(),
+            ProxyError::UpstreamClosed(error) => closing(error),
+            ProxyError::InvalidResponse(what) => format!("upstream sent {what}"),
+            other => other.to_string(),
+        };
+        format!("{cause} while reading upstream")
     }
 
     /// Whether the connection ends without a word: the client is gone, or said nothing for too long.
@@ -139,10 +156,19 @@ impl ProxyError {
     pub fn may_retry(&self, sent: bool, repeatable_method: bool) -> bool {
         use ProxyError::*;
         match self {
-            Connect(_) | ConnectTimeout | Tls(_) => true,
+            Connect(_) | ConnectTimeout | HandshakeTimeout | Tls(_) => true,
             UpstreamClosed(_) | WriteTimeout | ReadTimeout => !sent || repeatable_method,
             _ => false,
         }
+    }
+}
+
+/// How a connection to a peer ended, in nginx's words.
+fn closing(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "upstream prematurely closed connection".to_owned(),
+        io::ErrorKind::BrokenPipe => format!("writev() failed ({})", system_error(error)),
+        _ => format!("recv() failed ({})", system_error(error)),
     }
 }
 

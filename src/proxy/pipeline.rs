@@ -393,7 +393,7 @@ fn note(exchange: &Exchange, error: &ProxyError) {
         super::Origin::Client => log::info!(&LogContext(exchange) => "{error}"),
         super::Origin::Gateway => log::error!(&LogContext(exchange) => "{error}"),
         super::Origin::Upstream if exchange.response.head_sent => {
-            log::error!(&LogContext(exchange) => "{error} while reading upstream");
+            log::error!(&LogContext(exchange) => "{}", error.while_reading_body());
         }
         super::Origin::Upstream => {}
     }

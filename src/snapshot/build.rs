@@ -174,6 +174,6 @@ fn certificates_version(previous: &Snapshot, dataset: &Dataset) -> u64 {
         (Some(before), Some(now)) => std::ptr::eq(before, now),
         _ => false,
     };
-    let changed = !["certificates", "ca_certificates"].into_iter().all(is_same);
+    let changed = !["certificates", "ca_certificates", "vaults"].into_iter().all(is_same);
     previous.certificates_version + u64::from(changed)
 }

@@ -17,6 +17,7 @@ mod plugin;
 mod published;
 mod read;
 mod route;
+mod secrets;
 mod service;
 mod upstream;
 
@@ -26,6 +27,7 @@ pub use plan::{Plan, Plans, Step};
 pub use plugin::{Plugin, PluginKind, Scope};
 pub use published::Published;
 pub use route::{Protocols, Route};
+pub use secrets::{revealed, secret};
 pub use service::{Service, Timeouts};
 
 use crate::balancer::UpstreamSpec;

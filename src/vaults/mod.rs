@@ -1,7 +1,7 @@
 //! `{vault://…}` references, for whoever meets one at run time: fields of entities, plugins, `kong vault`.
 //!
-//! [`Vaults`] knows the vaults by the name before the first slash: the bundled `env` vault under its own
-//! name, and instances of it that the configuration's `vaults` entities define under their prefix.
+//! [`Vaults`] knows the vaults by the name before the first slash: the bundled `env` vault under its own name. What
+//! `vaults` entities define under their prefix, whoever has the entities looks up by [`Vaults::look_up_as`].
 //!
 //! *Kong parity*: the environment is that at the start of the process.
 
@@ -33,12 +33,27 @@ impl Vaults {
         Vaults { environment, prefixes }
     }
 
-    /// The same vaults with an instance of the `env` vault more: a `vaults` entity with `prefix` as its
-    /// prefix and `variables` as its `config.prefix`.
-    pub fn with_instance(mut self, prefix: &str, variables: Option<&str>) -> Vaults {
-        let default = self.prefixes.get("env").cloned().unwrap_or_default();
-        self.prefixes.insert(prefix.to_owned(), variables.map_or(default, str::to_owned));
-        self
+    /// Whether a vault of the process has this name, which no entity can take.
+    pub fn knows(&self, name: &str) -> bool {
+        self.prefixes.contains_key(name)
+    }
+
+    /// The value that `reference` stands for in the vault of an entity: one of `kind`, whose variables begin with
+    /// `variables`, the entity's `config.prefix`.
+    ///
+    /// *Kong parity*: `vault_env_prefix` is not for entities.
+    ///
+    /// *Errors*: there are no vaults of this kind, or it has no value.
+    pub fn look_up_as(
+        &self,
+        reference: &Reference,
+        kind: &str,
+        variables: &str,
+    ) -> Result<String, ReferenceError> {
+        if !self.knows(kind) {
+            return Err(ReferenceError::NoVault(kind.to_owned()));
+        }
+        EnvVault { prefix: variables, environment: &self.environment }.look_up(reference)
     }
 
     /// The value that `reference` stands for.
@@ -80,10 +95,12 @@ mod tests {
     #[test]
     fn the_prefix_of_variables_is_configured_or_the_instances() {
         let environment = [("SECRETS_AGAIN_TEST_TOO", "again"), ("SECRETS_TEST", "instance")];
-        let vaults = vaults(&environment, &[("vault_env_prefix", "SECRETS-AGAIN-")])
-            .with_instance("test-env", Some("SECRETS_"));
+        let vaults = vaults(&environment, &[("vault_env_prefix", "SECRETS-AGAIN-")]);
         assert_eq!(vaults.look_up("{vault://env/test-too}").as_deref(), Ok("again"));
-        assert_eq!(vaults.look_up("{vault://test-env/test}").as_deref(), Ok("instance"));
+        let reference = Reference::parse("{vault://test-env/test}").unwrap();
+        assert_eq!(vaults.look_up_as(&reference, "env", "SECRETS_").as_deref(), Ok("instance"));
+        assert!(vaults.look_up_as(&reference, "env", "").is_err());
+        assert!(vaults.look_up_as(&reference, "hcv", "SECRETS_").is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::settings;
 use crate::conf::Reference;
 use crate::lua::frame::{Answer, Frame};
 use crate::observability::log;
+use crate::snapshot::secret;
 use serde_json::{Map, Value};
 use std::ffi::c_int;
 
@@ -56,13 +57,8 @@ fn resolve(frame: &Frame) -> Answer {
 fn look_up(reference: &str) -> Result<String, String> {
     let vaults = settings().and_then(|settings| settings.vaults.clone());
     let vaults = vaults.ok_or_else(|| "no vault is available".to_owned())?;
-    let found = match instance_of(reference) {
-        Some((prefix, variables)) => {
-            vaults.as_ref().clone().with_instance(&prefix, variables.as_deref()).look_up(reference)
-        }
-        None => vaults.look_up(reference),
-    };
-    found.map_err(|error| error.to_string())
+    let dataset = super::entities::dataset();
+    secret(&vaults, dataset.as_deref(), reference).map_err(|error| error.to_string())
 }
 
 /// A configuration with secrets in place of the references in it; these stand in the field `$refs` of
@@ -103,16 +99,7 @@ fn is_made_of_references(value: &Value) -> bool {
 
 fn secret_of(reference: &str) -> String {
     look_up(reference).unwrap_or_else(|why| {
-        log::warn!("error updating secret reference {reference}: {why}");
+        log::warn!("unable to resolve reference {reference} ({why})");
         String::new()
     })
-}
-
-/// The vault entity that a reference names by its prefix, with the prefix of its variables.
-fn instance_of(reference: &str) -> Option<(String, Option<String>)> {
-    let name = Reference::parse(reference).ok()?.vault;
-    let dataset = super::entities::dataset()?;
-    let vault = dataset.collection("vaults")?.select_by("prefix", &name)?;
-    let variables = vault.get("config")?.get("prefix").and_then(Value::as_str);
-    Some((name, variables.map(str::to_owned)))
 }

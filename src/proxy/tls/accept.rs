@@ -9,6 +9,7 @@ use crate::lua::plugin::PhaseOutcome;
 use crate::observability::log;
 use crate::proxy::{Plain, Stream, Worker};
 use crate::snapshot::Published;
+use crate::vaults::Vaults;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::Acceptor;
@@ -45,7 +46,7 @@ impl ServerTls {
     pub fn new(conf: &Conf, published: Arc<Published>, http2: bool) -> Result<ServerTls, TlsError> {
         let configured = conf.ssl_cert.iter().zip(&conf.ssl_cert_key);
         let defaults = certificates(conf, configured, "")?;
-        ServerTls::with(conf, Chooser::new(published, defaults), http2)
+        ServerTls::with(conf, Chooser::new(published, defaults, Vaults::of_process(conf)), http2)
     }
 
     /// TLS for listeners of the Admin API (`admin`) or the Status API (`status`): the same versions and
@@ -58,7 +59,7 @@ impl ServerTls {
             _ => (&conf.status_ssl_cert, &conf.status_ssl_cert_key),
         };
         let defaults = certificates(conf, certs.iter().zip(keys), &format!("{api}-"))?;
-        ServerTls::with(conf, Chooser::new(Arc::default(), defaults), http2)
+        ServerTls::with(conf, Chooser::new(Arc::default(), defaults, Vaults::of_process(conf)), http2)
     }
 
     /// For servers that do their own handshakes.

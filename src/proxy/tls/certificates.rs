@@ -1,9 +1,11 @@
 //! Which certificate a handshake shows.
 
 use super::pem;
+use crate::conf::Reference;
 use crate::db::Entity;
 use crate::observability::log;
-use crate::snapshot::{Published, Snapshot};
+use crate::snapshot::{Published, Snapshot, revealed};
+use crate::vaults::Vaults;
 use parking_lot::Mutex;
 use rustls::SignatureScheme;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -20,6 +22,7 @@ use std::sync::Arc;
 pub struct Chooser {
     published: Arc<Published>,
     defaults: Vec<Arc<CertifiedKey>>,
+    vaults: Vaults,
     parsed: Mutex<Parsed>,
 }
 
@@ -32,9 +35,9 @@ struct Parsed {
 
 impl Chooser {
     /// From the snapshot in force, and `defaults` for names without a certificate: the first that the
-    /// client can verify.
-    pub fn new(published: Arc<Published>, defaults: Vec<Arc<CertifiedKey>>) -> Chooser {
-        Chooser { published, defaults, parsed: Mutex::default() }
+    /// client can verify. `vaults` hold what entities refer to.
+    pub fn new(published: Arc<Published>, defaults: Vec<Arc<CertifiedKey>>, vaults: Vaults) -> Chooser {
+        Chooser { published, defaults, vaults, parsed: Mutex::default() }
     }
 
     /// The certificate for a server name in lower case, of a kind that the client can verify.
@@ -53,15 +56,19 @@ impl Chooser {
             parsed.version = snapshot.certificates_version;
             parsed
                 .keys
-                .retain(|id, (entity, _)| is_same(entity.as_ref(), certificate(snapshot, id).as_ref()));
+                .retain(|id, (entity, _)| stays(entity.as_ref(), certificate(snapshot, id).as_ref()));
         }
-        let make = || (certificate(snapshot, id), parse(snapshot, id));
+        let make = || (certificate(snapshot, id), parse(snapshot, &self.vaults, id));
         parsed.keys.entry(id.clone()).or_insert_with(make).1.clone()
     }
 }
 
-fn is_same(one: Option<&Arc<Entity>>, other: Option<&Arc<Entity>>) -> bool {
-    matches!((one, other), (Some(one), Some(other)) if Arc::ptr_eq(one, other))
+/// Whether keys need not be parsed anew: the entity is the same one, and no vault has a part of it.
+fn stays(one: Option<&Arc<Entity>>, other: Option<&Arc<Entity>>) -> bool {
+    let same = matches!((one, other), (Some(one), Some(other)) if Arc::ptr_eq(one, other));
+    same && !one.is_some_and(|entity| {
+        entity.values().any(|value| value.as_str().is_some_and(Reference::is_reference))
+    })
 }
 
 /// The one whose key can make a signature that the client verifies; the last for want of one.
@@ -70,14 +77,17 @@ fn suitable(keys: &[Arc<CertifiedKey>], schemes: &[SignatureScheme]) -> Option<A
 }
 
 /// The keys of a certificate entity: its second pair first, which is the ECDSA one where both exist.
-fn parse(snapshot: &Snapshot, id: &str) -> Vec<Arc<CertifiedKey>> {
+fn parse(snapshot: &Snapshot, vaults: &Vaults, id: &str) -> Vec<Arc<CertifiedKey>> {
     let Some(entity) = certificate(snapshot, id) else { return Vec::new() };
-    let text = |field| entity.get(field).and_then(serde_json::Value::as_str);
+    let text = |field| {
+        let text = entity.get(field).and_then(serde_json::Value::as_str)?;
+        Some(revealed(vaults, snapshot.dataset.as_deref(), text))
+    };
     let pairs = [(text("cert_alt"), text("key_alt")), (text("cert"), text("key"))];
     let mut keys = Vec::new();
     for pair in pairs {
         let (Some(cert), Some(key)) = pair else { continue };
-        match pem::certified_key(cert, key) {
+        match pem::certified_key(&cert, &key) {
             Ok(key) => keys.push(Arc::new(key)),
             Err(error) => log::error!("certificate {id} cannot be used: {error}"),
         }

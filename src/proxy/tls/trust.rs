@@ -5,7 +5,8 @@ use super::pem;
 use crate::conf::Conf;
 use crate::observability::log;
 use crate::proxy::upstream::{ClientIdentity, UpstreamTrust};
-use crate::snapshot::Published;
+use crate::snapshot::{Published, revealed};
+use crate::vaults::Vaults;
 use rustls::RootCertStore;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ pub struct SnapshotTrust {
     published: Arc<Published>,
     client_ssl: Option<(String, String)>,
     system: Arc<RootCertStore>,
+    vaults: Vaults,
 }
 
 impl SnapshotTrust {
@@ -24,7 +26,12 @@ impl SnapshotTrust {
     pub fn new(conf: &Conf, published: Arc<Published>) -> SnapshotTrust {
         let pair = conf.client_ssl_cert.clone().zip(conf.client_ssl_cert_key.clone());
         let client_ssl = pair.filter(|_| conf.client_ssl);
-        SnapshotTrust { published, client_ssl, system: Arc::new(authorities_of(conf)) }
+        SnapshotTrust {
+            published,
+            client_ssl,
+            system: Arc::new(authorities_of(conf)),
+            vaults: Vaults::of_process(conf),
+        }
     }
 }
 
@@ -54,8 +61,12 @@ impl UpstreamTrust for SnapshotTrust {
     fn identity(&self, id: Option<&str>) -> Option<ClientIdentity> {
         let (cert, key) = match id {
             Some(id) => {
-                let entity = certificate(&self.published.current(), id)?;
-                let text = |field| entity.get(field).and_then(serde_json::Value::as_str).map(str::to_owned);
+                let snapshot = self.published.current();
+                let entity = certificate(&snapshot, id)?;
+                let text = |field| {
+                    let text = entity.get(field).and_then(serde_json::Value::as_str)?;
+                    Some(revealed(&self.vaults, snapshot.dataset.as_deref(), text).into_owned())
+                };
                 (text("cert")?, text("key")?)
             }
             None => {

@@ -21,7 +21,7 @@ pub async fn connect(key: PoolKey, tls: &UpstreamTls, timeout: u32) -> Result<Co
     let (connector, name) = tls.connector(&session, key.address.ip())?;
     let stream = deadline::within(u64::from(timeout), connector.connect(name, Plain::Tcp(tcp)))
         .await
-        .ok_or(ProxyError::ConnectTimeout)?
+        .ok_or(ProxyError::HandshakeTimeout)?
         .map_err(|error: io::Error| ProxyError::Tls(error.to_string()))?;
     Ok(Connection::new(Stream::Tls(Box::new(stream.into())), key))
 }

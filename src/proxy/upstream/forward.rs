@@ -72,7 +72,10 @@ fn note_failure(worker: &Worker, exchange: &mut Exchange, error: &ProxyError) {
         last.failure = Some(PeerFailure { state: "failed", code });
     }
     match error {
-        ProxyError::ConnectTimeout | ProxyError::WriteTimeout | ProxyError::ReadTimeout => {
+        ProxyError::ConnectTimeout
+        | ProxyError::HandshakeTimeout
+        | ProxyError::WriteTimeout
+        | ProxyError::ReadTimeout => {
             worker.peers.report(exchange, Outcome::TimedOut);
         }
         ProxyError::Connect(_) | ProxyError::Tls(_) | ProxyError::UpstreamClosed(_) => {
