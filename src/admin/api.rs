@@ -6,7 +6,7 @@ use super::access_log::Logs;
 use super::arguments;
 use super::call::Call;
 use super::endpoint::{Action, Endpoints, Matched};
-use super::handlers::{config, entities, information, schemas, tags, writes};
+use super::handlers::{config, entities, health, information, schemas, tags, writes};
 use super::node::Node;
 use super::reply::Reply;
 
@@ -76,6 +76,7 @@ impl Api {
             Action::Config => config::post(node, call).await,
             Action::Validate(kind) => schemas::validate(node, call, *kind, matched),
             Action::ChangeLogLevel => information::change_log_level(node),
+            Action::SetHealth(available) => health::set(node, *available, matched),
             Action::Ready if !reads => information::drain(node, call),
             Action::Wasm => Reply::message(400, "this endpoint is only available when wasm is enabled"),
             Action::NotServed => {
@@ -84,6 +85,7 @@ impl Api {
             _ if !reads => writes::refuse(node, call, matched),
             Action::Root => information::root(node),
             Action::Endpoints => information::endpoints(&self.endpoints),
+            Action::Health => health::health(node, call, matched),
             Action::Status => information::status(node, call),
             Action::Ready => information::ready(node),
             Action::EnabledPlugins => information::enabled_plugins(node),

@@ -43,6 +43,10 @@ pub enum Action {
     Tags,
     /// `/tags/:tags`: the entities with one tag.
     Tag,
+    /// `/upstreams/:upstreams/health`: what is known of its targets.
+    Health,
+    /// `…/targets/:targets/healthy` and `…/unhealthy`: setting that by hand.
+    SetHealth(bool),
     /// `/debug/node/log-level`: the level of the error log.
     LogLevel,
     /// `/debug/…/log-level/:log_level`: its change.
@@ -132,8 +136,18 @@ impl Endpoints {
         endpoints.add("/status/ready", &["GET", "HEAD", "POST"], Action::Ready);
         endpoints.add("/status/dns", &READ, Action::NotServed);
         endpoints.add("/metrics", &READ, Action::NotServed);
-        for path in ["health", "targets", "targets/all", "targets/:targets"] {
-            endpoints.add(&format!("/upstreams/:upstreams/{path}"), &READ, Action::NotServed);
+        let targets = || Relation {
+            child: "targets".to_owned(),
+            field: "upstream".to_owned(),
+            parent: "upstreams".to_owned(),
+        };
+        for (path, action) in [
+            ("health", Action::Health),
+            ("targets", Action::Children(targets())),
+            ("targets/all", Action::Children(targets())),
+            ("targets/:targets", Action::Child(targets())),
+        ] {
+            endpoints.add(&format!("/upstreams/:upstreams/{path}"), &READ, action);
         }
         endpoints.add("/robots.txt", &READ, Action::Robots);
         endpoints
@@ -232,16 +246,17 @@ impl Endpoints {
             self.add(path, methods, Action::Disabled);
         }
         let upstream = "/upstreams/:upstreams";
-        self.add(&format!("{upstream}/health"), &READ, Action::NotServed);
+        self.add(&format!("{upstream}/health"), &READ, Action::Health);
         let relation = Relation {
             child: "targets".to_owned(),
             field: "upstream".to_owned(),
             parent: "upstreams".to_owned(),
         };
         self.add(&format!("{upstream}/targets/all"), &READ, Action::Children(relation));
-        for health in ["healthy", "unhealthy"] {
-            self.add(&format!("{upstream}/targets/:targets/{health}"), &["PUT"], Action::NotServed);
-            self.add(&format!("{upstream}/targets/:targets/:address/{health}"), &["PUT"], Action::NotServed);
+        for (health, available) in [("healthy", true), ("unhealthy", false)] {
+            let set = || Action::SetHealth(available);
+            self.add(&format!("{upstream}/targets/:targets/{health}"), &["PUT"], set());
+            self.add(&format!("{upstream}/targets/:targets/:address/{health}"), &["PUT"], set());
         }
     }
 

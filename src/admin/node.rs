@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::balancer::UpstreamStatus;
 use crate::db::Entities;
 use crate::db::declarative::document::Document;
 use crate::db::declarative::{ConfigError, Configuration, Reader};
@@ -51,6 +52,12 @@ pub trait Node {
 
     /// The level of the error log.
     fn log_level(&self) -> String;
+
+    /// What is known of the addresses of an upstream, by its name; `None` while nothing is.
+    fn upstream_status(&self, name: &str) -> Option<UpstreamStatus>;
+
+    /// Forces the availability of the addresses of a target of an upstream, or of the one with this `ip`.
+    fn set_available(&self, upstream: &str, host: &str, ip: Option<&str>, port: u16, available: bool);
 
     /// Makes entities the ones that are served, and keeps them for the next start.
     fn apply(&self, loaded: Loaded) -> ApplyFuture<'_>;

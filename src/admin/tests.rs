@@ -47,6 +47,10 @@ impl Node for Rc<TestNode> {
     fn drain(&self) {
         self.drained.set(true);
     }
+    fn upstream_status(&self, _: &str) -> Option<crate::balancer::UpstreamStatus> {
+        None
+    }
+    fn set_available(&self, _: &str, _: &str, _: Option<&str>, _: u16, _: bool) {}
     fn log_level(&self) -> String {
         "notice".to_owned()
     }

@@ -4,6 +4,7 @@
 //! make an address unavailable, so many successes in a row make it available again.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -49,6 +50,29 @@ enum Counter {
     Timeout = 3,
 }
 
+/// An outcome that counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    counter: Counter,
+    number: u8,
+    limit: u8,
+    /// Whether the availability of the address changed.
+    pub changed: bool,
+}
+
+impl fmt::Display for Counted {
+    /// *Kong parity*: the words of lua-resty-healthcheck.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (report, name) = match self.counter {
+            Counter::Success => ("healthy", "SUCCESS"),
+            Counter::HttpFailure => ("unhealthy", "HTTP"),
+            Counter::TcpFailure => ("unhealthy", "TCP"),
+            Counter::Timeout => ("unhealthy", "TIMEOUT"),
+        };
+        write!(f, "{report} {name} increment ({}/{})", self.number, self.limit)
+    }
+}
+
 /// The health of one address: four counters of eight bits, and whether it is down.
 #[derive(Debug, Default)]
 pub struct Health {
@@ -72,20 +96,21 @@ impl Health {
         self.word.swap(word, Ordering::Relaxed) & DOWN != word
     }
 
-    /// Counts an outcome; whether availability changed.
+    /// Counts an outcome; `None` when it does not count.
     ///
     /// *Kong parity*: successes are not counted while the address is all well, nor failures while it
     /// is down; a success forgets failures, a failure forgets successes.
-    pub fn report(&self, outcome: Outcome, checks: &Checks) -> bool {
-        let Some((counter, limit)) = checks.counter(outcome) else {
-            return false;
-        };
+    pub fn report(&self, outcome: Outcome, checks: &Checks) -> Option<Counted> {
+        let (counter, limit) = checks.counter(outcome)?;
         if limit == 0 {
-            return false;
+            return None;
         }
         let count = |word: u64| Self::count(word, counter, limit);
-        let before = self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
-        before.is_ok_and(|before| count(before).is_some_and(|after| (before ^ after) & DOWN != 0))
+        let before = self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count).ok()?;
+        let kept = before & if counter == Counter::Success { SUCCESSES } else { FAILURES };
+        let number = ((kept >> (counter as u32 * 8)) & 0xff) as u8 + 1;
+        let changed = count(before).is_some_and(|after| (before ^ after) & DOWN != 0);
+        Some(Counted { counter, number, limit, changed })
     }
 
     /// The word after one more of `counter`, if that counts.
@@ -190,7 +215,10 @@ mod tests {
     #[test]
     fn failures_in_a_row_take_an_address_out_and_successes_bring_it_back() {
         let (health, checks) = (Health::default(), checks());
-        let report = |outcome| (health.report(outcome, &checks), health.is_available());
+        let report = |outcome| {
+            let counted = health.report(outcome, &checks);
+            (counted.is_some_and(|counted| counted.changed), health.is_available())
+        };
         assert_eq!(report(Outcome::Status(500)), (false, true));
         assert_eq!(report(Outcome::Status(500)), (false, true));
         assert_eq!(report(Outcome::Status(500)), (true, false));
@@ -206,10 +234,12 @@ mod tests {
         for outcome in
             [Outcome::Status(500), Outcome::Status(500), Outcome::Status(200), Outcome::Status(500)]
         {
-            assert!(!health.report(outcome, &checks));
+            assert!(health.report(outcome, &checks).is_some_and(|counted| !counted.changed));
         }
-        assert!(!health.report(Outcome::TcpFailure, &checks));
-        assert!(health.report(Outcome::TcpFailure, &checks));
+        let counted = health.report(Outcome::TcpFailure, &checks).unwrap();
+        assert_eq!((counted.to_string().as_str(), counted.changed), ("unhealthy TCP increment (1/2)", false));
+        let counted = health.report(Outcome::TcpFailure, &checks).unwrap();
+        assert_eq!((counted.to_string().as_str(), counted.changed), ("unhealthy TCP increment (2/2)", true));
         assert!(!health.is_available());
     }
 
@@ -217,7 +247,7 @@ mod tests {
     fn a_threshold_of_zero_is_never_reached() {
         let (health, checks) = (Health::default(), checks());
         for _ in 0..300 {
-            assert!(!health.report(Outcome::Timeout, &checks));
+            assert_eq!(health.report(Outcome::Timeout, &checks), None);
         }
         assert!(health.is_available());
     }

@@ -36,12 +36,12 @@ mod xxhash;
 
 pub use balancers::{Balancers, PickInput};
 pub use hash_input::{HashCookie, HashSource, hash_value};
-pub use health::{Checks, Health, HealthBoard, HealthBoards, Outcome};
+pub use health::{Checks, Counted, Health, HealthBoard, HealthBoards, Outcome};
 pub use host_header::push_host_header;
-pub use spec::{Algorithm, HashOn, TargetSpec, UpstreamSpec};
-pub use status::{AddressStatus, TargetStatus};
+pub use spec::{ActiveChecks, Algorithm, HashOn, TargetSpec, UpstreamSpec};
+pub use status::{AddressStatus, TargetStatus, UpstreamStatus};
 pub use target::AddressHost;
-pub use upstream::{Balancer, Choice};
+pub use upstream::{Balancer, Choice, Probed};
 
 use std::net::IpAddr;
 use std::rc::Rc;

@@ -1,5 +1,8 @@
 //! Upstreams and their targets as plain data.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::health::Checks;
@@ -78,6 +81,12 @@ pub struct UpstreamSpec {
     pub threshold: f64,
     /// Thresholds that responses count towards; `None` when health checks are off altogether.
     pub passive: Option<Checks>,
+    /// How addresses are probed; `None` when they are not.
+    pub active: Option<ActiveChecks>,
+    /// Whether health is told at all: some interval or threshold of a failure is set.
+    pub checked: bool,
+    /// The workspace's id and the name, as log lines of health checks have them.
+    pub log_name: String,
     /// Where requests go.
     pub targets: Vec<TargetSpec>,
 }
@@ -95,9 +104,39 @@ impl Default for UpstreamSpec {
             use_srv_name: false,
             threshold: 0.0,
             passive: None,
+            active: None,
+            checked: false,
+            log_name: String::new(),
             targets: Vec::new(),
         }
     }
+}
+
+/// How the addresses of an upstream are probed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveChecks {
+    /// Whether over TLS.
+    pub tls: bool,
+    /// How long each step of a probe may take.
+    pub timeout: Duration,
+    /// Probes at once.
+    pub concurrency: usize,
+    /// What is asked for.
+    pub path: String,
+    /// Fields of the request.
+    pub headers: Vec<(String, String)>,
+    /// The server name, instead of that of the target.
+    pub sni: Option<String>,
+    /// Whether the server's certificate must verify.
+    pub verify: bool,
+    /// Id of the certificate entity that is shown.
+    pub client_certificate: Option<Arc<str>>,
+    /// Between rounds over addresses that are available; zero for none.
+    pub healthy_interval: Duration,
+    /// Between rounds over those that are not; zero for none.
+    pub unhealthy_interval: Duration,
+    /// What counts, and how far.
+    pub checks: Checks,
 }
 
 /// A target.

@@ -1,5 +1,16 @@
 //! What the Admin API tells about an upstream's targets.
 
+/// What the Admin API tells about an upstream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpstreamStatus {
+    /// Whether enough of the weight is available.
+    pub healthy: bool,
+    /// Whether health checks of any kind are on.
+    pub checked: bool,
+    /// Its targets.
+    pub targets: Vec<TargetStatus>,
+}
+
 /// What the Admin API tells about a target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TargetStatus {

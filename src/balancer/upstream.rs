@@ -1,18 +1,20 @@
 //! One upstream in one worker: the addresses of its targets, and the algorithm over them.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::consistent_hashing::Ring;
-use super::health::{Health, HealthBoard, Outcome};
+use super::health::{Checks, Counted, Health, HealthBoard, Outcome};
 use super::round_robin::Wheel;
 use super::spec::{Algorithm, UpstreamSpec};
-use super::status::{AddressStatus, TargetStatus};
+use super::status::{AddressStatus, TargetStatus, UpstreamStatus};
 use super::target::{AddressHost, Target, TargetState, Wanted};
 use super::{AddressId, BalancerError, latency, least_connections};
 use crate::dns::{Answer, DnsError};
+use crate::observability::log;
 
 /// The addresses of an upstream and how they are chosen.
 ///
@@ -54,6 +56,20 @@ enum State {
     ConsistentHashing(Ring),
     LeastConnections,
     Latency,
+}
+
+/// An address that a probe is about.
+#[derive(Debug, Clone)]
+pub struct Probed {
+    /// The name or address of its target.
+    pub hostname: String,
+    /// The host name for all targets of the upstream.
+    pub host_header: Option<String>,
+    /// What to connect to.
+    pub ip: IpAddr,
+    /// The port to connect to.
+    pub port: u16,
+    health: Arc<Health>,
 }
 
 /// An address that was chosen.
@@ -147,12 +163,49 @@ impl Balancer {
         let Some(checks) = &self.spec.passive else {
             return false;
         };
-        let address = self.addresses.iter().find(|address| address.id == id);
-        let changed = address.is_some_and(|address| address.health.report(outcome, checks));
-        if changed {
+        let Some(address) = self.addresses.iter().find(|address| address.id == id) else {
+            return false;
+        };
+        let Some(counted) = address.health.report(outcome, checks) else {
+            return false;
+        };
+        let target = self.targets.get(address.target).map_or("", |target| &target.spec.host);
+        self.note(counted, target, &address.host.to_string(), address.port);
+        counted.changed
+    }
+
+    /// The addresses that active checks probe: those that are available, or those that are not.
+    pub fn probed(&self, available: bool) -> Vec<Probed> {
+        let asked =
+            self.addresses.iter().filter(|address| address.weight > 0 && address.is_available() == available);
+        asked
+            .filter_map(|address| {
+                let AddressHost::Ip(ip) = address.host else { return None };
+                let target = self.targets.get(address.target)?;
+                Some(Probed {
+                    hostname: target.spec.host.clone(),
+                    host_header: self.spec.host_header.clone(),
+                    ip,
+                    port: address.port,
+                    health: address.health.clone(),
+                })
+            })
+            .collect()
+    }
+
+    /// Counts what a probe found out.
+    pub fn report_probe(&self, address: &Probed, outcome: Outcome, checks: &Checks) {
+        if let Some(counted) = address.health.report(outcome, checks) {
+            self.note(counted, &address.hostname, &address.ip.to_string(), address.port);
+        }
+    }
+
+    /// Tells the log what was counted, and the workers when that changed something.
+    fn note(&self, counted: Counted, host: &str, ip: &str, port: u16) {
+        log::warn!("[healthcheck] ({}) {counted} for '{host}({ip}:{port})'", self.spec.log_name);
+        if counted.changed {
             self.board.announce_change();
         }
-        changed
     }
 
     /// Takes in how long an address took, in seconds, connecting included.
@@ -216,6 +269,12 @@ impl Balancer {
     }
 
     /// What the Admin API tells.
+    pub fn upstream_status(&mut self) -> UpstreamStatus {
+        let healthy = self.is_healthy();
+        UpstreamStatus { healthy, checked: self.spec.checked, targets: self.status() }
+    }
+
+    /// What the Admin API tells of the targets.
     pub fn status(&self) -> Vec<TargetStatus> {
         self.targets.iter().enumerate().map(|(number, target)| self.target_status(number, target)).collect()
     }

@@ -1,6 +1,6 @@
 //! What error log lines say about the request they are about.
 
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Phase};
 use crate::observability::{Target, log};
 
 /// An exchange as the error log describes it.
@@ -31,6 +31,9 @@ impl log::Context for LogContext<'_> {
     fn describe(&self, line: &mut Vec<u8>) {
         let exchange = self.0;
         let head = &exchange.request.head;
+        if exchange.phase == Phase::Log {
+            line.extend_from_slice(b" while logging request");
+        }
         line.extend_from_slice(b", client: ");
         line.extend_from_slice(exchange.remote().text.as_bytes());
         line.extend_from_slice(b", server: kong");

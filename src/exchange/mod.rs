@@ -22,6 +22,7 @@ mod match_input;
 mod request;
 mod response;
 mod times;
+mod timing;
 mod upstream;
 
 pub use crate::phase::Phase;
@@ -34,6 +35,7 @@ pub use request::{Forwarded, Request};
 pub use response::{BodyChunk, Response, Source};
 pub use clock::{now, refresh, timed};
 pub use times::Times;
+pub use timing::Timing;
 pub use upstream::{Balancing, PeerFailure, Try, Upstream};
 
 use crate::router::Match;
@@ -64,6 +66,8 @@ pub struct Exchange {
     pub response: Response,
     /// When each step happened.
     pub times: Times,
+    /// Where the time went, for a request that asked (`X-Kong-Request-Debug`).
+    pub timing: Option<Box<Timing>>,
     /// What the Lua runtime keeps for this exchange.
     pub lua: LuaSlots,
 }
@@ -98,6 +102,7 @@ impl Exchange {
             upstream: Upstream::default(),
             response: Response::default(),
             times: Times::starting_now(),
+            timing: None,
             lua: LuaSlots::default(),
         }
     }
@@ -113,6 +118,7 @@ impl Exchange {
         self.upstream.renew();
         self.response.renew();
         self.times = Times::starting_now();
+        self.timing = None;
         self.lua = LuaSlots::default();
     }
 

@@ -40,6 +40,9 @@ pub enum Known {
     XForwardedPort,
     XForwardedPrefix,
     XForwardedProto,
+    XKongRequestDebug,
+    XKongRequestDebugLog,
+    XKongRequestDebugToken,
     XKongRequestId,
     XRealIp,
 }
@@ -100,6 +103,9 @@ fn candidates(len: usize) -> &'static [(&'static [u8], Known)] {
             (b"x-kong-request-id", Known::XKongRequestId),
         ],
         18 => &[(b"x-forwarded-prefix", Known::XForwardedPrefix)],
+        20 => &[(b"x-kong-request-debug", Known::XKongRequestDebug)],
+        24 => &[(b"x-kong-request-debug-log", Known::XKongRequestDebugLog)],
+        26 => &[(b"x-kong-request-debug-token", Known::XKongRequestDebugToken)],
         _ => &[],
     }
 }

@@ -3,6 +3,7 @@
 use super::control::Control;
 use super::entities::Read;
 use crate::admin::{ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, Statistics};
+use crate::balancer::UpstreamStatus;
 use crate::conf::directives::BodyLimit;
 use crate::conf::{Conf, Database, HeaderTokens};
 use crate::db::declarative::document::Document;
@@ -124,6 +125,17 @@ impl Node for AdminNode {
 
     fn drain(&self) {
         self.control.drain();
+    }
+
+    fn upstream_status(&self, name: &str) -> Option<UpstreamStatus> {
+        Some(self.control.balancers.balancer(name)?.borrow_mut().upstream_status())
+    }
+
+    fn set_available(&self, upstream: &str, host: &str, ip: Option<&str>, port: u16, available: bool) {
+        let Some(balancer) = self.control.balancers.balancer(upstream) else { return };
+        let count = balancer.borrow_mut().set_available(host, ip, port, available);
+        let (health, ip) = (if available { "healthy" } else { "unhealthy" }, ip.unwrap_or(host));
+        log::warn!("[healthcheck] ({upstream}) {health} forced for {host} {ip}:{port}: {count} addresses");
     }
 
     fn log_level(&self) -> String {

@@ -3,13 +3,16 @@
 use super::Configuration;
 use super::admin::AdminNode;
 use super::entities::{EntitySource, Prepared, Read, SourceError};
+use super::prober::Prober;
 use crate::admin::{self, Api, Listener, Logs};
+use crate::balancer::Balancers;
 use crate::conf::{Conf, Listen, Server};
 use crate::db::declarative::document::Document;
 use crate::db::declarative::{ConfigError, Configuration as DeclarativeConfiguration};
 use crate::lua::Vm;
 use crate::observability::{Level, log};
-use crate::proxy::tls::ServerTls;
+use crate::proxy::tls::{ServerTls, SnapshotTrust};
+use crate::proxy::upstream::UpstreamTls;
 use crate::runtime::{self, ControlSetup, Inherited, Order, Socket, resolve};
 use crate::shm::{Found, Kind, Value};
 use crate::status;
@@ -40,6 +43,8 @@ pub(super) struct Control {
     pub(super) lua_version: String,
     /// Kept alive for the functions of Lua schemas.
     _vm: Vm,
+    /// What is known of upstreams, for the APIs and for active checks.
+    pub(super) balancers: Rc<Balancers>,
     /// The shared dictionaries.
     pub(super) dicts: crate::shm::Dicts,
 }
@@ -49,8 +54,10 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
     let shared = setup.configuration;
     let vm = super::worker::make_vm(&shared, None, setup.workers, &setup.dicts)?;
     let source = super::schemas::load(&vm, &shared)?;
+    let balancers = super::worker::balancers(&shared);
     let control = Rc::new(Control {
         shared,
+        balancers,
         source,
         lua_version: vm.lua().load("return jit.version").eval().unwrap_or_default(),
         _vm: vm,
@@ -71,6 +78,8 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
         serve(listeners.status, status::api(Box::new(AdminNode::new(&control))).with_logs(status_logs)),
         tokio::task::spawn_local(follow_file(control.clone(), setup.declarative_changes)),
         tokio::task::spawn_local(free_snapshots(control.clone())),
+        tokio::task::spawn_local(probe(control.clone())),
+        tokio::task::spawn_local(renew_targets(control.clone())),
     ];
     wait_for_end(setup.orders).await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
@@ -104,6 +113,24 @@ async fn follow_file(control: Rc<Control>, mut changes: mpsc::UnboundedReceiver<
             Ok(None) => control.note_read(&in_force),
             Err(error) => tell(&error),
         }
+    }
+}
+
+/// Runs active health checks.
+async fn probe(control: Rc<Control>) {
+    let shared = &control.shared;
+    let trust = SnapshotTrust::new(&shared.conf, shared.published.clone());
+    let tls = UpstreamTls::new(Box::new(trust));
+    let prober = Prober { balancers: control.balancers.clone(), published: shared.published.clone(), tls };
+    Rc::new(prober).run().await;
+}
+
+/// Resolves targets, so that their addresses are known before a request asks for them.
+async fn renew_targets(control: Rc<Control>) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(500));
+    loop {
+        ticks.tick().await;
+        control.balancers.renew().await;
     }
 }
 

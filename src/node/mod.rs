@@ -10,6 +10,7 @@
 //! - `schemas`: the schemas of core entities and plugins
 //! - `admin`: what Admin and Status API see of the control thread
 //! - `worker`: a worker; its VM, its plugins, its share of the proxy
+//! - `prober`: active health checks
 //! - [`script`]: the VM of `kong lua` and `kong test`, which has no node around it
 //! - `listeners`, `peers`: a worker's sockets, and its balancer
 //!
@@ -22,6 +23,7 @@ mod entities;
 mod listeners;
 mod load;
 mod peers;
+mod prober;
 mod schemas;
 pub mod script;
 mod worker;

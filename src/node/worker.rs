@@ -102,7 +102,7 @@ fn statistics() -> Statistics {
     }
 }
 
-fn balancers(shared: &Configuration) -> Rc<Balancers> {
+pub(super) fn balancers(shared: &Configuration) -> Rc<Balancers> {
     let resolver = Resolver::new(DnsOptions::from_conf(&shared.conf));
     Rc::new(Balancers::new(resolver, shared.health.clone()))
 }

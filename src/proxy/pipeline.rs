@@ -12,7 +12,8 @@
 use super::upstream::{Answer, forward};
 use super::worker::Worker;
 use super::{
-    Downstream, LogContext, ProxyError, access_log, buffers, error_response, response_fields, routing,
+    Downstream, LogContext, ProxyError, access_log, buffers, error_response, request_debug, response_fields,
+    routing,
 };
 use crate::exchange::{Exchange, Phase, RequestBody, Source, now, refresh};
 use crate::http::{Known, Method};
@@ -61,6 +62,9 @@ async fn answer<D: Downstream>(
     match prepare(worker, exchange).await? {
         Next::Forward => {
             exchange.response.set_early_aside();
+            if exchange.lua.buffered {
+                request_debug::enter(exchange, "response");
+            }
             match forward::forward(worker, exchange, client).await {
                 Ok(received) => relay(worker, exchange, client, received).await,
                 Err(error) => {
@@ -79,20 +83,39 @@ async fn answer<D: Downstream>(
 
 /// Everything before the upstream is contacted.
 async fn prepare(worker: &Worker, exchange: &mut Exchange) -> Result<Next, ProxyError> {
-    if run(worker, exchange, Phase::Rewrite).await == PhaseOutcome::Failed {
+    request_debug::begin(exchange, &worker.settings);
+    request_debug::enter(exchange, "rewrite");
+    let outcome = run(worker, exchange, Phase::Rewrite).await;
+    request_debug::leave(exchange);
+    if outcome == PhaseOutcome::Failed {
         return Err(ProxyError::PluginFailed);
     }
     if is_answered(exchange) {
         return Ok(Next::Respond);
     }
-    if let Some(refusal) = routing::route(exchange, &worker.settings) {
+    request_debug::enter(exchange, "access");
+    let next = access(worker, exchange).await;
+    request_debug::leave(exchange);
+    next
+}
+
+/// Routing, the plugins of the route, and the request body.
+async fn access(worker: &Worker, exchange: &mut Exchange) -> Result<Next, ProxyError> {
+    request_debug::enter(exchange, "router");
+    let refusal = routing::route(exchange, &worker.settings);
+    request_debug::leave(exchange);
+    if let Some(refusal) = refusal {
         refusal.tell(worker, exchange);
         return Ok(Next::Respond);
+    }
+    if let Some(timing) = &mut exchange.timing {
+        let workspace = exchange.snapshot.dataset.as_ref().map(|dataset| dataset.default_workspace());
+        timing.note_request("workspace_id", workspace);
     }
     // A plugin that wants the whole response gets it, without having to ask.
     exchange.lua.buffered = runs(exchange, Phase::Response);
     exchange.times.access_start = now();
-    let outcome = access(worker, exchange).await;
+    let outcome = access_plugins(worker, exchange).await;
     exchange.times.access_end = now();
     if outcome == PhaseOutcome::Failed {
         error_response::unexpected(worker, exchange);
@@ -112,13 +135,15 @@ async fn prepare(worker: &Worker, exchange: &mut Exchange) -> Result<Next, Proxy
 }
 
 /// The plugins of the route. They take over here even when none of them has this very phase.
-async fn access(worker: &Worker, exchange: &mut Exchange) -> PhaseOutcome {
+async fn access_plugins(worker: &Worker, exchange: &mut Exchange) -> PhaseOutcome {
     if plan(exchange, Phase::Access).phases == 0 {
         return PhaseOutcome::Continue;
     }
     exchange.phase = Phase::Access;
+    let depth = enter_plugins(exchange, Phase::Access);
     let outcome = worker.plugins.run(exchange, Phase::Access).await;
     refresh();
+    leave_plugins(exchange, depth);
     outcome
 }
 
@@ -226,7 +251,7 @@ async fn relay_body<D: Downstream>(
     client: &mut D,
     answer: &mut Answer,
 ) -> Result<(), ProxyError> {
-    let filtered = runs(exchange, Phase::BodyFilter);
+    let filtered = runs(exchange, Phase::BodyFilter) || exchange.timing.is_some();
     let mut room = buffers::USUAL / 2;
     let mut passed = 0;
     loop {
@@ -314,6 +339,7 @@ async fn respond_buffered<D: Downstream>(
 /// `Exited` tells that one of them put a response of its own in place of the upstream's.
 fn filter_head(worker: &Worker, exchange: &mut Exchange) -> Result<PhaseOutcome, ProxyError> {
     let settings = &worker.settings;
+    request_debug::enter(exchange, "header_filter");
     response_fields::add_before_plugins(exchange, settings);
     if settings.allow_debug_header && exchange.request.head.fields.has(Known::KongDebug) {
         response_fields::add_debug(exchange);
@@ -324,6 +350,8 @@ fn filter_head(worker: &Worker, exchange: &mut Exchange) -> Result<PhaseOutcome,
     }
     response_fields::add_own(exchange, settings);
     response_fields::add_charset(&mut exchange.response.head.fields, settings.charset.as_deref());
+    request_debug::leave(exchange);
+    request_debug::tell_client(exchange);
     exchange.response.head_sent = true;
     exchange.times.body_filter_start = now();
     Ok(outcome)
@@ -331,6 +359,19 @@ fn filter_head(worker: &Worker, exchange: &mut Exchange) -> Result<PhaseOutcome,
 
 /// Queues a piece of the body, through `body_filter` when the plan has it.
 fn filter_body<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+    piece: &[u8],
+    eof: bool,
+) -> Result<(), ProxyError> {
+    request_debug::enter(exchange, "body_filter");
+    let filtered = filter_piece(worker, exchange, client, piece, eof);
+    request_debug::leave(exchange);
+    filtered
+}
+
+fn filter_piece<D: Downstream>(
     worker: &Worker,
     exchange: &mut Exchange,
     client: &mut D,
@@ -405,7 +446,16 @@ fn finish<D: Downstream>(worker: &Worker, exchange: &mut Exchange, client: &mut 
     exchange.request.length += client.received();
     (exchange.response.body_sent, exchange.response.sent) = client.sent();
     // One plugin that throws keeps no other from logging; the runner sees to that.
+    if let Some(timing) = &mut exchange.timing {
+        timing.leave_to(0);
+        timing.enter("log");
+    }
     let _ = run_now(worker, exchange, Phase::Log);
+    if exchange.timing.is_some() {
+        request_debug::leave(exchange);
+        exchange.phase = Phase::Log;
+        request_debug::tell_log(exchange);
+    }
     access_log::write(worker, exchange);
 }
 
@@ -428,9 +478,26 @@ async fn run(worker: &Worker, exchange: &mut Exchange, phase: Phase) -> PhaseOut
         return PhaseOutcome::Continue;
     }
     exchange.phase = phase;
+    let depth = enter_plugins(exchange, phase);
     let outcome = worker.plugins.run(exchange, phase).await;
     refresh();
+    leave_plugins(exchange, depth);
     outcome
+}
+
+/// Begins the span of all plugins of a phase; returns how many spans were open before.
+fn enter_plugins(exchange: &mut Exchange, phase: Phase) -> usize {
+    let has_some = plan(exchange, phase).phases & phase.bit() != 0;
+    let Some(timing) = exchange.timing.as_mut().filter(|_| has_some) else { return usize::MAX };
+    let depth = timing.depth();
+    timing.enter("plugins");
+    depth
+}
+
+fn leave_plugins(exchange: &mut Exchange, depth: usize) {
+    if let Some(timing) = &mut exchange.timing {
+        timing.leave_to(depth);
+    }
 }
 
 fn run_now(worker: &Worker, exchange: &mut Exchange, phase: Phase) -> PhaseOutcome {
@@ -438,7 +505,9 @@ fn run_now(worker: &Worker, exchange: &mut Exchange, phase: Phase) -> PhaseOutco
         return PhaseOutcome::Continue;
     }
     exchange.phase = phase;
+    let depth = enter_plugins(exchange, phase);
     let outcome = worker.plugins.run_now(exchange, phase);
     refresh();
+    leave_plugins(exchange, depth);
     outcome
 }

@@ -59,6 +59,10 @@ pub struct Settings {
     pub port_maps: Vec<(u16, u16)>,
     /// Whether `Kong-Debug` is honoured.
     pub allow_debug_header: bool,
+    /// Whether `X-Kong-Request-Debug` is honoured.
+    pub request_debug: bool,
+    /// What `X-Kong-Request-Debug-Token` must hold when it comes from elsewhere.
+    pub request_debug_token: String,
     /// Bounds on idle upstream connections.
     pub pool: PoolLimits,
     /// Whether upstream certificates are verified, where the service does not say.
@@ -108,6 +112,8 @@ impl Settings {
             templates: Templates::read(conf),
             port_maps: conf.port_maps.clone(),
             allow_debug_header: conf.allow_debug_header,
+            request_debug: conf.request_debug,
+            request_debug_token: debug_token(conf),
             pool: PoolLimits {
                 size: conf.upstream_keepalive_pool_size,
                 idle: millis(conf.upstream_keepalive_idle_timeout),
@@ -133,6 +139,12 @@ impl Settings {
     pub fn believes_anybody(&self) -> bool {
         !self.trusted_ips.is_empty() || !self.set_real_ip_from.is_empty()
     }
+}
+
+/// The token of this start: the configured one, or what was made for it.
+fn debug_token(conf: &Conf) -> String {
+    let made = || std::fs::read_to_string(conf.debug_token_file()).ok();
+    conf.request_debug_token.clone().or_else(made).unwrap_or_default().trim().to_owned()
 }
 
 impl RealIpSource {

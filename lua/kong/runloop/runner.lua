@@ -21,6 +21,7 @@ local ipairs, pcall = ipairs, pcall
 local PARTS = { "access", "response", "header_filter", "body_filter", "log", "rewrite", "certificate" }
 local CONFS = 8
 
+-- Plans by their number. One under a negative number tells how long its plugins take.
 local plans = {}
 local plugins = {}
 
@@ -47,8 +48,8 @@ function _M.load(names)
 end
 
 
--- Calls `run` for every plugin in order; what one throws goes to `failed`. An error that no `pcall` holds, the
--- watchdog's, leaves the loop: the host then calls again with it, and the loop goes on behind that plugin.
+-- Calls `run` for every plugin in order; what one throws goes to `failed`. An error that no `pcall` holds,
+-- the watchdog's, leaves the loop: the host then calls again with it, and it goes on behind that plugin.
 local function each_plugin(run, failed)
   local reached = 0
   return function(stopped, ...)
@@ -135,7 +136,7 @@ end
 
 
 function _M.forget(number)
-  plans[number] = nil
+  plans[number], plans[-number] = nil, nil
 end
 
 

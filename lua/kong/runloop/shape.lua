@@ -14,7 +14,7 @@ local native = require "kong.native"
 local ipairs, load = ipairs, load
 local concat = table.concat
 
-local HEAD = "local plugins, consumer_conf, rawset = ...\nreturn function(ctx, confs)\nlocal plugin, conf\n"
+local HEAD = "local plugins, consumer_conf, rawset, enter_span, leave_span = ...\nreturn function(ctx, confs)\nlocal plugin, conf\n"
 local CHOOSING = 'local given = confs\nconfs = {}\nrawset(ctx, "KONG_CONFS", confs)\n'
 local CHOOSABLE = "confs = ctx.KONG_CONFS or confs\n"
 local TAIL = 'rawset(ctx, "KONG_PLUGIN", nil) rawset(ctx, "KONG_PLUGIN_CONF", nil)\nend'
@@ -23,6 +23,8 @@ local TAIL = 'rawset(ctx, "KONG_PLUGIN", nil) rawset(ctx, "KONG_PLUGIN_CONF", ni
 local RUN = 'plugin = plugins[$]\n'
             .. 'rawset(ctx, "KONG_PLUGIN", plugin) rawset(ctx, "KONG_PLUGIN_CONF", conf)\n'
             .. 'plugin.handler:%s(conf)\n'
+local MEASURED = "enter_span(plugins[$].name) enter_span(conf.__plugin_id)\n" .. RUN
+                 .. "leave_span() leave_span()\n"
 local FIXED = "conf = confs[$]\n"
 local CHOSEN = "conf = confs[$]\nif conf then\n"
 -- During access a consumer may become known, who brings a configuration of their own.
@@ -49,14 +51,14 @@ local function choice(step, phase, chosen)
 end
 
 
-local function source(steps, phase, chosen)
+local function source(steps, phase, chosen, measured)
   local lines = { HEAD, chosen and (phase == "access" and CHOOSING or CHOOSABLE) or nil }
   for i, step in ipairs(steps) do
     local runs = step.plugin[phase]
     -- While consumers choose, access notes the configuration of every step.
     if runs or (chosen and phase == "access") then
       local code, opens = choice(step, phase, chosen)
-      code = code .. (runs and RUN:format(phase) or "") .. (opens and "end\n" or "")
+      code = code .. (runs and (measured and MEASURED or RUN):format(phase) or "") .. (opens and "end\n" or "")
       lines[#lines + 1] = code:gsub("%$", i)
     end
   end
@@ -66,9 +68,9 @@ end
 
 
 -- The function of a phase for a list of steps, each with `plugin` and `by_consumer`. `chosen` tells
--- that any of them is by consumer.
-function _M.of(steps, phase, chosen)
-  local names = { phase }
+-- that any of them is by consumer, `measured` that the time of each is to be told.
+function _M.of(steps, phase, chosen, measured)
+  local names = { measured and "measured " .. phase or phase }
   for i, step in ipairs(steps) do
     names[i + 1] = step.plugin.name .. (step.by_consumer and "*" or "")
   end
@@ -79,7 +81,8 @@ function _M.of(steps, phase, chosen)
     for i, step in ipairs(steps) do
       plugins[i] = step.plugin
     end
-    code = load(source(steps, phase, chosen), "=" .. key)(plugins, native.consumer_conf, rawset)
+    code = load(source(steps, phase, chosen, measured), "=" .. key)
+    code = code(plugins, native.consumer_conf, rawset, native.enter_span, native.leave_span)
     known[key] = code
   end
   return code

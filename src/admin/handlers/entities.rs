@@ -207,7 +207,7 @@ pub(super) fn answer(
 }
 
 /// An entity as the API shows it: certificates with the names of their SNIs, targets with their port.
-fn show(dataset: &Dataset, kind: &str, entity: &Entity) -> Value {
+pub(super) fn show(dataset: &Dataset, kind: &str, entity: &Entity) -> Value {
     let mut shown = entity.clone();
     if kind == "certificates" {
         let key = entity.get("id").and_then(Value::as_str).unwrap_or_default();
@@ -245,7 +245,11 @@ fn with_port(target: &str) -> String {
 }
 
 /// The targets of an upstream, the newest first and of each address only that; the offset is a count.
-fn latest_targets(targets: &Collection, upstream: &str, request: &PageRequest) -> Result<Page, DbError> {
+pub(super) fn latest_targets(
+    targets: &Collection,
+    upstream: &str,
+    request: &PageRequest,
+) -> Result<Page, DbError> {
     let skip: usize = match &request.offset {
         Some(offset) => offset.parse().map_err(|_| DbError::invalid_offset(offset, "bad offset string"))?,
         None => 0,

@@ -2,6 +2,7 @@
 
 pub(super) mod config;
 pub(super) mod entities;
+pub(super) mod health;
 pub(super) mod information;
 pub(super) mod schema_json;
 pub(super) mod schemas;

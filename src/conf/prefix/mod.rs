@@ -141,8 +141,11 @@ fn combine_authorities(conf: &Conf) -> Result<(), ConfError> {
     fs::write(&combined, text).map_err(|error| failed("write", &combined, &error))
 }
 
-/// A new token for each start unless the user chose one.
+/// A new token for each start unless the user chose one; none where requests cannot be debugged.
 fn write_debug_token(conf: &Conf) -> Result<(), ConfError> {
+    if !conf.request_debug || conf.role == super::Role::ControlPlane {
+        return Ok(());
+    }
     let token = conf.request_debug_token.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let path = conf.debug_token_file();
     owner::write_private(&path, token.as_bytes(), 0o600)?;

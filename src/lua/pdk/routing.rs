@@ -32,6 +32,23 @@ pub(super) fn install(frame: &Frame, table: c_int) {
         Ok(1)
     });
     frame.set_function(table, "times", times);
+    frame.set_function(table, "enter_span", |frame| {
+        let name = frame.text(1)?;
+        context::with_exchange(|exchange| {
+            if let Some(timing) = &mut exchange.timing {
+                timing.enter(&name);
+            }
+        })?;
+        Ok(0)
+    });
+    frame.set_function(table, "leave_span", |_| {
+        context::with_exchange(|exchange| {
+            if let Some(timing) = &mut exchange.timing {
+                timing.leave();
+            }
+        })?;
+        Ok(0)
+    });
     frame.set_function(table, "source", |frame| {
         context::with_exchange(|exchange| match exchange.response.source {
             Source::None => frame.push_nil(),

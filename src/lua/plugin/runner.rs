@@ -38,6 +38,7 @@ struct Functions {
     forget: Reference,
     init_worker: Reference,
     configure: Reference,
+    measure: Reference,
     collect_rest: Reference,
     log_rest: Reference,
     running: Reference,
@@ -49,7 +50,8 @@ struct Functions {
 /// configurations.
 struct PlannedPhase<'a> {
     plans: &'a Reference,
-    number: u32,
+    /// The plan's number; negative for the plan that measures.
+    number: i64,
     phase: Phase,
     /// Registry reference of the request's context.
     context: i32,
@@ -77,7 +79,8 @@ impl Callee for PlannedPhase<'_> {
     fn push(&self, frame: &Frame) -> i32 {
         // The tables stay below the function until the coroutine is used again.
         self.plans.push(frame);
-        frame.push_index(-1, self.number as usize);
+        frame.push_integer(self.number);
+        frame.raw_get(-2);
         frame.push_index(-1, self.part());
         ctx::push_reference(frame, self.context);
         frame.push_index(-3, CONFS);
@@ -278,7 +281,17 @@ impl Runner {
 
     fn planned(&self, exchange: &mut Exchange, number: u32, phase: Phase) -> PlannedPhase<'_> {
         let context = ctx::reference_of(exchange, &self.inner.vm);
-        PlannedPhase { plans: &self.inner.functions.plans, number, phase, context }
+        let mut planned = i64::from(number);
+        if exchange.timing.is_some() {
+            planned = -planned;
+            let made = self.inner.vm.call_now(
+                &self.inner.functions.measure,
+                Context::of(exchange),
+                push_number(number),
+            );
+            report(made.err().as_ref(), "plan");
+        }
+        PlannedPhase { plans: &self.inner.functions.plans, number: planned, phase, context }
     }
 
     /// The plan to run after routing is the one that access ran, and that of global plugins for a
@@ -461,6 +474,7 @@ impl Functions {
             forget: function("forget")?,
             init_worker: function("init_worker")?,
             configure: function("configure")?,
+            measure: function("measure")?,
             collect_rest: function("collect_rest")?,
             log_rest: function("log_rest")?,
             running: function("running")?,

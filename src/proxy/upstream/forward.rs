@@ -7,7 +7,7 @@ use crate::exchange::{BodySource, Exchange, PeerFailure, RequestBody, Times, Try
 use crate::http::{ResponseHead, Scheme};
 use crate::observability::log;
 use crate::proxy::h1::{Framing, Incoming};
-use crate::proxy::{Downstream, ProxyError, Worker};
+use crate::proxy::{Downstream, ProxyError, Worker, request_debug};
 use std::future::poll_fn;
 use std::mem;
 use std::rc::Rc;
@@ -51,8 +51,11 @@ async fn pick(worker: &Worker, exchange: &mut Exchange) -> Result<Peer, ProxyErr
     }
     let peer = match worker.peers.pick_now(exchange) {
         Some(picked) => picked?,
+        None if exchange.timing.is_some() => resolve_measured(worker, exchange).await?,
         None => worker.peers.pick(exchange).await?,
     };
+    request_debug::enter(exchange, "balancer");
+    request_debug::leave(exchange);
     let end = now();
     exchange.times.balancer_end = end;
     exchange.upstream.tries.push(Try {
@@ -63,6 +66,30 @@ async fn pick(worker: &Worker, exchange: &mut Exchange) -> Result<Peer, ProxyErr
         failure: None,
     });
     Ok(peer)
+}
+
+/// Chooses a peer whose host is a name, and measures how long that takes.
+///
+/// *Kong parity*: the time belongs to the access phase.
+async fn resolve_measured(worker: &Worker, exchange: &mut Exchange) -> Result<Peer, ProxyError> {
+    let host = String::from_utf8_lossy(&exchange.upstream.host).into_owned();
+    for name in ["access", "dns", &host, "resolve"] {
+        request_debug::enter(exchange, name);
+    }
+    let mut at_once = true;
+    let mut picking = worker.peers.pick(exchange);
+    let picked = poll_fn(|cx| {
+        let picked = picking.as_mut().poll(cx);
+        at_once &= picked.is_ready();
+        picked
+    })
+    .await;
+    drop(picking);
+    if let Some(timing) = &mut exchange.timing {
+        timing.note("cache_hit", at_once);
+    }
+    (0..4).for_each(|_| request_debug::leave(exchange));
+    picked
 }
 
 /// Notes why the last try failed, for plugins, the log and whoever chose its peer.
