@@ -222,10 +222,11 @@ impl<'a> Collected<'a> {
     }
 }
 
-/// The last value of a unique field that two entities of a kind share.
+/// The last value of a unique field that two entities of a kind share; those of endpoint keys were told.
 fn repeated_value(name: &str, kind: &Kind, rows: &Rows) -> Option<Value> {
     let mut last = None;
-    for (field, _) in kind.schema.unique_fields() {
+    let endpoint_key = kind.schema.endpoint_key.as_deref();
+    for (field, _) in kind.schema.unique_fields().filter(|(field, _)| Some(*field) != endpoint_key) {
         let mut seen: HashSet<Cow<'_, str>, RandomState> =
             HashSet::with_capacity_and_hasher(rows.len(), RandomState::default());
         for (id, entity) in rows {

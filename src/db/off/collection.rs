@@ -37,11 +37,11 @@ impl Collection {
         workspace: &str,
         previous: Option<&Arc<Collection>>,
     ) -> Arc<Self> {
-        let mut pairs: Vec<(Arc<str>, Arc<Entity>)> = rows.into_iter().collect();
-        pairs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        if let Some(same) = previous.filter(|previous| previous.has(&pairs, workspace)) {
+        if let Some(same) = previous.filter(|previous| previous.has(&rows, workspace)) {
             return Arc::clone(same);
         }
+        let mut pairs: Vec<(Arc<str>, Arc<Entity>)> = rows.into_iter().collect();
+        pairs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let mut collection = Collection {
             model: model.clone(),
             default_workspace: workspace.to_owned(),
@@ -54,10 +54,12 @@ impl Collection {
         Arc::new(collection)
     }
 
-    fn has(&self, pairs: &[(Arc<str>, Arc<Entity>)], workspace: &str) -> bool {
-        self.default_workspace == workspace
-            && self.rows.len() == pairs.len()
-            && self.rows.iter().zip(pairs).all(|(row, (_, other))| Arc::ptr_eq(row, other))
+    /// Whether it has these very rows and no others.
+    fn has(&self, rows: &Rows, workspace: &str) -> bool {
+        let has = |(key, row): (&Arc<str>, &Arc<Entity>)| {
+            self.by_key.get(key).and_then(|at| self.rows.get(*at)).is_some_and(|own| Arc::ptr_eq(own, row))
+        };
+        self.default_workspace == workspace && self.rows.len() == rows.len() && rows.iter().all(has)
     }
 
     /// Keys and relations of the kind.
