@@ -89,6 +89,9 @@ impl Record {
     }
 }
 
+/// Keys and values in the order of the fields of a record.
+type Given = Vec<Option<(String, Value)>>;
+
 /// One pass over one table.
 struct Filler<'a> {
     record: &'a Record,
@@ -127,8 +130,8 @@ impl Filler<'_> {
     /// The values in the order of the fields they belong to, and those that belong to none.
     ///
     /// *Cost*: a look-up for each value; one for each field would be several times as many, as most are absent.
-    fn sort(&self, data: Map<String, Value>) -> (Vec<Option<(String, Value)>>, Map<String, Value>) {
-        let mut given = Vec::new();
+    fn sort(&self, data: Map<String, Value>) -> (Given, Map<String, Value>) {
+        let mut given = Given::new();
         given.resize_with(self.record.fields.len(), || None);
         let mut rest = Map::new();
         for (key, value) in data {
