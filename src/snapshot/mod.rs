@@ -60,7 +60,8 @@ pub struct Snapshot {
     pub plans: Plans,
     /// Certificates by server name.
     pub certificates: Certificates,
-    /// Differs from that of the snapshot before when certificates or CA certificates do.
+    /// Differs from that of the snapshot before when certificates, CA certificates or vaults, which may have parts
+    /// of them, do.
     pub certificates_version: u64,
     /// Upstreams with their targets.
     pub upstreams: Vec<Arc<UpstreamSpec>>,

@@ -77,7 +77,7 @@ impl UpstreamTrust for Roots {
         self.0.clone()
     }
 
-    fn generation(&self) -> u64 {
+    fn version(&self) -> u64 {
         0
     }
 }

@@ -30,7 +30,13 @@ pub struct Chooser {
 struct Parsed {
     version: u64,
     /// By certificate id; empty when the entity cannot be used.
-    keys: HashMap<Arc<str>, (Option<Arc<Entity>>, Vec<Arc<CertifiedKey>>)>,
+    keys: HashMap<Arc<str>, Keys>,
+}
+
+/// The keys of an entity.
+struct Keys {
+    entity: Option<Arc<Entity>>,
+    keys: Vec<Arc<CertifiedKey>>,
 }
 
 impl Chooser {
@@ -54,12 +60,10 @@ impl Chooser {
         let mut parsed = self.parsed.lock();
         if parsed.version != snapshot.certificates_version {
             parsed.version = snapshot.certificates_version;
-            parsed
-                .keys
-                .retain(|id, (entity, _)| stays(entity.as_ref(), certificate(snapshot, id).as_ref()));
+            parsed.keys.retain(|id, known| stays(known.entity.as_ref(), certificate(snapshot, id).as_ref()));
         }
-        let make = || (certificate(snapshot, id), parse(snapshot, &self.vaults, id));
-        parsed.keys.entry(id.clone()).or_insert_with(make).1.clone()
+        let make = || Keys { entity: certificate(snapshot, id), keys: parse(snapshot, &self.vaults, id) };
+        parsed.keys.entry(id.clone()).or_insert_with(make).keys.clone()
     }
 }
 

@@ -96,7 +96,7 @@ impl UpstreamTrust for SnapshotTrust {
         Arc::new(roots)
     }
 
-    fn generation(&self) -> u64 {
+    fn version(&self) -> u64 {
         self.published.current().certificates_version
     }
 }

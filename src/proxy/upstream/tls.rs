@@ -35,7 +35,7 @@ pub trait UpstreamTrust {
     fn authorities(&self, ids: &[Arc<str>]) -> Arc<RootCertStore>;
 
     /// Changes whenever any of them may have.
-    fn generation(&self) -> u64;
+    fn version(&self) -> u64;
 }
 
 /// Makes TLS sessions to upstreams; configurations are made once per [`TlsKey`], so that sessions
@@ -65,10 +65,10 @@ impl UpstreamTls {
         let name =
             std::str::from_utf8(&key.sni).ok().and_then(|sni| ServerName::try_from(sni.to_owned()).ok());
         let name = name.unwrap_or(ServerName::IpAddress(address.into()));
-        let generation = self.trust.generation();
+        let version = self.trust.version();
         let mut made = self.made.borrow_mut();
-        if made.0 != generation {
-            *made = (generation, HashMap::new());
+        if made.0 != version {
+            *made = (version, HashMap::new());
         }
         if let Some(connector) = made.1.get(key) {
             return Ok((connector.clone(), name));
