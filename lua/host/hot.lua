@@ -4,7 +4,7 @@
 local ffi = require "ffi"
 
 local text = ffi.string
-local getmetatable, next, type = getmetatable, next, type
+local error, getmetatable, next, pairs, type = error, getmetatable, next, pairs, type
 
 local NOTHING, BOOLEAN, NUMBER, TEXT = 0, 1, 2, 3
 
@@ -82,23 +82,30 @@ local function may_begin(init, ttl)
   return type(init) == "number" and (ttl == nil or type(ttl) == "number" and ttl >= 0)
 end
 
--- Replaces `get` and `incr` of all shared dictionaries; their second item is the host's pointer.
+-- Replaces `get` and `incr` of all shared dictionaries; their second item is the host's pointer. Only
+-- tables that the host made are followed: any other would be read as memory.
 function _M.shared(hot, dicts)
   local _, any = next(dicts)
   if not any then
     return
   end
+  local pointers = {}
   for _, dict in pairs(dicts) do
-    dict[2] = ffi.cast("const void *", dict[2])
+    pointers[dict] = ffi.cast("const void *", dict[2])
+    dict[2] = nil
   end
   local methods = getmetatable(any).__index
   local slow_get, slow_incr = methods.get, methods.incr
 
   function methods.get(dict, key)
+    local pointer = dict ~= nil and pointers[dict]
+    if not pointer then
+      error('bad "zone" argument', 2)
+    end
     if type(key) ~= "string" then
       return slow_get(dict, key)
     end
-    local kind = hot.shared_get(dict[2], key, #key, found)
+    local kind = hot.shared_get(pointer, key, #key, found)
     if kind == NOTHING then
       return nil
     end
@@ -120,8 +127,12 @@ function _M.shared(hot, dicts)
   end
 
   function methods.incr(dict, key, by, init, ttl)
+    local pointer = dict ~= nil and pointers[dict]
+    if not pointer then
+      error('bad "zone" argument', 2)
+    end
     if type(key) == "string" and type(by) == "number" and may_begin(init, ttl)
-       and hot.shared_incr(dict[2], key, #key, by, found) == NUMBER then
+       and hot.shared_incr(pointer, key, #key, by, found) == NUMBER then
       if init == nil then
         return found[0].number
       end

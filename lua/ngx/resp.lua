@@ -1,8 +1,10 @@
--- ngx.resp: header fields of the response, added rather than set.
-local add_header = ngx.resp.add_header
+-- ngx.resp: header fields of the response, added rather than set; a status with its reason.
+local resp = ngx.resp
 
 return {
   version = "0.1.29",
-  add_header = add_header,
+  add_header = resp.add_header,
+  set_status = resp.set_status,
+  -- There are no conditional requests that this gateway answers by itself.
   bypass_if_checks = function() end,
 }

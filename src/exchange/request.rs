@@ -36,6 +36,8 @@ pub struct Request {
 /// The client's view of the request's origin, after `trusted_ips` was asked.
 #[derive(Debug, Clone, Default)]
 pub struct Forwarded {
+    /// `X-Forwarded-For` where a plugin gave it; else the client's with its address added.
+    pub chain: Option<Vec<u8>>,
     /// `X-Forwarded-Proto`.
     pub scheme: Scheme,
     /// `X-Forwarded-Host`.
@@ -60,6 +62,7 @@ impl Request {
         self.path.clear();
         self.args = None;
         self.remote = None;
+        self.forwarded.chain = None;
         self.forwarded.host.clear();
         self.forwarded.path.clear();
         self.forwarded.prefix.clear();

@@ -43,6 +43,10 @@ pub struct Response {
     pub early: Fields,
     /// The whole body of a response that the gateway makes, or of a buffered one.
     pub body: Vec<u8>,
+    /// Whether head and body have begun to be written by Lua code, which fixes the head for that code.
+    pub begun: bool,
+    /// Whether Lua code said that nothing follows (`ngx.eof`).
+    pub ended: bool,
     /// Whether the head is on its way and can be changed no more.
     pub head_sent: bool,
     /// The piece that `body_filter` works on.
@@ -99,6 +103,8 @@ impl Response {
         self.head.clear();
         self.early.clear();
         self.body.clear();
+        self.begun = false;
+        self.ended = false;
         self.head_sent = false;
         self.chunk.data.clear();
         self.chunk.eof = false;

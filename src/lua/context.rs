@@ -66,9 +66,13 @@ pub(super) fn replace(context: Context) -> Context {
 /// Runs `act` on the exchange of the running code.
 ///
 /// # Errors
-/// OpenResty's "no request found" where there is none.
+/// OpenResty's words where there is none: "no request found" before workers start, else that the
+/// function is disabled.
 pub fn with_exchange<R>(act: impl FnOnce(&mut Exchange) -> R) -> Result<R, Flow> {
-    current::with(act).ok_or_else(|| Flow::raise("no request found"))
+    current::with(act).ok_or_else(|| match phase() {
+        Phase::Init => Flow::raise("no request found"),
+        _ => Flow::raise("API disabled in the current context"),
+    })
 }
 
 /// Refuses where the running phase may not wait.

@@ -18,6 +18,8 @@ mod threads;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::lua) use openssl::short_name as openssl_short_name;
+
 use super::frame::Frame;
 
 /// What pushes the loader function of a native module.

@@ -31,7 +31,14 @@ pub(super) fn install(frame: &Frame, ngx: c_int) {
         push_args(frame, frame.bytes(1)?, max)
     });
     frame.set_function(ngx, "encode_base64", |frame| {
-        let engine = if frame.truth(2) { &UNPADDED } else { &PADDED };
+        let engine = match frame.kind(2) {
+            Kind::None | Kind::Nil => &PADDED,
+            Kind::Boolean => if frame.truth(2) { &UNPADDED } else { &PADDED },
+            _ => {
+                let kind = frame.kind_name(2);
+                return Err(Flow::raise(format!("bad no_padding: boolean expected, got {kind}")));
+            }
+        };
         frame.push_text(&engine.encode(loose(frame, 1)?));
         Ok(1)
     });
@@ -42,8 +49,15 @@ pub(super) fn install(frame: &Frame, ngx: c_int) {
 
 /// Pushes the functions of `ngx.base64`.
 pub(in crate::lua) fn push_base64(frame: &Frame) {
-    frame.push_table(0, 2);
+    frame.push_table(0, 4);
     let table = frame.top();
+    frame.set_function(table, "decode_base64mime", |frame| {
+        if frame.kind(1) != Kind::String {
+            return frame.fail("must provide a string");
+        }
+        decode_base64mime(frame)
+    });
+    frame.set_function(table, "encode_base64mime", encode_base64mime);
     frame.set_function(table, "encode_base64url", |frame| {
         if frame.kind(1) != Kind::String {
             return frame.fail("must provide a string");
@@ -166,24 +180,37 @@ fn encode_value(frame: &Frame, name: &[u8], out: &mut Vec<u8>) -> Result<(), Flo
 
 fn escape_uri(frame: &Frame) -> Answer {
     let text = loose(frame, 1)?;
-    let whole = match frame.optional_number(2)?.map(|kind| kind as i64) {
-        None | Some(2) => false,
-        Some(0) => true,
-        Some(_) => return Err(Flow::raise("\"type\" argument should be 0 or 2")),
+    let kind = match frame.kind(2) {
+        Kind::None | Kind::Nil => 2,
+        Kind::Number => frame.number(2)? as i64,
+        _ => return Err(Flow::raise("\"type\" is not a number")),
     };
+    if !(0..=6).contains(&kind) {
+        return Err(Flow::raise(format!("\"type\" {kind} out of range")));
+    }
     let mut out = Vec::with_capacity(text.len() + 16);
-    if whole {
-        for &byte in text {
-            match byte {
-                0..=b' ' | b'#' | b'%' | b'?' | 0x7f.. => uri::push_triplet(&mut out, byte),
-                _ => out.push(byte),
-            }
-        }
-    } else {
+    if kind == 2 {
         query::escape_component(&mut out, text);
+    } else {
+        for &byte in text {
+            if is_escaped(kind, byte) { uri::push_triplet(&mut out, byte) } else { out.push(byte) }
+        }
     }
     frame.push_bytes(&out);
     Ok(1)
+}
+
+/// Whether nginx escapes a byte in a text of this kind: 0 a URI, 1 arguments, 3 HTML, 4 a `Refresh`
+/// field, 5 and 6 a key of memcached.
+fn is_escaped(kind: i64, byte: u8) -> bool {
+    let special: &[u8] = match kind {
+        0 => b"#%?",
+        1 => b"#%&+?",
+        3 => b"\"#%'",
+        4 => b"\"%'",
+        _ => b"%",
+    };
+    byte <= b' ' || (kind < 5 && byte >= 0x7f) || special.contains(&byte)
 }
 
 fn decode_base64(frame: &Frame) -> Answer {
@@ -196,6 +223,17 @@ fn decode_base64(frame: &Frame) -> Answer {
         Ok(plain) => frame.push_bytes(&plain),
         Err(_) => frame.push_nil(),
     }
+    Ok(1)
+}
+
+/// Base64 in lines of 76 characters.
+fn encode_base64mime(frame: &Frame) -> Answer {
+    if frame.kind(1) != Kind::String {
+        return frame.fail("must provide a string");
+    }
+    let text = PADDED.encode(frame.bytes(1)?);
+    let lines: Vec<&[u8]> = text.as_bytes().chunks(76).collect();
+    frame.push_bytes(&lines.join(&b"\r\n"[..]));
     Ok(1)
 }
 

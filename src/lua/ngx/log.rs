@@ -1,7 +1,8 @@
 //! `ngx.log` and `print`: lines of the error log with the Lua file and line that wrote them.
 #![allow(unsafe_code)] // The caller's position comes from the debug API.
 
-use crate::exchange::current;
+use crate::exchange::{Phase, current};
+use crate::lua::context;
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use crate::observability::{Level, log};
 use mlua::ffi;
@@ -34,9 +35,12 @@ fn write(frame: &Frame, level: Level, first: c_int) -> Answer {
     let mut line = b"[lua] ".to_vec();
     position(frame, 1, &mut line);
     for at in first..=frame.top() {
-        append(frame, at, &mut line)?;
+        append(frame, at, at - first + 1, &mut line)?;
     }
     line.truncate(LONGEST);
+    if context::phase() == Phase::Timer {
+        line.extend_from_slice(b", context: ngx.timer");
+    }
     current::log(level, &line);
     Ok(0)
 }
@@ -66,25 +70,27 @@ pub(crate) fn position(frame: &Frame, level: c_int, line: &mut Vec<u8>) {
 }
 
 /// Appends the value at `at` in the words of `ngx.log`.
-fn append(frame: &Frame, at: c_int, line: &mut Vec<u8>) -> Result<(), Flow> {
+///
+/// `argument` is its place among the values that are logged, which error texts tell.
+fn append(frame: &Frame, at: c_int, argument: c_int, line: &mut Vec<u8>) -> Result<(), Flow> {
     match frame.kind(at) {
         Kind::Number | Kind::String => line.extend_from_slice(frame.bytes(at)?),
         Kind::Nil => line.extend_from_slice(b"nil"),
         Kind::Boolean => line.extend_from_slice(if frame.truth(at) { b"true" } else { b"false" }),
         Kind::Light if frame.pointer(at).is_null() => line.extend_from_slice(b"null"),
-        Kind::Table => append_table(frame, at, line)?,
+        Kind::Table => append_table(frame, at, argument, line)?,
         _ => {
             let kind = frame.kind_name(at);
             let text = format!("string, number, boolean, or nil expected, got {kind}");
-            return Err(Flow::Argument(at, text));
+            return Err(Flow::Argument(argument, text));
         }
     }
     Ok(())
 }
 
 /// A table is logged if it says how it reads.
-fn append_table(frame: &Frame, at: c_int, line: &mut Vec<u8>) -> Result<(), Flow> {
-    let refused = || Flow::Argument(at, "expected table to have __tostring metamethod".into());
+fn append_table(frame: &Frame, at: c_int, argument: c_int, line: &mut Vec<u8>) -> Result<(), Flow> {
+    let refused = || Flow::Argument(argument, "expected table to have __tostring metamethod".into());
     if !frame.push_metatable(at) {
         return Err(refused());
     }

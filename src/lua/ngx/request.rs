@@ -3,9 +3,9 @@
 use super::constants;
 use super::encode::{encoded_args, push_args};
 use super::fields::{push_fields, set_field};
-use crate::exchange::{Exchange, RequestBody};
+use crate::exchange::{Exchange, Phase, RequestBody};
 use crate::http::{Known, Method, query::DEFAULT_MAX_ARGS};
-use crate::lua::context::with_exchange;
+use crate::lua::context::{self, with_exchange};
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use std::ffi::c_int;
 
@@ -81,9 +81,7 @@ fn install_connection(frame: &Frame, table: c_int) {
         frame.push_boolean(false);
         Ok(1)
     });
-    frame.set_function(table, "socket", |frame| {
-        frame.fail("the client's connection cannot be taken over in this gateway")
-    });
+    frame.set_function(table, "socket", super::socket::of_request);
 }
 
 /// Sets the method by its `ngx.HTTP_…` number.
@@ -140,10 +138,14 @@ fn raw_header(frame: &Frame) -> Answer {
 fn set_uri(frame: &Frame) -> Answer {
     let path = frame.bytes(1)?;
     if path.is_empty() {
-        return Err(Flow::Argument(1, "attempt to use zero-length uri".into()));
+        return Err(Flow::raise("attempt to use zero-length uri"));
     }
+    super::response::require_safe(path, "uri")?;
     if frame.truth(2) {
-        return Err(Flow::raise("API disabled in the current context: ngx.req.set_uri cannot jump"));
+        return Err(match context::phase() {
+            Phase::Rewrite => Flow::raise("ngx.req.set_uri cannot jump: a gateway has no nginx locations"),
+            phase => context::disabled(phase),
+        });
     }
     with_exchange(|exchange| exchange.request.path = path.to_vec())?;
     Ok(0)

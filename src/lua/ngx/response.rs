@@ -2,6 +2,7 @@
 
 use super::fields::{add_field, push_field, push_fields, set_field, without_breaks};
 use crate::exchange::{Exchange, Phase, Source};
+use crate::http::Method;
 use crate::lua::context::{self, disabled, with_exchange};
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use crate::lua::task;
@@ -22,7 +23,7 @@ fn install_head(frame: &Frame, ngx: c_int) {
     });
     frame.set_function(ngx, "_set_status", set_status);
     frame.set_function(ngx, "_headers_sent", |frame| {
-        with_exchange(|exchange| frame.push_boolean(exchange.response.head_sent))?;
+        with_exchange(|exchange| frame.push_boolean(is_head_fixed(exchange)))?;
         Ok(1)
     });
     frame.set_function(ngx, "_get_header", |frame| {
@@ -48,14 +49,35 @@ fn install_head(frame: &Frame, ngx: c_int) {
 fn install_body(frame: &Frame, ngx: c_int) {
     frame.set_function(ngx, "say", |frame| print(frame, b"\n"));
     frame.set_function(ngx, "print", |frame| print(frame, b""));
-    for name in ["flush", "eof", "send_headers"] {
-        frame.set_function(ngx, name, |frame| {
-            require_output()?;
-            with_exchange(begin_response)?;
-            frame.push_integer(1);
-            Ok(1)
-        });
-    }
+    frame.set_function(ngx, "send_headers", |frame| {
+        require_output()?;
+        with_exchange(begin_output)?;
+        frame.push_integer(1);
+        Ok(1)
+    });
+    frame.set_function(ngx, "flush", |frame| {
+        require_output()?;
+        if let Some(refused) = with_exchange(|exchange| refusal(exchange))? {
+            return frame.fail(refused);
+        }
+        if !with_exchange(|exchange| exchange.response.begun)? {
+            return frame.fail("nothing to flush");
+        }
+        frame.push_integer(1);
+        Ok(1)
+    });
+    frame.set_function(ngx, "eof", |frame| {
+        require_output()?;
+        if with_exchange(|exchange| exchange.response.ended)? {
+            return frame.fail("seen eof");
+        }
+        with_exchange(|exchange| {
+            begin_output(exchange);
+            exchange.response.ended = true;
+        })?;
+        frame.push_integer(1);
+        Ok(1)
+    });
     frame.set_function(ngx, "_get_chunk", |frame| {
         let field = frame.integer(1)?;
         with_exchange(|exchange| match field {
@@ -97,7 +119,7 @@ fn dashed(name: &[u8]) -> Cow<'_, [u8]> {
 
 /// Gives a field one value, as `ngx.header[name] = value` does; false once the head is on its way.
 pub(super) fn set_text(exchange: &mut Exchange, name: &[u8], value: &[u8]) -> bool {
-    if exchange.response.head_sent {
+    if is_head_fixed(exchange) {
         return false;
     }
     let name = dashed(name);
@@ -109,7 +131,7 @@ fn set_status(frame: &Frame) -> Answer {
     let status = frame.integer(1)?;
     let status = u16::try_from(status).map_err(|_| Flow::raise("invalid status"))?;
     with_exchange(|exchange| {
-        if exchange.response.head_sent {
+        if is_head_fixed(exchange) {
             log::error!("attempt to set ngx.status after sending out response headers");
             return;
         }
@@ -122,7 +144,7 @@ fn set_status(frame: &Frame) -> Answer {
 fn set_header(frame: &Frame) -> Answer {
     let name = dashed(frame.bytes(1)?);
     with_exchange(|exchange| {
-        if exchange.response.head_sent {
+        if is_head_fixed(exchange) {
             let name = String::from_utf8_lossy(&name);
             log::error!("attempt to set ngx.header.{name} after sending out response headers");
             return Ok(0);
@@ -148,15 +170,40 @@ fn begin_response(exchange: &mut Exchange) {
     exchange.lua.exited = true;
 }
 
+/// As [`begin_response`], and fixes the head for the code that writes.
+fn begin_output(exchange: &mut Exchange) {
+    begin_response(exchange);
+    exchange.response.begun = true;
+}
+
+/// Why no more output is taken.
+fn refusal(exchange: &Exchange) -> Option<&'static str> {
+    if exchange.response.ended {
+        Some("seen eof")
+    } else if exchange.response.begun && exchange.request.head.method == Method::HEAD {
+        Some("header only")
+    } else {
+        None
+    }
+}
+
+/// Whether the response's head can be changed no more by the running code.
+fn is_head_fixed(exchange: &Exchange) -> bool {
+    exchange.response.head_sent || (exchange.response.begun && exchange.phase != Phase::HeaderFilter)
+}
+
 fn print(frame: &Frame, end: &[u8]) -> Answer {
     require_output()?;
+    if let Some(refused) = with_exchange(|exchange| refusal(exchange))? {
+        return frame.fail(refused);
+    }
     let mut text = Vec::new();
     for at in 1..=frame.top() {
         append(frame, at, at, &mut text)?;
     }
     text.extend_from_slice(end);
     with_exchange(|exchange| {
-        begin_response(exchange);
+        begin_output(exchange);
         exchange.response.body.extend_from_slice(&text);
     })?;
     frame.push_integer(1);
@@ -209,9 +256,29 @@ fn set_chunk(frame: &Frame) -> Answer {
     })?
 }
 
+/// Refuses a text that would break the line it goes into.
+///
+/// # Errors
+/// nginx's words, with the bytes that are no printable ASCII escaped.
+pub(super) fn require_safe(text: &[u8], what: &str) -> Result<(), Flow> {
+    let Some(byte) = text.iter().find(|byte| **byte < b' ' || **byte == 0x7f) else { return Ok(()) };
+    let mut shown = String::with_capacity(text.len() + 8);
+    for &byte in text {
+        match byte {
+            b' '..=b'~' if !matches!(byte, b'"' | b'\\') => shown.push(char::from(byte)),
+            _ => shown.push_str(&format!("\\x{byte:02X}")),
+        }
+    }
+    Err(Flow::raise(format!("unsafe byte \"0x{byte:02x}\" in {what} \"{shown}\"")))
+}
+
 /// Ends the phase. A status ends the request with it; `ngx.OK` goes on with the next phase.
 fn exit(frame: &Frame) -> Answer {
     let status = frame.number(1)? as i64;
+    if matches!(status, -2 | -4) {
+        let text = "bad argument to 'ngx.exit': does not accept NGX_AGAIN or NGX_DONE";
+        return Err(Flow::raise(text));
+    }
     match context::phase() {
         Phase::Log | Phase::BodyFilter | Phase::Init | Phase::InitWorker => {
             return Err(disabled(context::phase()));
@@ -233,31 +300,48 @@ fn set_exit_status(status: i64) -> Result<(), Flow> {
         _ => return Ok(()),
     };
     with_exchange(|exchange| {
-        if !exchange.response.head_sent
-            && (exchange.response.body.is_empty() || exchange.response.head.status == 0)
-        {
-            exchange.response.head.status = status;
-            exchange.response.head.reason.clear();
+        let exited = exchange.lua.exited;
+        let response = &mut exchange.response;
+        if response.head_sent || response.begun {
+            let sent = response.head.status;
+            if status >= 300 && status != sent {
+                log::error!(
+                    "attempt to set status {status} via ngx.exit after sending out the response status {sent}"
+                );
+            }
+        } else {
+            // After `kong.response.exit` the head has its status and the body is there.
+            if response.body.is_empty() || response.head.status == 0 {
+                response.head.status = status;
+                response.head.reason.clear();
+            }
+            response.wants_page = !exited && response.body.is_empty() && has_page(status);
         }
-        exchange.response.wants_page = !exchange.lua.exited && status >= 300;
-        exchange.response.source = Source::Exit;
+        response.source = Source::Exit;
         exchange.lua.exited = true;
     })
+}
+
+/// Whether nginx has a page for a status.
+const fn has_page(status: u16) -> bool {
+    matches!(status, 301..=303 | 307 | 308 | 400..=417 | 421 | 422 | 425 | 426 | 428 | 429 | 431 | 451 | 494..=497 | 500..=508 | 510 | 511)
 }
 
 fn redirect(frame: &Frame) -> Answer {
     require_output()?;
     let location = frame.bytes(1)?;
+    require_safe(location, "redirect uri")?;
     let status = frame.optional_number(2)?.unwrap_or(302.0) as u16;
     if !matches!(status, 301 | 302 | 303 | 307 | 308) {
         let text = "only ngx.HTTP_MOVED_TEMPORARILY, ngx.HTTP_MOVED_PERMANENTLY, ngx.HTTP_PERMANENT_REDIRECT, ngx.HTTP_SEE_OTHER, and ngx.HTTP_TEMPORARY_REDIRECT are allowed";
         return Err(Flow::raise(text));
     }
     with_exchange(|exchange| {
-        if exchange.response.head_sent {
+        if exchange.response.head_sent || exchange.response.begun {
             return Err(Flow::raise("attempt to call ngx.redirect after sending out the headers"));
         }
         begin_response(exchange);
+        exchange.response.wants_page = true;
         exchange.response.head.status = status;
         exchange.response.head.fields.set(b"Location", location);
         Ok(())

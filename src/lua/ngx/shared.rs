@@ -42,7 +42,10 @@ pub(super) fn install(frame: &Frame, ngx: c_int, dicts: Option<&Dicts>) {
 }
 
 fn dict(frame: &Frame) -> Result<&Dict, Flow> {
-    object::at::<Shared>(frame, 1).map(|shared| &*shared.0)
+    match object::at::<Shared>(frame, 1) {
+        Ok(shared) => Ok(&*shared.0),
+        Err(_) => Err(Flow::raise("bad \"zone\" argument")),
+    }
 }
 
 fn install_entries(frame: &Frame, table: c_int) {
@@ -161,10 +164,12 @@ fn push_found(frame: &Frame, found: &Found, buffer: &[u8], stale: bool) -> c_int
         Kind::Number(number) => frame.push_number(number),
         Kind::String => frame.push_bytes(buffer),
     }
-    if found.flags == 0 {
+    if found.flags != 0 {
+        frame.push_number(f64::from(found.flags));
+    } else if stale {
         frame.push_nil();
     } else {
-        frame.push_number(f64::from(found.flags));
+        return 1;
     }
     if stale {
         frame.push_boolean(found.stale);

@@ -96,7 +96,9 @@ fn forwarded(out: &mut Vec<u8>, exchange: &Exchange) {
     let fields = &exchange.request.head.fields;
     let remote = exchange.remote().text.as_bytes();
     out.extend_from_slice(b"X-Forwarded-For: ");
-    if let Some(value) = fields.known(Known::XForwardedFor) {
+    if let Some(chain) = &forwarded.chain {
+        out.extend_from_slice(chain);
+    } else if let Some(value) = fields.known(Known::XForwardedFor) {
         out.extend_from_slice(value);
         out.extend_from_slice(b", ");
         out.extend_from_slice(exchange.client.peer.text.as_bytes());

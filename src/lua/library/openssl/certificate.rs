@@ -67,7 +67,7 @@ fn push_name(frame: &Frame, name: &X509Name<'_>) {
 }
 
 /// OpenSSL's short name of an attribute; the identifier where it has none here.
-fn short_name(identifier: &str) -> &str {
+pub(in crate::lua) fn short_name(identifier: &str) -> &str {
     match identifier {
         "2.5.4.3" => "CN",
         "2.5.4.4" => "SN",

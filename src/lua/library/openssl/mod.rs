@@ -6,6 +6,8 @@
 mod certificate;
 mod key;
 
+pub(in crate::lua) use certificate::short_name;
+
 use crate::lua::frame::{Answer, Flow, Frame};
 use aws_lc_rs::{digest, hkdf, hmac, pbkdf2};
 use md5::{Digest, Md5};

@@ -15,6 +15,9 @@ use std::rc::Rc;
 /// Compiled patterns kept; when there are more, all go and the cache fills again.
 const CACHED: usize = 8192;
 
+/// Steps a match may take: Kong's `lua_regex_match_limit`.
+const MATCH_LIMIT: u32 = 100_000;
+
 thread_local! {
     static CACHE: RefCell<HashMap<Vec<u8>, Rc<Pattern>>> = RefCell::new(HashMap::new());
 }
@@ -46,6 +49,8 @@ struct Options {
     multi_line: bool,
     dotall: bool,
     extended: bool,
+    /// `\uHHHH` is a character.
+    javascript: bool,
     utf: bool,
     check_utf: bool,
 }
@@ -68,8 +73,9 @@ impl Options {
                     options.utf = true;
                     options.check_utf = false;
                 }
-                // Compile once, compile to machine code, match by DFA, JavaScript syntax.
-                b'o' | b'j' | b'd' | b'J' => {}
+                b'J' => options.javascript = true,
+                // Compile once, compile to machine code, match by DFA.
+                b'o' | b'j' | b'd' => {}
                 other => {
                     let (other, all) = (char::from(*other), String::from_utf8_lossy(letters));
                     return Err(Flow::raise(format!("unknown flag \"{other}\" (flags \"{all}\")")));
@@ -87,6 +93,8 @@ impl Options {
             (false, true) => "\\G(?:",
             (false, false) => "",
         };
+        let prefix = format!("(*LIMIT_MATCH={MATCH_LIMIT}){prefix}");
+        let text = if self.javascript { javascript(&text).into() } else { text };
         // A comment of an extended pattern may run to its end.
         let suffix = if self.anchored { "\n)" } else { "" };
         let suffix = if self.extended { suffix } else { suffix.trim_start() };
@@ -100,6 +108,29 @@ impl Options {
             .build(&format!("{prefix}{text}{suffix}"))
             .map_err(|error| compile_error(&error, pattern, prefix.len()))
     }
+}
+
+/// A pattern with JavaScript's `\uHHHH` in Perl's form.
+fn javascript(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some(at) = rest.find('\\') {
+        let (plain, tail) = rest.split_at(at);
+        out.push_str(plain);
+        let digits = tail.strip_prefix("\\u").and_then(|digits| digits.get(..4));
+        match digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            Some(digits) => {
+                out.push_str(&format!("\\x{{{digits}}}"));
+                rest = tail.get(6..).unwrap_or_default();
+            }
+            None => {
+                let end = tail.char_indices().nth(2).map_or(tail.len(), |(at, _)| at);
+                out.push_str(tail.get(..end).unwrap_or_default());
+                rest = tail.get(end..).unwrap_or_default();
+            }
+        }
+    }
+    out + rest
 }
 
 /// A pattern as text: bytes that are no UTF-8 become escapes.
@@ -208,9 +239,15 @@ impl Pattern {
         frame.push_table(2, 0);
         let names = self.regex.capture_names().iter().enumerate();
         let same = names.filter(|(_, other)| other.as_deref() == Some(name));
-        for (position, (index, _)) in same.enumerate() {
+        let there = same.filter(|(index, _)| found.get(*index).is_some());
+        let mut count = 0;
+        for (index, _) in there {
+            count += 1;
             push_capture(frame, subject, found, index);
-            frame.set_index(-2, position + 1);
+            frame.set_index(-2, count);
+        }
+        if count == 0 {
+            return frame.pop(1);
         }
         frame.set_field(table, name);
     }

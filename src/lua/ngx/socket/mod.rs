@@ -5,6 +5,7 @@
 //! | [`stream`] | a connection over TCP, a unix socket or TLS |
 //! | [`connection`] | what a socket is connected to: the stream and what was read ahead |
 //! | [`tcp`], [`connect`], [`receive`] | the methods of `ngx.socket.tcp()` |
+//! | [`options`] | `setoption`, `getoption` |
 //! | [`pool`] | idle connections, kept for the next `connect` |
 //! | [`tls`] | handshakes |
 //! | [`udp`] | `ngx.socket.udp()` |
@@ -14,6 +15,7 @@
 
 mod connect;
 mod connection;
+mod options;
 mod pool;
 mod receive;
 mod stream;
@@ -21,11 +23,15 @@ mod tcp;
 pub(in crate::lua) mod tls;
 mod udp;
 
-use crate::lua::frame::Frame;
+use crate::exchange::RequestBody;
+use crate::http::Version;
+use crate::lua::context::{require_waiting, with_exchange};
+use crate::lua::frame::{Answer, Frame};
 use std::ffi::c_int;
 use std::future::Future;
 use std::io;
 use std::time::Duration;
+use stream::{Body, Stream};
 
 pub(super) fn install(frame: &Frame, ngx: c_int) {
     super::noun(frame, ngx, "socket", |frame, table| {
@@ -45,6 +51,35 @@ pub(super) fn install(frame: &Frame, ngx: c_int) {
             Ok(1)
         });
     });
+}
+
+/// `ngx.req.socket()`: a socket that reads the request body as it comes.
+pub(super) fn of_request(frame: &Frame) -> Answer {
+    require_waiting()?;
+    if frame.truth(1) {
+        return frame.fail("the client's connection cannot be taken over in this gateway");
+    }
+    let source = with_exchange(|exchange| {
+        if exchange.request.head.version >= Version::Http2 {
+            return Err("http v2 not supported yet");
+        }
+        match &exchange.request.body {
+            RequestBody::Empty => Err("no body"),
+            RequestBody::Unread(source) if source.declared_len().is_none() => {
+                Err("chunked request bodies not supported yet")
+            }
+            RequestBody::Unread(_) => exchange.request.body.take_source().ok_or("no body"),
+            RequestBody::Taken => Err("duplicate call"),
+            RequestBody::Memory(_) | RequestBody::Spooled(_) => Err("request body already exists"),
+        }
+    })?;
+    match source {
+        Err(message) => frame.fail(message),
+        Ok(source) => {
+            tcp::push_connected(frame, Stream::Body(Body::new(source)));
+            Ok(1)
+        }
+    }
 }
 
 /// How long the operations of a socket may take.

@@ -1,8 +1,9 @@
-//! A byte stream: TCP, a unix socket, either with TLS around it.
+//! A byte stream: TCP, a unix socket, either with TLS around it; or a request body, to read only.
 
+use crate::exchange::BodySource;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
@@ -12,6 +13,37 @@ pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
     Tls(Box<TlsStream<Stream>>),
+    Body(Body),
+}
+
+/// A request body as it comes, and what was read of it beyond what was asked for.
+pub(super) struct Body {
+    source: Box<dyn BodySource>,
+    ahead: Vec<u8>,
+}
+
+impl Body {
+    pub(super) fn new(source: Box<dyn BodySource>) -> Self {
+        Self { source, ahead: Vec::new() }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        while self.ahead.is_empty() {
+            match ready!(self.source.poll_fill(cx, &mut self.ahead)) {
+                Ok(true) => {}
+                Ok(false) => return Poll::Ready(Ok(())),
+                Err(error) => return Poll::Ready(Err(io::Error::other(error))),
+            }
+        }
+        let size = self.ahead.len().min(buf.remaining());
+        let taken: Vec<u8> = self.ahead.drain(..size).collect();
+        buf.put_slice(&taken);
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn read_only() -> io::Error {
+    io::Error::other("the socket of a request can only be read")
 }
 
 impl AsyncRead for Stream {
@@ -20,6 +52,7 @@ impl AsyncRead for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Body(body) => body.poll_read(cx, buf),
         }
     }
 }
@@ -30,6 +63,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, data),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, data),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, data),
+            Self::Body(_) => Poll::Ready(Err(read_only())),
         }
     }
 
@@ -38,6 +72,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Body(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -46,6 +81,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Body(_) => Poll::Ready(Ok(())),
         }
     }
 }

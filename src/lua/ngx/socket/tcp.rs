@@ -1,7 +1,8 @@
 //! The object that `ngx.socket.tcp()` answers, and the methods that neither connect nor receive.
 
 use super::connection::{self, Connection, Slot};
-use super::{Timeouts, connect, milliseconds, pool, receive, tls, within};
+use super::stream::Stream;
+use super::{Timeouts, connect, milliseconds, options, pool, receive, tls, within};
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use crate::lua::object::{self, Object};
 use crate::lua::task::Resume;
@@ -73,10 +74,8 @@ impl Object for Socket {
         frame.set_function(table, "settimeouts", set_timeouts);
         frame.set_function(table, "setkeepalive", set_keepalive);
         frame.set_function(table, "getreusedtimes", reused_times);
-        frame.set_function(table, "setoption", |frame| {
-            frame.push_integer(1);
-            Ok(1)
-        });
+        frame.set_function(table, "setoption", options::set);
+        frame.set_function(table, "getoption", options::get);
         frame.set_function(table, "close", close);
     }
 }
@@ -84,6 +83,13 @@ impl Object for Socket {
 /// Pushes a new socket: a table with the methods in its metatable and the socket as its first item.
 pub(super) fn push(frame: &Frame) {
     object::push_wrapped(frame, Socket::default());
+}
+
+/// Pushes a socket that is connected to a stream of no pool.
+pub(super) fn push_connected(frame: &Frame, stream: Stream) {
+    let socket = Socket::default();
+    socket.0.slot.replace(Some(Connection::new(stream, String::new(), None)));
+    object::push_wrapped(frame, socket);
 }
 
 /// The socket in the first argument.

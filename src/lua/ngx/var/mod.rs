@@ -1,9 +1,13 @@
 //! `ngx.var`: nginx's variables, read from the exchange, and those that Kong's template defines.
 
-use crate::exchange::{Exchange, Tls, now};
-use crate::http::{Fields, Scheme, Version};
+mod names;
+mod tls;
+
+use crate::exchange::{Exchange, RequestBody, now};
+use crate::http::{Fields, Known, Scheme, Version};
 use crate::lua::context::with_exchange;
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
+use crate::observability::counters;
 use base64::Engine;
 use chrono::Local;
 use std::ffi::c_int;
@@ -19,7 +23,6 @@ const FREE: &[&[u8]] = &[
     b"upstream_te",
     b"upstream_upgrade",
     b"upstream_via",
-    b"upstream_x_forwarded_for",
 ];
 
 pub(super) fn install(frame: &Frame, ngx: c_int) {
@@ -33,7 +36,7 @@ pub(super) fn install(frame: &Frame, ngx: c_int) {
 pub fn read(exchange: &Exchange, name: &[u8], out: &mut Vec<u8>) -> bool {
     read_request(exchange, name, out)
         .or_else(|| read_client(exchange, name, out))
-        .or_else(|| read_tls(exchange, name, out))
+        .or_else(|| tls::read(exchange, name, out))
         .or_else(|| read_response(exchange, name, out))
         .or_else(|| read_upstream(exchange, name, out))
         .or_else(|| read_process(exchange, name, out))
@@ -46,6 +49,9 @@ fn get(frame: &Frame) -> Answer {
         // `ngx.var[1]`: captures of nginx locations, of which there are none.
         frame.push_nil();
         return Ok(1);
+    }
+    if frame.kind(1) != Kind::String {
+        return Err(Flow::raise("bad variable name"));
     }
     let name = frame.bytes(1)?;
     with_exchange(|exchange| {
@@ -62,6 +68,9 @@ fn get(frame: &Frame) -> Answer {
 /// Sets a variable that stands for something; the answer says whether it is a free one, which the
 /// Lua side keeps.
 fn set(frame: &Frame) -> Answer {
+    if frame.kind(1) != Kind::String {
+        return Err(Flow::raise("bad variable name"));
+    }
     let name = frame.bytes(1)?;
     let value = match frame.kind(2) {
         Kind::Nil => b"",
@@ -70,7 +79,11 @@ fn set(frame: &Frame) -> Answer {
     };
     let known = with_exchange(|exchange| write(exchange, name, value))?;
     if !known && !FREE.contains(&name) {
+        let is_there = names::is_variable(name);
         let name = String::from_utf8_lossy(name);
+        if is_there {
+            return Err(Flow::raise(format!("variable \"{name}\" not changeable")));
+        }
         return Err(Flow::raise(format!(
             "variable \"{name}\" not found for writing; maybe it is a built-in variable that is not changeable or you forgot to use \"set ${name} '';\" in the config file to define it first"
         )));
@@ -85,7 +98,8 @@ fn write(exchange: &mut Exchange, name: &[u8], value: &[u8]) -> bool {
         b"upstream_uri" => exchange.upstream.path = value.to_vec(),
         b"upstream_host" => exchange.upstream.host_header = Some(value.to_vec()),
         b"upstream_scheme" => exchange.upstream.scheme = scheme(value),
-        b"args" | b"query_string" => exchange.request.args = Some(Some(value.to_vec())),
+        b"args" => exchange.request.args = Some(Some(value.to_vec())),
+        b"upstream_x_forwarded_for" => forwarded.chain = Some(value.to_vec()),
         b"upstream_x_forwarded_proto" => forwarded.scheme = scheme(value),
         b"upstream_x_forwarded_host" => forwarded.host = value.to_vec(),
         b"upstream_x_forwarded_path" => forwarded.path = value.to_vec(),
@@ -141,11 +155,26 @@ fn read_request(exchange: &Exchange, name: &[u8], out: &mut Vec<u8>) -> Value {
         b"content_length" => some(out, request.head.fields.value(b"content-length")),
         b"request_length" => number(out, request.length),
         b"request_body" => some(out, request.body.in_memory().filter(|body| !body.is_empty())),
+        b"request_body_file" => match &request.body {
+            RequestBody::Spooled(file) => put(out, file.path.to_string_lossy().as_bytes()),
+            _ => None,
+        },
+        b"limit_rate" => put(out, "0"),
+        b"proxy_add_x_forwarded_for" => forwarded_for(exchange, out),
         b"request_id" | b"kong_request_id" => put(out, exchange.id.as_bytes()),
         b"request_time" => seconds(out, (now() / 1000).saturating_sub(exchange.times.start / 1000)),
         b"remote_user" => remote_user(&request.head.fields, out),
         _ => None,
     }
+}
+
+/// The client's `X-Forwarded-For` with its address added.
+fn forwarded_for(exchange: &Exchange, out: &mut Vec<u8>) -> Value {
+    for value in exchange.request.head.fields.known_values(Known::XForwardedFor) {
+        put(out, value)?;
+        put(out, b", ")?;
+    }
+    put(out, exchange.remote().text.as_bytes())
 }
 
 /// Milliseconds as seconds with three digits.
@@ -189,35 +218,6 @@ fn read_client(exchange: &Exchange, name: &[u8], out: &mut Vec<u8>) -> Value {
     }
 }
 
-fn read_tls(exchange: &Exchange, name: &[u8], out: &mut Vec<u8>) -> Value {
-    let name = name.strip_prefix(b"ssl_")?;
-    let tls = exchange.client.tls.as_ref()?;
-    match name {
-        b"protocol" => put(out, tls.version),
-        b"cipher" => put(out, tls.cipher),
-        b"server_name" => put(out, tls.sni.as_deref()?.as_bytes()),
-        b"client_verify" => put(out, tls.client_verify.as_bytes()),
-        b"client_raw_cert" => client_certificate(tls, out),
-        b"client_escaped_cert" => {
-            let mut pem = Vec::new();
-            client_certificate(tls, &mut pem)?;
-            crate::http::query::escape_component(out, &pem);
-            Some(())
-        }
-        _ => None,
-    }
-}
-
-fn client_certificate(tls: &Tls, out: &mut Vec<u8>) -> Value {
-    let text = base64::engine::general_purpose::STANDARD.encode(tls.client_certificates.first()?);
-    put(out, b"-----BEGIN CERTIFICATE-----\n")?;
-    for line in text.as_bytes().chunks(64) {
-        put(out, line)?;
-        put(out, b"\n")?;
-    }
-    put(out, b"-----END CERTIFICATE-----\n")
-}
-
 fn read_response(exchange: &Exchange, name: &[u8], out: &mut Vec<u8>) -> Value {
     let response = &exchange.response;
     match name {
@@ -255,6 +255,10 @@ fn read_upstream(exchange: &Exchange, name: &[u8], out: &mut Vec<u8>) -> Value {
             let started = upstream.tries.last()?.start;
             seconds(out, (exchange.times.balancer_end / 1000).checked_sub(started / 1000)?)
         }
+        b"x_forwarded_for" => match &forwarded.chain {
+            Some(chain) => put(out, chain),
+            None => forwarded_for(exchange, out),
+        },
         b"x_forwarded_proto" => put(out, forwarded.scheme.as_str()),
         b"x_forwarded_host" => put(out, &forwarded.host),
         b"x_forwarded_port" => number(out, forwarded.port),
@@ -273,6 +277,11 @@ fn read_process(_: &Exchange, name: &[u8], out: &mut Vec<u8>) -> Value {
         b"time_iso8601" => put(out, Local::now().format("%Y-%m-%dT%H:%M:%S%:z").to_string()),
         b"time_local" => put(out, Local::now().format("%d/%b/%Y:%H:%M:%S %z").to_string()),
         b"pipe" => put(out, "."),
+        b"proxy_host" => put(out, "kong_upstream"),
+        b"connections_active" => number(out, counters::counted().active),
+        b"connections_reading" => number(out, 0u64),
+        b"connections_writing" => number(out, counters::counted().writing),
+        b"connections_waiting" => number(out, counters::counted().waiting()),
         _ => None,
     }
 }
@@ -295,6 +304,14 @@ fn read_prefixed(exchange: &Exchange, name: &[u8], out: &mut Vec<u8>) -> Value {
     }
     if let Some(name) = name.strip_prefix(b"upstream_http_") {
         return joined(&exchange.upstream.received.as_ref()?.fields, name, out);
+    }
+    if let Some(name) = name.strip_prefix(b"upstream_cookie_") {
+        let cookies = exchange.upstream.received.as_ref()?.fields.values(b"set-cookie");
+        let firsts = cookies.filter_map(|line| line.split(|byte| *byte == b';').next());
+        return some(out, firsts.filter_map(|pair| value_of(pair, name)).next());
+    }
+    if let Some(name) = name.strip_prefix(b"upstream_trailer_") {
+        return joined(&exchange.response.trailers, name, out);
     }
     if let Some(name) = name.strip_prefix(b"arg_") {
         let pairs = request.query()?.split(|byte| *byte == b'&');

@@ -1,0 +1,2 @@
+-- resty.tablepool: another name of tablepool.
+return require "tablepool"
