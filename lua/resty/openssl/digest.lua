@@ -1,7 +1,8 @@
 -- resty.openssl.digest: a digest made piece by piece.
 local native = require "resty.openssl.native"
+
 local concat = table.concat
-local ipairs, setmetatable = ipairs, setmetatable
+local getmetatable, select, setmetatable, type = getmetatable, select, setmetatable, type
 
 local _M = {}
 local mt = { __index = _M }
@@ -12,7 +13,7 @@ function _M.new(algorithm)
   if not ok then
     return nil, "digest.new: " .. err
   end
-  return setmetatable({ algorithm = algorithm, pieces = {} }, mt)
+  return setmetatable({ algorithm = algorithm, pieces = {}, size = #ok }, mt)
 end
 
 function _M.istype(object)
@@ -20,7 +21,11 @@ function _M.istype(object)
 end
 
 function _M:update(...)
-  for _, piece in ipairs { ... } do
+  for i = 1, select("#", ...) do
+    local piece = select(i, ...)
+    if type(piece) ~= "string" then
+      return false, "digest:update: expect a string at #" .. i
+    end
     self.pieces[#self.pieces + 1] = piece
   end
   return true

@@ -1,7 +1,7 @@
 -- resty.openssl.hmac: an HMAC made piece by piece.
 local native = require "resty.openssl.native"
 local concat = table.concat
-local ipairs, setmetatable = ipairs, setmetatable
+local getmetatable, select, setmetatable = getmetatable, select, setmetatable
 
 local _M = {}
 local mt = { __index = _M }
@@ -20,7 +20,8 @@ function _M.istype(object)
 end
 
 function _M:update(...)
-  for _, piece in ipairs { ... } do
+  for i = 1, select("#", ...) do
+    local piece = select(i, ...)
     self.pieces[#self.pieces + 1] = piece
   end
   return true

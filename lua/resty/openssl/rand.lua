@@ -1,8 +1,13 @@
 -- resty.openssl.rand: random bytes.
-local bytes = require("resty.random").bytes
+local random_bytes = require("resty.random").bytes
 
-return {
-  bytes = function(length)
-    return bytes(length, true)
-  end,
-}
+local type = type
+
+local function bytes(length)
+  if type(length) ~= "number" then
+    return nil, "rand.bytes: expect a number at #1"
+  end
+  return random_bytes(length, true)
+end
+
+return { bytes = bytes }

@@ -2,7 +2,6 @@
 //!
 //! `require` finds them after `package.path`, before C modules of the system.
 
-mod aes;
 mod base64;
 mod bytes;
 mod cjson;
@@ -31,11 +30,11 @@ const MODULES: &[(&str, Open)] = &[
     ("kong.process", |frame| frame.push_function(process::load)),
     ("kong.threads", |frame| frame.push_function(threads::load)),
     ("ngx.base64", |frame| frame.push_function(base64::load)),
+    ("host.process", |frame| frame.push_function(super::ngx::socket::process::load)),
     ("ngx.errlog", |frame| frame.push_function(errlog::load)),
     ("ngx.process", |frame| frame.push_function(errlog::load_process)),
     ("ngx.semaphore", |frame| frame.push_function(semaphore::load)),
     ("ngx.ssl", |frame| frame.push_function(ssl::load)),
-    ("resty.aes.cipher", |frame| frame.push_function(aes::load)),
     ("resty.md5", |frame| frame.push_function(digest::load)),
     ("resty.openssl.native", |frame| frame.push_function(openssl::load)),
     ("resty.random", |frame| frame.push_function(bytes::load_random)),

@@ -92,3 +92,33 @@ fn certificates_tell_names_times_and_keys() {
     "#;
     block_on(run_in(&vm, source)).unwrap_or_else(|error| panic!("{}", error.report()));
 }
+
+#[test]
+fn what_is_encrypted_is_decrypted() {
+    check(
+        r#"
+        local aes = require "resty.aes"
+        local to_hex = require("resty.string").to_hex
+        local plain = aes:new("secret")
+        assert(plain:decrypt(plain:encrypt("hello")) == "hello")
+        local key = string.rep("k", 32)
+        for _, cipher in ipairs { aes.cipher(256, "cbc"), aes.cipher(256, "ctr"), aes.cipher(256, "gcm") } do
+          local iv = string.rep("i", cipher.method == "gcm" and 12 or 16)
+          local a = assert(aes:new(key, nil, cipher, { iv = iv }))
+          local secret = a:encrypt("attack at dawn")
+          if cipher.method == "gcm" then
+            assert(a:decrypt(secret[1], secret[2]) == "attack at dawn")
+            assert(a:decrypt(secret[1], string.rep("x", 16)) == nil)
+          else
+            assert(a:decrypt(secret) == "attack at dawn")
+          end
+        end
+        -- NIST SP 800-38A, F.2.1, first block
+        local function bytes(hex) return (hex:gsub("..", function(h) return string.char(tonumber(h, 16)) end)) end
+        local a = aes:new(bytes("2b7e151628aed2a6abf7158809cf4f3c"), nil, aes.cipher(128, "cbc"), { iv = bytes("000102030405060708090a0b0c0d0e0f") })
+        assert(to_hex(a:encrypt(bytes("6bc1bee22e409f96e93d7e117393172a"))):sub(1, 32) == "7649abac8119b246cee98e9b12e9197d")
+        local none, err = aes:new("short", nil, aes.cipher(256), { iv = "x" })
+        assert(none == nil and err == "bad iv")
+        "#,
+    );
+}
