@@ -6,6 +6,7 @@
 //! | [`connection`] | what a socket is connected to: the stream and what was read ahead |
 //! | [`tcp`], [`connect`], [`receive`] | the methods of `ngx.socket.tcp()` |
 //! | [`options`] | `setoption`, `getoption` |
+//! | [`process`] | processes and what they read and write, for `ngx.pipe` |
 //! | [`pool`] | idle connections, kept for the next `connect` |
 //! | [`tls`] | handshakes |
 //! | [`udp`] | `ngx.socket.udp()` |
@@ -17,6 +18,7 @@ mod connect;
 mod connection;
 mod options;
 mod pool;
+pub(in crate::lua) mod process;
 mod receive;
 mod stream;
 mod tcp;

@@ -14,6 +14,10 @@ pub(super) enum Stream {
     Unix(UnixStream),
     Tls(Box<TlsStream<Stream>>),
     Body(Body),
+    /// What a process writes.
+    Reader(Box<dyn AsyncRead + Unpin>),
+    /// What a process reads.
+    Writer(Box<dyn AsyncWrite + Unpin>),
 }
 
 /// A request body as it comes, and what was read of it beyond what was asked for.
@@ -43,7 +47,7 @@ impl Body {
 }
 
 fn read_only() -> io::Error {
-    io::Error::other("the socket of a request can only be read")
+    io::Error::other("this end can only be read")
 }
 
 impl AsyncRead for Stream {
@@ -53,6 +57,9 @@ impl AsyncRead for Stream {
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Body(body) => body.poll_read(cx, buf),
+            Self::Reader(reader) => Pin::new(reader).poll_read(cx, buf),
+            // Nothing comes, and the end is seen by writing.
+            Self::Writer(_) => Poll::Pending,
         }
     }
 }
@@ -63,7 +70,8 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, data),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, data),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, data),
-            Self::Body(_) => Poll::Ready(Err(read_only())),
+            Self::Body(_) | Self::Reader(_) => Poll::Ready(Err(read_only())),
+            Self::Writer(writer) => Pin::new(writer).poll_write(cx, data),
         }
     }
 
@@ -72,7 +80,8 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Body(_) => Poll::Ready(Ok(())),
+            Self::Body(_) | Self::Reader(_) => Poll::Ready(Ok(())),
+            Self::Writer(writer) => Pin::new(writer).poll_flush(cx),
         }
     }
 
@@ -81,7 +90,8 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Body(_) => Poll::Ready(Ok(())),
+            Self::Body(_) | Self::Reader(_) => Poll::Ready(Ok(())),
+            Self::Writer(writer) => Pin::new(writer).poll_shutdown(cx),
         }
     }
 }
