@@ -1,7 +1,7 @@
 -- resty.redis: a client of Redis over a cosocket (RESP 2).
 local tcp, null = ngx.socket.tcp, ngx.null
 local byte, find, sub, upper = string.byte, string.find, string.sub, string.upper
-local concat = table.concat
+local concat, insert, remove = table.concat, table.insert, table.remove
 local error, pairs, rawget, select, setmetatable = error, pairs, rawget, select, setmetatable
 local tonumber, tostring, type, unpack = tonumber, tostring, type, unpack
 
@@ -20,7 +20,7 @@ function _M:new()
   if not sock then
     return nil, err
   end
-  return setmetatable({ _sock = sock, _subscribed = false, _channels = 0 }, mt)
+  return setmetatable({ _sock = sock, _subscribed = false, _channels = { 0, 0 }, _waiting = {} }, mt)
 end
 
 function _M.register_module_prefix(prefix)
@@ -48,13 +48,26 @@ _M.set_timeouts = with_sock(function(_, sock, connect, send, read)
   sock:settimeouts(connect, send, read)
 end)
 
+local function require_type(value, expected, at, name)
+  if type(value) ~= expected and not (at > 1 and name == "opts" and value == nil) then
+    local also = name == "opts" and "nil or " or ""
+    local got = " expected, got " .. type(value)
+    error("bad argument #" .. at .. " " .. name .. ": " .. also .. expected .. got, 0)
+  end
+end
+
 _M.connect = with_sock(function(self, sock, host, port, options)
-  local is_unix = type(host) == "string" and sub(host, 1, 5) == "unix:"
+  require_type(host, "string", 1, "host")
+  local is_unix = sub(host, 1, 5) == "unix:"
   if is_unix then
     options = port
+    require_type(options, "table", 2, "opts")
+  else
+    port = tonumber(port) or port
+    require_type(port, "number", 2, "port")
+    require_type(options, "table", 3, "opts")
   end
-  options = type(options) == "table" and options or nil
-  self._subscribed, self._channels = false, 0
+  self._subscribed, self._channels, self._waiting = false, { 0, 0 }, {}
 
   local ok, err
   if is_unix then
@@ -147,11 +160,12 @@ end
 
 -- The request of a command, as pieces for `send`.
 local function request_of(command, ...)
-  local count = select("#", ...)
+  local arguments = { ... }
+  local count = #arguments
   local pieces = { "*", count + 1, "\r\n$", #command, "\r\n", command, "\r\n" }
   local at = #pieces
   for i = 1, count do
-    local value = select(i, ...)
+    local value = arguments[i]
     value = type(value) == "string" and value or tostring(value)
     pieces[at + 1], pieces[at + 2], pieces[at + 3] = "$", #value, "\r\n"
     pieces[at + 4], pieces[at + 5] = value, "\r\n"
@@ -181,19 +195,68 @@ local function run(self, sock, command, ...)
   return read_reply(self, sock)
 end
 
+-- Place of the count of channels, by the command that leads in or out of them.
+local COUNTS = { subscribe = 1, unsubscribe = 1, psubscribe = 2, punsubscribe = 2 }
+
+-- The replies to a command about channels, one for each; messages that come between wait for
+-- `read_reply`.
+local function read_channel_replies(self, sock, name, first, count)
+  local replies = { first }
+  while #replies < count do
+    local reply, err = read_reply(self, sock)
+    if not reply then
+      return nil, err
+    end
+    if reply[1] == name then
+      replies[#replies + 1] = reply
+    else
+      insert(self._waiting, reply)
+    end
+  end
+  return count == 1 and first or replies
+end
+
+local function follow_channels(self, sock, name, arguments, reply)
+  local place = COUNTS[name]
+  local known = self._channels
+  local count = arguments
+  if UNSUBSCRIBES[name] and arguments == 0 then
+    count = known[place] > 0 and known[place] or 1
+  end
+  while type(reply) == "table" and reply[1] ~= name do
+    insert(self._waiting, reply)
+    local err
+    reply, err = read_reply(self, sock)
+    if not reply then
+      return nil, err
+    end
+  end
+  local replies, err = read_channel_replies(self, sock, name, reply, count)
+  if not replies then
+    return nil, err
+  end
+  if SUBSCRIBES[name] then
+    known[place] = known[place] + count
+  else
+    known[place] = known[place] > count and known[place] - count or 0
+  end
+  self._subscribed = known[1] + known[2] > 0
+  return replies
+end
+
 local function command(name)
   local wire = upper(name)
   return with_sock(function(self, sock, ...)
+    if UNSUBSCRIBES[name] and not self._subscribed then
+      return nil, "not subscribed"
+    end
     if self._subscribed and not SUBSCRIBES[name] and not UNSUBSCRIBES[name]
       and name ~= "ping" and name ~= "quit" then
       return nil, "subscribed state"
     end
     local reply, err = run(self, sock, wire, ...)
-    if reply and SUBSCRIBES[name] then
-      self._subscribed = true
-    elseif reply and UNSUBSCRIBES[name] and type(reply) == "table" then
-      -- The third item counts the channels that are left.
-      self._subscribed = reply[3] ~= 0
+    if reply and COUNTS[name] then
+      return follow_channels(self, sock, name, select("#", ...), reply)
     end
     return reply, err
   end)
@@ -202,6 +265,9 @@ end
 -- hmset(key, table) or hmset(key, field, value, …)
 _M.hmset = with_sock(function(self, sock, key, first, ...)
   if type(first) ~= "table" then
+    if select("#", ...) == 0 then
+      error("table expected, got " .. type(first), 3)
+    end
     return run(self, sock, "HMSET", key, first, ...)
   end
   local pairs_of, count = {}, 0
@@ -216,6 +282,10 @@ end)
 _M.read_reply = with_sock(function(self, sock)
   if not self._subscribed then
     return nil, "not subscribed"
+  end
+  local waiting = self._waiting
+  if waiting[1] then
+    return remove(waiting, 1)
   end
   return read_reply(self, sock)
 end)

@@ -17,7 +17,8 @@ local function boundary_of(content_type)
   if not content_type then
     return nil, "no boundary defined in Content-Type"
   end
-  local boundary = match(content_type, ";%s*boundary=\"([^\"]+)\"") or match(content_type, ";%s*boundary=([^\",;]+)")
+  local boundary = match(content_type, ";%s*boundary=\"([^\"]+)\"")
+    or match(content_type, ";%s*boundary=([^\",;]+)")
   if not boundary then
     return nil, "no boundary defined in Content-Type"
   end

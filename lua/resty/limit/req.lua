@@ -4,7 +4,7 @@
 local ffi = require "ffi"
 
 local abs, max = math.abs, math.max
-local assert, setmetatable, tonumber = assert, setmetatable, tonumber
+local assert, setmetatable, tonumber, type = assert, setmetatable, tonumber, type
 local now, ngx_shared = ngx.now, ngx.shared
 
 ffi.cdef [[
@@ -32,7 +32,7 @@ local function weigh(self, stored, time)
   if not stored then
     return 0
   end
-  if #stored ~= SIZE then
+  if type(stored) ~= "string" or #stored ~= SIZE then
     return nil, "shdict abused by other users"
   end
   local last = ffi.cast(pointer, stored)[0]
@@ -78,7 +78,7 @@ function _M:uncommit(key)
   if not stored then
     return nil, "not found"
   end
-  if #stored ~= SIZE then
+  if type(stored) ~= "string" or #stored ~= SIZE then
     return nil, "shdict abused by other users"
   end
   local last = ffi.cast(pointer, stored)[0]

@@ -4,7 +4,8 @@ local max = math.max
 local _M = { _VERSION = "0.09" }
 
 
--- The longest delay of all limiters; what they counted is taken back when one rejects.
+-- The longest delay of all limiters. The last one counts at once; the others are asked first and
+-- count once the last has not rejected.
 function _M.combine(limiters, keys, states)
   local count, delay = #limiters, 0
   for i = 1, count do
@@ -12,19 +13,22 @@ function _M.combine(limiters, keys, states)
     if not wait then
       return nil, state
     end
-    if states then
+    if states and i == count then
       states[i] = state
     end
     delay = max(delay, wait)
   end
   for i = 1, count - 1 do
-    local wait, err = limiters[i]:incoming(keys[i], true)
+    local wait, state = limiters[i]:incoming(keys[i], true)
     if not wait then
       for j = 1, i - 1 do
         limiters[j]:uncommit(keys[j])
       end
       limiters[count]:uncommit(keys[count])
-      return nil, err
+      return nil, state
+    end
+    if states then
+      states[i] = state
     end
     delay = max(delay, wait)
   end
