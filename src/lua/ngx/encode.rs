@@ -33,7 +33,13 @@ pub(super) fn install(frame: &Frame, ngx: c_int) {
     frame.set_function(ngx, "encode_base64", |frame| {
         let engine = match frame.kind(2) {
             Kind::None | Kind::Nil => &PADDED,
-            Kind::Boolean => if frame.truth(2) { &UNPADDED } else { &PADDED },
+            Kind::Boolean => {
+                if frame.truth(2) {
+                    &UNPADDED
+                } else {
+                    &PADDED
+                }
+            }
             _ => {
                 let kind = frame.kind_name(2);
                 return Err(Flow::raise(format!("bad no_padding: boolean expected, got {kind}")));

@@ -209,6 +209,8 @@ impl Runner {
         let planned = self.planned(exchange, number, Phase::Access);
         match self.inner.vm.call(&planned, Context::of(exchange), |_| 0).await {
             Ok(Outcome::Done) => PhaseOutcome::Continue,
+            // `ngx.exit(ngx.OK)` ends the phase, not the request.
+            Ok(Outcome::Exit) if !exchange.lua.exited => PhaseOutcome::Continue,
             Ok(Outcome::Exit) => {
                 self.collect_rest(exchange, number);
                 exchange.response.source = Source::Exit;

@@ -79,15 +79,8 @@ pub const NAMES: &[&str] = &[
 ];
 
 /// Beginnings of variables whose rest names a field, an argument or a cookie.
-pub const PREFIXES: &[&str] = &[
-    "arg_",
-    "cookie_",
-    "http_",
-    "sent_http_",
-    "upstream_cookie_",
-    "upstream_http_",
-    "upstream_trailer_",
-];
+pub const PREFIXES: &[&str] =
+    &["arg_", "cookie_", "http_", "sent_http_", "upstream_cookie_", "upstream_http_", "upstream_trailer_"];
 
 /// Whether nginx has a variable of this name.
 pub fn is_variable(name: &[u8]) -> bool {

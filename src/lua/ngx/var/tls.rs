@@ -41,7 +41,6 @@ fn client_certificate(tls: &Tls, out: &mut Vec<u8>) -> Value {
     put(out, b"-----END CERTIFICATE-----\n")
 }
 
-
 /// The certificate in PEM, every line but the first behind a tab.
 fn indented(tls: &Tls, out: &mut Vec<u8>) -> Value {
     let mut pem = Vec::new();
