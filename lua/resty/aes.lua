@@ -40,13 +40,14 @@ local function given(hash, key, key_length, iv_length)
   if not iv then
     return nil, "iv is needed"
   end
+  if #iv ~= iv_length then
+    return nil, "bad iv length"
+  end
   if hash.method then
     key = hash.method(key)
   end
   if #key ~= key_length then
     return nil, "bad key length"
-  elseif #iv ~= iv_length then
-    return nil, "bad iv length"
   end
   return key, iv
 end

@@ -15,7 +15,7 @@ local traceback = debug.traceback
 local spawn, wait = ngx.thread.spawn, ngx.thread.wait
 local max, min = math.max, math.min
 
-local NIL = setmetatable({}, { __tostring = function() return "nil" end })
+local NIL = {}
 local LOCK = "lua-resty-mlcache:lock:"
 local CHANNEL = "mlcache:"
 local PURGED, INVALIDATED = "purge", "invalidation"
@@ -276,11 +276,11 @@ local function options_of(self, opts)
     return self
   end
   if type(opts) ~= "table" then
-    error("opts must be a table", 4)
+    error("opts must be a table", 3)
   end
   local err = check_common(opts)
   if err then
-    error(err, 4)
+    error(err, 3)
   end
   return {
     ttl = opts.ttl or self.ttl, neg_ttl = opts.neg_ttl or self.neg_ttl,
@@ -559,9 +559,11 @@ function _M:get_bulk(bulk, opts)
   for i = 1, bulk.n do
     local at = 4 * (i - 1)
     if type(bulk[at + 1]) ~= "string" then
-      error("key at index " .. at + 1 .. " must be a string for operation " .. i, 2)
-    elseif bulk[at + 3] ~= nil and type(bulk[at + 3]) ~= "function" then
-      error("callback at index " .. at + 3 .. " must be a function for operation " .. i, 2)
+      error("key at index " .. at + 1 .. " must be a string for operation " .. i
+            .. " (got " .. type(bulk[at + 1]) .. ")", 2)
+    elseif type(bulk[at + 3]) ~= "function" then
+      error("callback at index " .. at + 3 .. " must be a function for operation " .. i
+            .. " (got " .. type(bulk[at + 3]) .. ")", 2)
     end
   end
 

@@ -13,6 +13,7 @@
 //! | [`object`] | Rust values that Lua code holds |
 //! | [`context`], [`phase`] | which request and phase is running |
 //! | [`task`], [`thread`] | resuming, light threads, cancelling |
+//! | [`memory`] | a VM that holds too much |
 //! | [`interrupt`] | stopping code that never ends |
 //! | [`ngx`] | `ngx.*`, one file per noun |
 //! | `library/` | native forms of cjson, digests, base64 and other C modules |
@@ -31,6 +32,7 @@ pub mod frame;
 pub mod interrupt;
 mod library;
 pub mod loader;
+pub mod memory;
 pub mod ngx;
 pub mod object;
 pub mod pdk;

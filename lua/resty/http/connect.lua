@@ -9,11 +9,19 @@ local URI = [==[^(?:(http[s]?):)?//((?:[^\[\]:/?]+)|(?:\[[^\]]+\]))(?::(\d+))?([
 
 local _M = {}
 
+local ERR_NO_SOCKET = "not initialized"
+
 function _M:set_timeout(timeout)
+  if not self.sock then
+    return nil, ERR_NO_SOCKET
+  end
   return self.sock:settimeout(timeout)
 end
 
 function _M:set_timeouts(connect, send, read)
+  if not self.sock then
+    return nil, ERR_NO_SOCKET
+  end
   return self.sock:settimeouts(connect, send, read)
 end
 
@@ -22,20 +30,29 @@ function _M:set_proxy_options(options)
 end
 
 function _M:get_reused_times()
+  if not self.sock then
+    return nil, ERR_NO_SOCKET
+  end
   return self.sock:getreusedtimes()
 end
 
 function _M:close()
+  if not self.sock then
+    return nil, ERR_NO_SOCKET
+  end
   return self.sock:close()
 end
 
 function _M:set_keepalive(...)
+  if not self.sock then
+    return nil, ERR_NO_SOCKET
+  end
   if self.keepalive then
     return self.sock:setkeepalive(...)
   end
   -- The server closes the connection, or its end was not seen.
   local ok, err = self.sock:close()
-  if ok then
+  if ok or err == "closed" then
     return 2, "connection must be closed"
   end
   return ok, err

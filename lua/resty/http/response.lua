@@ -133,6 +133,11 @@ local function is_chunked(fields)
   return encoding and lower(encoding) == "chunked"
 end
 
+-- Whether the body comes in chunks; public, as in the library.
+function _M.transfer_encoding_is_chunked(fields)
+  return is_chunked(fields) and true or false
+end
+
 local function body_reader(sock, fields, version, default)
   if version ~= 1.0 and is_chunked(fields) then
     return chunk_reader(sock, default), true

@@ -2,7 +2,7 @@
 
 use super::constants;
 use super::encode::{encoded_args, push_args};
-use super::fields::{push_fields, set_field};
+use super::fields::{add_field, push_fields, set_field};
 use crate::exchange::{Exchange, Phase, RequestBody};
 use crate::http::{Known, Method, query::DEFAULT_MAX_ARGS};
 use crate::lua::context::{self, with_exchange};
@@ -25,6 +25,7 @@ fn install_head(frame: &Frame, table: c_int) {
         with_exchange(|exchange| push_fields(frame, &exchange.request.head.fields))?
     });
     frame.set_function(table, "set_header", set_header);
+    frame.set_function(table, "add_header", add_header);
     frame.set_function(table, "clear_header", |frame| {
         let name = frame.bytes(1)?;
         with_exchange(|exchange| exchange.request.head.fields.remove(name))?;
@@ -109,6 +110,28 @@ fn set_header(frame: &Frame) -> Answer {
         }
         Ok(0)
     })?
+}
+
+/// Adds lines of a field, keeping those there are.
+fn add_header(frame: &Frame) -> Answer {
+    if frame.kind(1) != Kind::String {
+        let kind = frame.kind_name(1);
+        return Err(Flow::raise(format!("bad 'name' argument: string expected, got {kind}")));
+    }
+    let wanted = match frame.kind(2) {
+        Kind::Table if frame.length(2) == 0 => Some("non-empty table expected".to_owned()),
+        Kind::String | Kind::Number | Kind::Boolean | Kind::Table => None,
+        _ => {
+            let kind = frame.kind_name(2);
+            Some(format!("string, number or table expected, got {kind}"))
+        }
+    };
+    if let Some(wanted) = wanted {
+        return Err(Flow::raise(format!("bad 'value' argument: {wanted}")));
+    }
+    let name = frame.bytes(1)?;
+    with_exchange(|exchange| add_field(frame, &mut exchange.request.head.fields, name, 2))??;
+    Ok(0)
 }
 
 /// `ngx.var.host` follows a changed `Host`.

@@ -36,6 +36,15 @@ fn install_head(frame: &Frame, ngx: c_int) {
         frame.set_function(table, "get_headers", |frame| {
             with_exchange(|exchange| push_fields(frame, &exchange.response.head.fields))?
         });
+        // A status with a reason phrase of its own.
+        frame.set_function(table, "set_status", |frame| {
+            set_status(frame)?;
+            if let Some(reason) = frame.optional_bytes(2)? {
+                require_safe(reason, "reason")?;
+                with_exchange(|exchange| exchange.response.head.reason = reason.to_vec())?;
+            }
+            Ok(0)
+        });
         frame.set_function(table, "add_header", |frame| {
             let name = frame.bytes(1)?;
             with_exchange(|exchange| {

@@ -62,7 +62,7 @@ fn new(frame: &Frame) -> Answer {
         let Some(context) = Handle::take(sys::EVP_CIPHER_CTX_new()) else {
             return frame.fail(failed("cipher.new"));
         };
-        let mode = sys::EVP_CIPHER_flags(kind) & 0x3f;
+        let mode = sys::EVP_CIPHER_mode(kind);
         let aead = mode == 0x6 || mode == 0x7;
         object::push(frame, Cipher { context, kind, aead, begun: Cell::new(false) });
         frame.push_integer(i64::from(sys::EVP_CIPHER_key_length(kind)));

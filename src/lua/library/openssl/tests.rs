@@ -52,7 +52,7 @@ fn signatures_verify_with_the_key_that_made_them() {
                 assert(signer:verify(sig, "data", md) == true)
                 if name == "id-ecPublicKey" then
                   local raw = assert(signer:sign("data", md, nil, { ecdsa_use_raw = true }))
-                  assert(#raw == (md == "sha256" and 64 or 96) and verifier:verify(raw, "data", md, nil, { ecdsa_use_raw = true }))
+                  assert(#raw == 2 * math.ceil(signer.bits / 8) and verifier:verify(raw, "data", md, nil, { ecdsa_use_raw = true }))
                 elseif name == "rsaEncryption" then
                   local pss = assert(signer:sign("data", md, pkey.PADDINGS.RSA_PKCS1_PSS_PADDING))
                   assert(verifier:verify(pss, "data", md, pkey.PADDINGS.RSA_PKCS1_PSS_PADDING) and not verifier:verify(pss, "data", md))
@@ -118,7 +118,7 @@ fn what_is_encrypted_is_decrypted() {
         local a = aes:new(bytes("2b7e151628aed2a6abf7158809cf4f3c"), nil, aes.cipher(128, "cbc"), { iv = bytes("000102030405060708090a0b0c0d0e0f") })
         assert(to_hex(a:encrypt(bytes("6bc1bee22e409f96e93d7e117393172a"))):sub(1, 32) == "7649abac8119b246cee98e9b12e9197d")
         local none, err = aes:new("short", nil, aes.cipher(256), { iv = "x" })
-        assert(none == nil and err == "bad iv")
+        assert(none == nil and err == "bad iv length")
         "#,
     );
 }

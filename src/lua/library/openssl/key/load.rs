@@ -7,7 +7,11 @@ use crate::lua::library::openssl::raw::{
     Handle, c_text, decoded, encoded, failed, filled, sink, source, written,
 };
 use crate::lua::object;
+use aws_lc_rs::encoding::AsBigEndian;
+use aws_lc_rs::signature::Ed25519KeyPair;
 use aws_lc_sys as sys;
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject;
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 
@@ -46,6 +50,9 @@ pub(super) fn read(frame: &Frame) -> Answer {
             found = decoded(text, sys::d2i_PUBKEY);
         }
     }
+    if found.is_none() && private {
+        found = ed25519(text);
+    }
     match found {
         Some(key) => object::push(frame, Key(key)),
         None => return frame.fail(failed("pkey.new:load_key")),
@@ -53,6 +60,24 @@ pub(super) fn read(frame: &Frame) -> Answer {
     // SAFETY: forgets what the forms that did not fit have told.
     unsafe { sys::ERR_clear_error() };
     Ok(1)
+}
+
+/// An Ed25519 key with its public half beside it (RFC 8410 §7), which aws-lc's C functions do not read.
+fn ed25519(text: &[u8]) -> Option<Evp> {
+    let der = PrivateKeyDer::from_pem_slice(text).ok()?;
+    let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_der()).ok()?;
+    let seed = pair.seed().ok()?.as_be_bytes().ok()?;
+    let seed = seed.as_ref();
+    // SAFETY: reads the seed and makes a new key.
+    unsafe {
+        let none = ptr::null_mut();
+        Handle::take(sys::EVP_PKEY_new_raw_private_key(
+            sys::EVP_PKEY_ED25519,
+            none,
+            seed.as_ptr(),
+            seed.len(),
+        ))
+    }
 }
 
 fn private_pem(text: &[u8], phrase: &Passphrase<'_>) -> Option<Evp> {
