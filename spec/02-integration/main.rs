@@ -18,6 +18,7 @@ mod foreground;
 mod forwarding;
 mod health_checks;
 mod lua_limit;
+mod lua_memory;
 mod memory;
 mod messages;
 mod paths;

@@ -244,6 +244,7 @@ conf! {
     worker_state_update_frequency: Duration = seconds,
     worker_events_max_payload: u64,
     router_flavor: RouterFlavor,
+    lua_memory_limit: usize,
     lua_max_req_headers: usize,
     lua_max_resp_headers: usize,
     lua_max_uri_args: usize,

@@ -8,13 +8,15 @@ use crate::conf::{Conf, Server};
 use crate::dns::{DnsOptions, Resolver};
 use crate::lua::plugin::{Runner, RunnerSettings, Statistics};
 use crate::lua::vm::Settings as VmSettings;
-use crate::lua::{LuaError, Vm};
-use crate::observability::{AccessLog, Target, counters};
+use crate::lua::{LuaError, Vm, memory};
+use crate::observability::{AccessLog, Target, counters, log};
 use crate::proxy::tls::SnapshotTrust;
 use crate::proxy::{self, Plugins, Settings, Worker, WorkerParts};
 use crate::runtime::{Order, WorkerSetup};
 use crate::shm::Dicts;
 use crate::vaults::Vaults;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::getppid;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +39,7 @@ pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String>
     let background = [
         spawn_local(follow_snapshots(shared.clone(), runner)),
         spawn_local(async move { renew_targets(&balancers).await }),
+        spawn_local(replace_outgrown(vm.clone(), shared.conf.lua_memory_limit << 20)),
     ];
     let doors = listeners::open(&shared, setup.sockets, &setup.orders)?;
     let serving = proxy::serve_worker(worker, doors, ordered_to(setup.orders.clone(), Order::Drain));
@@ -46,6 +49,19 @@ pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String>
     }
     background.iter().for_each(tokio::task::JoinHandle::abort);
     Ok(())
+}
+
+/// Has the master put a fresh process in this one's place, once the worker's VM holds too much.
+///
+/// The old process finishes its requests, as in any reload.
+async fn replace_outgrown(vm: Vm, limit: usize) {
+    if limit == 0 {
+        return;
+    }
+    memory::outgrown(&vm, limit).await;
+    if let Err(error) = kill(getppid(), Signal::SIGHUP) {
+        log::alert!("the process could not be replaced: {}", error.desc());
+    }
 }
 
 /// Waits for an order at least as strong as `least`.

@@ -29,6 +29,12 @@ const PROPERTIES: &[Property] = &[
          with the priorities of old versions), or by expressions that routes hold (`expressions`).",
     ),
     Property::number(
+        "lua_memory_limit",
+        "0",
+        "Mebibytes that the Lua VM of a worker may hold after a collection. When one holds more, the log says \
+         so and a fresh process takes over as in a reload. 0 for no limit. Not a property of Kong.",
+    ),
+    Property::number(
         "lua_max_req_headers",
         "100",
         "How many request headers Lua code sees. Between 1 and 1000.",

@@ -2,6 +2,7 @@
 
 use super::{Pattern, pattern};
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
+use crate::observability::log;
 use mlua::ffi;
 use pcre2::bytes::CaptureLocations;
 
@@ -27,7 +28,10 @@ pub(super) fn replace(frame: &Frame, all: bool) -> Answer {
         Kind::Function => None,
         Kind::String | Kind::Number => match template(frame.bytes(3)?) {
             Ok(pieces) => Some(pieces),
-            Err(message) => return fail(&message),
+            Err(message) => {
+                log::error!("{message}");
+                return fail("failed to compile the replacement template");
+            }
         },
         _ => {
             let kind = frame.kind_name(3);
@@ -115,6 +119,13 @@ fn write_answer(
     Ok(())
 }
 
+/// What the log says of a capture asked for by name; none where the text has no name.
+fn named(text: &[u8]) -> Option<String> {
+    let end = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+    let name = String::from_utf8_lossy(text.get(..end).filter(|name| !name.is_empty())?);
+    Some(format!("attempt to use named capturing variable \"{name}\" (named captures not supported yet)"))
+}
+
 /// Reads `$1`, `${1}` and `$$` of a replacement text.
 fn template(text: &[u8]) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
@@ -136,12 +147,16 @@ fn template(text: &[u8]) -> Result<Vec<Piece>, String> {
             }
             [b'{', inner @ ..] => {
                 let (name, rest) = inner.split_at(digits(inner));
-                pieces.push(Piece::Capture(number(name).ok_or_else(refused)?));
-                rest.strip_prefix(b"}").ok_or_else(refused)?
+                pieces
+                    .push(Piece::Capture(number(name).ok_or_else(|| named(inner).unwrap_or_else(refused))?));
+                rest.strip_prefix(b"}").ok_or_else(|| {
+                    let name = String::from_utf8_lossy(name);
+                    format!("the closing bracket in \"{name}\" variable is missing")
+                })?
             }
             _ => {
                 let (name, rest) = tail.split_at(digits(tail));
-                pieces.push(Piece::Capture(number(name).ok_or_else(refused)?));
+                pieces.push(Piece::Capture(number(name).ok_or_else(|| named(tail).unwrap_or_else(refused))?));
                 rest
             }
         };

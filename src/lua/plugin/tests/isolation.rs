@@ -98,3 +98,47 @@ fn rewrite_runs_global_plugins_only() {
     gateway.configure(&json!({"plugins": [{"name": "a", "enabled": true, "config": {"mark": "global"}}]}));
     assert_eq!(gateway.get("/", &[]).upstream("X-Rewrite"), ["global"]);
 }
+
+#[test]
+fn code_in_the_sandbox_finds_no_way_out() {
+    crate::lua::testing::check(
+        r#"
+        kong = { configuration = { untrusted_lua = "sandbox", untrusted_lua_sandbox_requires = { "bit" },
+                                   untrusted_lua_sandbox_environment = { "ngx.re" } } }
+        local sandbox = require "kong.tools.sandbox"
+        -- Each would answer something that is not nil, or change something outside.
+        local escapes = {
+          "return io", "return os.execute", "return os.getenv", "return os.exit", "return debug", "return package",
+          "return load or loadstring or loadfile or dofile", "return getfenv or setfenv", "return jit or ffi",
+          "return getmetatable or setmetatable", "return rawget or rawset or rawequal", "return collectgarbage",
+          "return newproxy", "return string.dump", "return _G.io", "return _G.load", "return module",
+          "local ok, found = pcall(require, 'ffi') return ok and found or nil",
+          "local ok, found = pcall(require, 'io') return ok and found or nil",
+          "string.upper = nil", "os.time = nil", "table.insert = nil", "coroutine.wrap = nil", "ngx.re.match = nil",
+          "for name in next, string do string[name] = nil end return nil",
+          "local s = '' s.upper = nil", "error(nil)",
+          "return coroutine.wrap(function() return io end)()",
+          "local f = coroutine.create(function() return debug end) return select(2, coroutine.resume(f))",
+          "return (xpcall(function() return nil + 1 end, function() return io end)) or nil",
+        }
+        local upper, time, insert, wrap, match =
+          string.upper, os.time, table.insert, coroutine.wrap, ngx.re.match
+        for _, escape in ipairs(escapes) do
+          local ok, found = pcall(function() return sandbox.sandbox(escape)() end)
+          assert(not ok or found == nil or found == false, escape)
+        end
+        assert(string.upper == upper and os.time == time and table.insert == insert)
+        assert(coroutine.wrap == wrap and ngx.re.match == match)
+        -- Bytecode could do anything; it is never read.
+        local bytecode = string.dump(function() return io end)
+        assert(not pcall(sandbox.sandbox, bytecode))
+        assert(sandbox.validate(bytecode) == false)
+        -- What strings know of themselves does not lead to functions that load what they give.
+        local dump = sandbox.sandbox("return ('').dump(function() end)")()
+        assert(not pcall(sandbox.sandbox, dump))
+        -- One piece of code sees nothing of another.
+        sandbox.sandbox("leaked = 1")()
+        assert(sandbox.sandbox("return leaked")() == nil and leaked == nil)
+        "#,
+    );
+}
