@@ -511,11 +511,13 @@ function _M:purge(flush_expired)
 end
 
 
-function _M:update(timeout)
-  if not self.poll then
+-- Hears of what other workers invalidated.
+function _M:update(limit)
+  local poll = self.poll
+  if not poll then
     error("no polling configured, specify opts.ipc_shm or opts.ipc.poll", 2)
   end
-  local _, err = self.poll(timeout)
+  local _, err = poll(limit)
   if err then
     return nil, "could not poll ipc events: " .. err
   end

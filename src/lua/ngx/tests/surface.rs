@@ -1,5 +1,5 @@
 //! Every name that plugins find in `ngx` and under the names of libraries, with a check of what it
-//! does: spec/fixtures/ngx/surface.lua. docs/ngx.md lists the same names.
+//! does: spec/01-unit/ngx_surface.lua. docs/ngx.md lists the same names.
 
 use super::{exchange, run_on};
 use crate::exchange::Phase;
@@ -8,7 +8,7 @@ use crate::lua::vm::Settings;
 use crate::shm::Dicts;
 use std::sync::Arc;
 
-const CHECKS: &str = include_str!("../../../../spec/fixtures/ngx/surface.lua");
+const CHECKS: &str = include_str!("../../../../spec/01-unit/ngx_surface.lua");
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/ngx.md");
 
 fn vm() -> Vm {
@@ -59,7 +59,7 @@ fn the_document_lists_the_names_that_are_checked() {
     lines.sort();
     let document = format!(
         "# What plugins find in `ngx`\n\n\
-         Written by a test from spec/fixtures/ngx/surface.lua, where each row has a check \
+         Written by a test from spec/01-unit/ngx_surface.lua, where each row has a check \
          (`KONG_WRITE_DOCS=1 cargo test --lib ngx::tests::surface`).\n\n\
          | kind | name | where |\n|---|---|---|\n{}\n",
         lines.join("\n")
