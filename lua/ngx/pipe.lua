@@ -139,12 +139,12 @@ local function text_of(data)
   local kind = type(data)
   if kind == "string" then
     return data
-  elseif kind == "number" or kind == "boolean" or kind == "nil" then
+  elseif kind == "number" then
     return tostring(data)
   elseif kind == "table" then
     return data
   end
-  error("bad data arg: string, number, boolean, or array table expected, got " .. kind, 3)
+  error("bad data arg: string, number, or table expected, got " .. kind, 3)
 end
 
 function methods:write(data)

@@ -1,62 +1,88 @@
 -- ngx.re.split: what lies between the matches of a pattern, with the first capture of each.
 local find, match = ngx.re.find, ngx.re.match
 local sub = string.sub
+local huge = math.huge
+local tostring, type = tostring, type
 
 local _M = { version = "0.1.29" }
 
+
+-- The next match behind the start of a field: an empty one at that very start separates nothing.
+local function next_match(subject, regex, options, start)
+  local first, last, err = find(subject, regex, options, { pos = start })
+  local at = start
+  if first and last < first and first == start then
+    at = start + 1
+    if at > #subject then
+      return nil
+    end
+    first, last, err = find(subject, regex, options, { pos = at })
+  end
+  if err then
+    return nil, nil, nil, err
+  end
+  if not first or (last < first and first > #subject) then
+    return nil
+  end
+  return first, last, at
+end
+
+
 function _M.split(subject, regex, options, ctx, max, res)
-  local from = ctx and ctx.pos or 1
-  local walk = { pos = from }
-  local limit = max and max > 0 and max or math.huge
-  local fields = 0
-  local out = res or {}
+  if type(subject) ~= "string" then
+    subject = tostring(subject)
+  end
+  local start = ctx and ctx.pos or 1
+  local bounded = max and max > 0
+  local limit = bounded and max or huge
+  local out, fields, pieces = res or {}, 0, 1
+  local length = #subject
 
   local function add(text)
     fields = fields + 1
     out[fields] = text
   end
 
-  local pieces = 1
-  local length = #subject
-  while pieces < limit and walk.pos <= length do
-    local at = walk.pos
-    local first, last, err = find(subject, regex, options, { pos = at })
+  local from = start
+  while pieces < limit and from <= length do
+    local first, last, at, err = next_match(subject, regex, options, from)
     if err then
       return nil, err
     end
     if not first then
       break
     end
-
-    local capture = match(subject, regex, options, { pos = at })
-    if last < first then
-      -- An empty match splits after one character.
-      if first > length then
-        break
-      end
-      first, last = first + 1, first
-      if last >= length then
-        break
-      end
-    end
     add(sub(subject, from, first - 1))
+    local capture = match(subject, regex, options, { pos = at })
     if capture[1] then
       add(capture[1])
     end
     pieces = pieces + 1
     from = last + 1
-    walk.pos = from
+    if last < first then
+      from = first
+    end
   end
-
-  add(sub(subject, from))
+  if start <= length then
+    add(sub(subject, from))
+  end
+  -- Without a bound empty fields at the end do not count.
+  if not bounded then
+    while fields > 0 and out[fields] == "" do
+      out[fields] = nil
+      fields = fields - 1
+    end
+  end
   if res then
     res[fields + 1] = nil
   end
   return out
 end
 
+
 -- Limits of the matcher are nginx's to set; here they are the library's own.
 function _M.opt()
 end
+
 
 return _M
