@@ -41,9 +41,11 @@ pub(super) fn install(frame: &Frame, table: c_int) {
 /// # Safety
 /// `extension` must be null or live.
 pub(super) unsafe fn push_copy(frame: &Frame, extension: *const sys::X509_EXTENSION) {
+    if extension.is_null() {
+        return frame.push_nil();
+    }
     // SAFETY: copies a live extension.
-    let copy =
-        if extension.is_null() { None } else { unsafe { Handle::take(sys::X509_EXTENSION_dup(extension)) } };
+    let copy = unsafe { Handle::take(sys::X509_EXTENSION_dup(extension)) };
     match copy {
         Some(copy) => object::push(frame, Extension(copy)),
         None => frame.push_nil(),
