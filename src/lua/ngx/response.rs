@@ -34,7 +34,11 @@ fn install_head(frame: &Frame, ngx: c_int) {
     frame.set_function(ngx, "_set_header", set_header);
     super::noun(frame, ngx, "resp", |frame, table| {
         frame.set_function(table, "get_headers", |frame| {
-            with_exchange(|exchange| push_fields(frame, &exchange.response.head.fields))?
+            with_exchange(|exchange| {
+                let pushed = push_fields(frame, &exchange.response.head.fields)?;
+                super::framing::push(frame, exchange, frame.top() - pushed + 1, frame.truth(2));
+                Ok(pushed)
+            })?
         });
         // A status with a reason phrase of its own.
         frame.set_function(table, "set_status", |frame| {
