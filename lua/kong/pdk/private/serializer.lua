@@ -97,7 +97,7 @@ end
 
 local function apply(root, entry)
   if not is_writable(entry.value, {}) then
-    error(ERR_VALUE, 4)
+    error(ERR_VALUE, 3)
   end
   local node, last = locate(root, entry.key, entry.mode ~= "replace")
   if not node then

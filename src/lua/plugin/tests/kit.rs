@@ -42,7 +42,7 @@ fn passed(gateway: &Gateway, answer: Answer) -> Answer {
 }
 
 /// Runs code in `access` of a rich request; every `equal` in it must hold.
-fn access(code: &str) -> Answer {
+pub(super) fn access(code: &str) -> Answer {
     let (_folder, gateway) = running(code, "", "");
     let fields = [
         ("X-One", "1"),
@@ -55,6 +55,13 @@ fn access(code: &str) -> Answer {
     let answer =
         gateway.send(gateway.request("POST", "/a%20b//./c?x=1&y=%20z&x=2&flag", &fields, "p=1&q=2"), &[], "");
     passed(&gateway, answer)
+}
+
+/// Runs code in `header_filter` and `log` of a plain request.
+pub(super) fn header_filter_and_log(header_filter: &str, log: &str) {
+    let (_folder, gateway) = running("", header_filter, log);
+    let answer = gateway.send(gateway.request("GET", "/", &[], ""), &[], "hello");
+    passed(&gateway, answer);
 }
 
 /// Runs code in `log` of a request whose response has headers.

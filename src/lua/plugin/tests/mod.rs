@@ -2,6 +2,7 @@
 
 mod bundled;
 mod harness;
+mod instances;
 mod isolation;
 mod kit;
 mod order;
