@@ -206,7 +206,7 @@ local function new(kong)
 
   function _REQUEST.get_method()
     check_phase(REQUEST)
-    return host.method()
+    return host.method() or ngx.req.get_method()
   end
 
 
@@ -308,7 +308,7 @@ local function new(kong)
 
   function _REQUEST.get_start_time()
     check_phase(REQUEST)
-    return ngx.ctx.KONG_PROCESSING_START
+    return ngx.ctx.KONG_PROCESSING_START or ngx.req.start_time() * 1000
   end
 
 

@@ -64,6 +64,6 @@ fn inflate_gzip(frame: &Frame) -> Answer {
             frame.push_bytes(&text);
             Ok(1)
         }
-        Err(error) => frame.fail(error.to_string()),
+        Err(_) => frame.fail("INFLATE: data error"),
     }
 }
