@@ -98,3 +98,27 @@ fn a_response_tells_how_it_is_framed() {
         "#,
     );
 }
+
+#[test]
+fn a_serializer_makes_what_the_first_level_of_the_cache_holds() {
+    access(
+        r#"
+        local calls = 0
+        local function load() return { n = 1 } end
+        local opts = { l1_serializer = function(value) calls = calls + 1; return "made of " .. value.n end }
+        equal(kong.cache:get("serialized", opts, load), "made of 1")
+        equal(select(3, kong.cache:get("serialized", opts, load)), 1)
+        equal(calls, 1)
+        equal(select(3, kong.cache:probe("serialized")).n, 1)
+        equal(select(2, kong.cache:get("bad", { l1_serializer = function() error("no", 0) end }, load)),
+              "failed to get from node cache: l1_serializer threw an error: no")
+        refuses("opts.ttl must be >= 0", kong.cache.get, kong.cache, "k", { ttl = -1 }, load)
+        refuses("callback must be nil or a function", kong.cache.get, kong.cache, "k", nil, 1)
+        refuses("key must be a string", kong.cache.get, kong.cache, 1)
+        equal(select(3, kong.cache:get("absent")), -1)
+        local value, err, ttl = kong.cache:renew("serialized", { ttl = 7 }, function() return 2 end)
+        equal(value, 2) equal(err, nil) equal(ttl, 7)
+        equal(kong.cache:get("serialized"), 2)
+        "#,
+    );
+}
