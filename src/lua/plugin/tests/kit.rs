@@ -34,6 +34,11 @@ fn running(access: &str, header_filter: &str, log: &str) -> (tempfile::TempDir, 
     (folder, gateway)
 }
 
+/// A gateway whose plugin runs this code in `access`.
+pub(super) fn gateway(access: &str) -> (tempfile::TempDir, Gateway) {
+    running(access, "", "")
+}
+
 fn passed(gateway: &Gateway, answer: Answer) -> Answer {
     let failed: Option<String> = gateway.vm.lua().globals().get("FAILED").unwrap();
     assert_eq!(failed, None);

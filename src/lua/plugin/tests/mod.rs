@@ -1,6 +1,7 @@
 //! Plugins driven against exchanges made by hand: no sockets.
 
 mod bundled;
+mod document;
 mod harness;
 mod instances;
 mod isolation;
