@@ -36,7 +36,10 @@ fn install_head(frame: &Frame, ngx: c_int) {
         frame.set_function(table, "get_headers", |frame| {
             with_exchange(|exchange| {
                 let pushed = push_fields(frame, &exchange.response.head.fields)?;
-                super::framing::push(frame, exchange, frame.top() - pushed + 1, frame.truth(2));
+                // A second result says that there were more than asked for: these would be, too.
+                if pushed == 1 {
+                    super::framing::push(frame, exchange, frame.top(), frame.truth(2));
+                }
                 Ok(pushed)
             })?
         });
