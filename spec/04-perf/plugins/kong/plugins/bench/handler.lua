@@ -35,6 +35,8 @@ local CASES = {
 local function shortest(call)
   local best = math.huge
   for _ = 1, ROUNDS do
+    -- Code that never waits is stopped.
+    ngx.sleep(0)
     local began = os.clock()
     for n = 1, CALLS do
       call(n)
