@@ -441,14 +441,12 @@ end
 
 -- Hears what other workers have told.
 function _M:update(timeout)
-  if not self.poll then
+  local poll = self.poll
+  if poll == nil then
     error("no polling configured, specify opts.ipc_shm or opts.ipc.poll", 2)
   end
-  local _, err = self.poll(timeout)
-  if err then
-    return nil, "could not poll ipc events: " .. err
-  end
-  return true
+  local _, err = poll(timeout)
+  return not err or nil, err and "could not poll ipc events: " .. err
 end
 
 
