@@ -6,6 +6,7 @@
 local buffer = require "string.buffer"
 local host = require "kong.host"
 local native = require "kong.native"
+local options = require "kong.resty.mlcache.options"
 
 local ngx = ngx
 local decode, encode, now = buffer.decode, buffer.encode, host.now
@@ -20,6 +21,7 @@ local CAPACITY = 500000
 local GENERATION = 2 ^ 32
 
 local NIL = {}
+local STORABLE = { number = true, boolean = true, string = true, table = true }
 
 local _M = {}
 local mt = { __index = _M }
@@ -42,6 +44,23 @@ local function remember(self, key, value, expires)
     self.count = self.count + 1
   end
   self.young[key] = { value, expires }
+end
+
+-- As `remember`, of what the serializer makes of the value. Answers that; nil and why it failed.
+local function promote(self, key, value, expires, serializer)
+  if serializer and value ~= NIL then
+    local ok, made, err = pcall(serializer, value)
+    if not ok then
+      return nil, "l1_serializer threw an error: " .. made
+    elseif err then
+      return nil, err
+    elseif made == nil then
+      return nil, "l1_serializer returned a nil value"
+    end
+    value = made
+  end
+  remember(self, key, value, expires)
+  return value
 end
 
 local function forget(self, key)
@@ -132,43 +151,67 @@ end
 
 -- ---- level 3 --------------------------------------------------------------------------------
 
-local function keep(self, key, value, ttl)
-  remember(self, key, value == nil and NIL or value, ttl > 0 and now() + ttl or 0)
-  share(self, key, value, ttl)
-end
-
-
-local function lifetime(self, opts, value, given)
-  if type(given) == "number" then
-    return given
+-- Keeps a value in both levels. Answers what level 1 holds, as the serializer makes it; nil and why
+-- it could not.
+local function keep(self, key, value, life)
+  local ttl = life.neg_ttl
+  if value ~= nil then
+    if not STORABLE[type(value)] then
+      error("cannot cache value of type " .. type(value))
+    end
+    ttl = life.ttl
   end
-  local name = value == nil and "neg_ttl" or "ttl"
-  return opts and opts[name] or self[name]
+  share(self, key, value, ttl)
+  return promote(self, key, value == nil and NIL or value, ttl > 0 and now() + ttl or 0, life.l1_serializer)
 end
 
 
--- Calls the callback. Answers value, error text, level.
-local function load(self, key, opts, callback, ...)
+-- The options of a value whose callback may have given it another ttl; nil for one that is not kept.
+local function life_of(life, value, given)
+  if type(given) ~= "number" then
+    return life
+  elseif given < 0 then
+    return nil
+  end
+  return {
+    ttl = value ~= nil and given or life.ttl, neg_ttl = value == nil and given or life.neg_ttl,
+    l1_serializer = life.l1_serializer,
+  }
+end
+
+
+-- Gives an outdated value because the callback failed.
+local function resurrect(self, key, old, life, err)
+  local ttl = life.resurrect_ttl
+  ngx.log(ngx.WARN, "callback returned an error (", err, ") but stale value found in shm will be ",
+          "resurrected for ", ttl, "s (resurrect_ttl)")
+  local value, why = keep(self, key, old, { ttl = ttl, neg_ttl = ttl, l1_serializer = life.l1_serializer })
+  if why then
+    ngx.log(ngx.WARN, "could not resurrect stale data (", why, ")")
+  end
+  return value, nil, 4
+end
+
+
+-- Calls the callback. Answers value, error text, level, the options the value was kept by.
+local function load(self, key, life, callback, ...)
   local ok, value, err, ttl = xpcall(callback, debug.traceback, ...)
   if not ok then
     return nil, "callback threw an error: " .. tostring(value)
   elseif err then
-    local resurrect_ttl = opts and opts.resurrect_ttl or self.resurrect_ttl
-    local old = resurrect_ttl and outdated(self, key)
-    if old == nil then
-      return nil, tostring(err)
+    err = tostring(err)
+    local old = life.resurrect_ttl and outdated(self, key)
+    if old ~= nil then
+      return resurrect(self, key, old, life, err)
     end
-    ngx.log(ngx.WARN, "callback returned an error (", tostring(err), ") but stale value ",
-            "found in shm will be resurrected for ", resurrect_ttl, "s (resurrect_ttl)")
-    keep(self, key, old, resurrect_ttl)
-    return old, nil, 4
+    return nil, err
   end
-
-  ttl = lifetime(self, opts, value, ttl)
-  if ttl >= 0 and native.is_current() then
-    keep(self, key, value, ttl)
+  local kept = life_of(life, value, ttl)
+  if not kept or not native.is_current() then
+    return value, nil, 3, kept or { ttl = ttl, neg_ttl = ttl }
   end
-  return value, nil, 3
+  value, err = keep(self, key, value, kept)
+  return value, err, 3, kept
 end
 
 
@@ -181,11 +224,12 @@ local function landed(flight, ...)
 end
 
 
-local function fetch(self, key, opts, callback, ...)
+local function fetch(self, key, life, callback, ...)
   local value, expires = shared(self, key)
   if value ~= nil then
-    remember(self, key, value, expires)
-    return value, nil, 2
+    local err
+    value, err = promote(self, key, value, expires, life.l1_serializer)
+    return value, err, 2
   elseif not callback then
     return nil, nil, -1
   end
@@ -198,9 +242,9 @@ local function fetch(self, key, opts, callback, ...)
     if value ~= nil then
       return value, nil, 2
     end
-    return fetch(self, key, opts, callback, ...)
+    return fetch(self, key, life, callback, ...)
   end
-  return landed(flight, load(self, key, opts, callback, ...))
+  return landed(flight, load(self, key, life, callback, ...))
 end
 
 
@@ -213,9 +257,27 @@ local function check_key(key)
 end
 
 
+local function check_call(self, opts, callback)
+  if callback ~= nil and type(callback) ~= "function" then
+    error("callback must be nil or a function", 3)
+  end
+  local life, err = options.of_call(self, opts)
+  if not life then
+    error(err, 3)
+  end
+  return life
+end
+
+
 -- A cache by name; one with the same name is the same cache. Options: ttl, neg_ttl, resurrect_ttl in
--- seconds, 0 for ever; shm_name.
+-- seconds, 0 for ever; shm_name, which is the name where only options are given.
 function _M.new(name, opts)
+  if type(name) == "table" then
+    name, opts = name.shm_name, name
+    if type(name) ~= "string" then
+      error("opts.shm_name must be a string", 2)
+    end
+  end
   opts = opts or {}
   local self = caches[name]
   if not self then
@@ -226,7 +288,7 @@ function _M.new(name, opts)
       misses = ngx.shared[shm_name .. "_miss"] or ngx.shared[shm_name],
       ttl = max(opts.ttl or 3600, 0),
       neg_ttl = max(opts.neg_ttl or 300, 0),
-      resurrect_ttl = opts.resurrect_ttl,
+      resurrect_ttl = opts.resurrect_ttl or 30,
       sequence = host.cache_sequence(),
     }, mt)
     clear(self)
@@ -250,7 +312,7 @@ function _M:get(key, opts, callback, ...)
   local value, level = recall(self, key), 1
   if value == nil then
     local err
-    value, err, level = fetch(self, key, opts, callback, ...)
+    value, err, level = fetch(self, key, check_call(self, opts, callback), callback, ...)
     if err then
       return nil, "failed to get from node cache: " .. err
     end
@@ -265,12 +327,17 @@ end
 -- Loads the value of a key anew. Answers value, error, ttl.
 function _M:renew(key, opts, callback, ...)
   check_key(key)
-  local value, err = load(self, key, opts, callback, ...)
+  local life = check_call(self, opts, callback)
+  local value, err, _, kept = load(self, key, life, callback, ...)
   if err then
     return nil, "failed to renew key in node cache: " .. err
   end
   native.cache_invalidate(self.name .. ":" .. key)
-  return value, nil, lifetime(self, opts, value)
+  kept = kept or life
+  if value == nil or value == NIL then
+    return nil, nil, kept.neg_ttl
+  end
+  return value, nil, kept.ttl
 end
 
 
@@ -310,7 +377,7 @@ end
 -- Stores a value.
 function _M:safe_set(key, value)
   check_key(key)
-  keep(self, key, value, self.ttl)
+  keep(self, key, value, self)
   return true
 end
 

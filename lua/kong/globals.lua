@@ -2,6 +2,46 @@
 
 local native = require "kong.native"
 
+-- Functions that read at most so many items where nothing is asked, by the property that says how
+-- many, and which argument asks.
+local LIMITED = {
+  { "lua_max_req_headers", ngx.req, "get_headers", 1 },
+  { "lua_max_resp_headers", ngx.resp, "get_headers", 1 },
+  { "lua_max_uri_args", ngx.req, "get_uri_args", 1 },
+  { "lua_max_uri_args", ngx, "decode_args", 2 },
+  { "lua_max_post_args", ngx.req, "get_post_args", 1 },
+}
+
+-- Numbers and sparse arrays in what Kong encodes.
+local function set_up_json()
+  local cjson = require "cjson.safe"
+  cjson.encode_sparse_array(nil, nil, 2 ^ 15)
+  cjson.encode_number_precision(16)
+end
+
+
+local function limited(read, position, most)
+  if position == 1 then
+    return function(max, ...)
+      return read(max or most, ...)
+    end
+  end
+  return function(text, max, ...)
+    return read(text, max or most, ...)
+  end
+end
+
+
+local function limit(values)
+  for _, rule in ipairs(LIMITED) do
+    local most, noun, name = values[rule[1]] or 100, rule[2], rule[3]
+    if most ~= 100 then
+      noun[name] = limited(noun[name], rule[4], most)
+    end
+  end
+end
+
+
 -- Fills `kong` over a table of configuration values.
 return function(values)
   -- Modules take what they need of `kong` while they load: it exists first.
@@ -13,6 +53,8 @@ return function(values)
   local pdk = require "kong.pdk"
   local cache = require "kong.cache"
 
+  set_up_json()
+  limit(values)
   pdk.new(values, kong)
 
   local database = values.database

@@ -39,7 +39,7 @@ function _M:get(key)
   end
   unlink(item)
   put_first(self.anchor, item)
-  if item.expires >= 0 and item.expires < now() then
+  if item.expires >= 0 and item.expires <= now() then
     return nil, item.value, item.flags
   end
   return item.value, nil, item.flags

@@ -83,6 +83,9 @@ pub struct LuaSlots {
     pub plan: u32,
     /// Id of the authenticated consumer, for plugins configured per consumer.
     pub consumer: Option<Arc<str>>,
+    /// What Lua code wrote to `ngx.ctx.KONG_PHASE`, zero for nothing, and in which phase it did: it
+    /// holds until that is over.
+    pub claimed_phase: Option<(Phase, u32)>,
     /// Whether a plugin ended the access phase with a response of its own.
     pub exited: bool,
     /// Whether a plugin asked for the response body to be buffered.

@@ -1,7 +1,7 @@
 //! What the client asked.
 
 use super::{Address, RequestBody};
-use crate::http::{RequestHead, Scheme};
+use crate::http::{Known, RequestHead, Scheme, Version};
 
 /// The request of an exchange: what was received, and what plugins made of it.
 ///
@@ -53,6 +53,19 @@ pub struct Forwarded {
 }
 
 impl Request {
+    /// Whether the client lets the connection stay open after the response.
+    pub fn wants_keep_alive(&self) -> bool {
+        let mut alive = self.head.version >= Version::Http11;
+        let options = self.head.fields.known_values(Known::Connection);
+        for option in options.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii) {
+            if option.eq_ignore_ascii_case(b"close") {
+                return false;
+            }
+            alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+        alive
+    }
+
     /// Forgets everything and keeps the memory.
     pub(super) fn renew(&mut self) {
         self.head.clear();

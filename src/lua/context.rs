@@ -34,6 +34,7 @@ impl Context {
 
 thread_local! {
     static PHASE: Cell<Phase> = const { Cell::new(Phase::Init) };
+    static SHOWN: Cell<u32> = const { Cell::new(Phase::Init.bit()) };
     static CURRENT: Cell<u64> = const { Cell::new(0) };
     static NUMBER: Cell<u64> = const { Cell::new(0) };
 }
@@ -43,10 +44,32 @@ pub fn phase() -> Phase {
     PHASE.get()
 }
 
-/// Where the bit of the running code's phase lies, for as long as this thread lives.
-pub(super) extern "C" fn phase_bit_of_thread() -> *const u32 {
-    // A phase is represented by its bit.
-    PHASE.with(|phase| phase.as_ptr().cast_const().cast())
+/// The bit of the running code's phase, or what code of this phase wrote to `ngx.ctx.KONG_PHASE`.
+pub(super) fn shown_phase() -> u32 {
+    SHOWN.get()
+}
+
+/// Where [`shown_phase`] lies, for as long as this thread lives.
+pub(super) extern "C" fn shown_phase_of_thread() -> *const u32 {
+    SHOWN.with(|shown| shown.as_ptr().cast_const())
+}
+
+/// Shows another phase, zero for none, to code of this request until its phase is over.
+///
+/// # Errors
+/// Where no request is served.
+pub(super) fn claim_phase(shown: u32) -> Result<(), Flow> {
+    with_exchange(|exchange| exchange.lua.claimed_phase = Some((phase(), shown)))?;
+    SHOWN.set(shown);
+    Ok(())
+}
+
+fn show(phase: Phase) {
+    let claimed = current::with(|exchange| exchange.lua.claimed_phase).flatten();
+    SHOWN.set(match claimed {
+        Some((since, shown)) if since == phase => shown,
+        _ => phase.bit(),
+    });
 }
 
 /// The context of the running code, for code it starts.
@@ -59,6 +82,7 @@ pub(super) fn replace(context: Context) -> Context {
     let before = current();
     current::set(context.exchange);
     PHASE.set(context.phase);
+    show(context.phase);
     CURRENT.set(context.number);
     before
 }

@@ -68,7 +68,6 @@ pub fn vm(conf: &Conf, prepare: impl FnOnce(&Vm) -> Result<(), LuaError>) -> Res
     let runner = RunnerSettings {
         configuration: conf.values().map(|(name, value)| (name.to_owned(), Value::from(value))).collect(),
         vaults: Some(Arc::new(Vaults::of_process(conf))),
-        trusted: conf.trusted_ips.clone(),
         ..RunnerSettings::default()
     };
     pdk::install(&vm, &runner).map_err(|error| error.to_string())?;

@@ -100,7 +100,6 @@ pub(super) fn runner_settings(shared: &Configuration) -> RunnerSettings {
         node_id: shared.node_id.clone(),
         published: shared.published.clone(),
         vaults: Some(Arc::new(Vaults::of_process(&shared.conf))),
-        trusted: shared.conf.trusted_ips.clone(),
         statistics: Some(statistics),
     }
 }

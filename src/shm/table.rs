@@ -4,12 +4,15 @@
 //! `salvage` needs nothing else.
 
 use super::entry::{Entry, Tag};
-use super::layout::{Layout, NEWEST_AT, OLDEST_AT, SEEDS_AT};
+use super::layout::{Layout, NEWEST_AT, OLDEST_AT, PAGE, SEEDS_AT};
 use super::region::Region;
-use super::slab::Slab;
+use super::slab::{CLASSES, Slab};
 
 /// How many of the oldest entries may be evicted for one new one.
 const EVICTIONS: usize = 30;
+/// The same for an entry that fits into a chunk: by then a page of the smallest chunks has become free, if
+/// the oldest entries are of another size.
+const CHUNK_EVICTIONS: usize = PAGE / CLASSES[0] * 2;
 
 /// How many of the oldest entries are looked at for expired ones before a live one is evicted.
 const SWEEP: usize = 64;
@@ -151,7 +154,8 @@ impl<'a> Table<'a> {
         if let Some(at) = self.slab.allocate(size) {
             return Some(at);
         }
-        for _ in 0..EVICTIONS {
+        let most = if size <= CLASSES[CLASSES.len() - 1] { CHUNK_EVICTIONS } else { EVICTIONS };
+        for _ in 0..most {
             if !may_evict || !self.evict_oldest() {
                 return None;
             }

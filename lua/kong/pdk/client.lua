@@ -13,7 +13,7 @@ local AUTH_AND_LATER = phase_checker.new(PHASES.access, PHASES.header_filter, PH
                                          PHASES.body_filter, PHASES.log)
 
 
-local function new(kong)
+local function new(self)
   local _CLIENT = {}
 
 
@@ -103,7 +103,7 @@ local function new(kong)
     elseif #route.protocols == 1 then
       return route.protocols[1]
     end
-    local is_https, err = http.check_https(kong.ip.is_trusted(_CLIENT.get_ip()), allow_terminated)
+    local is_https, err = http.check_https(self.ip.is_trusted(_CLIENT.get_ip()), allow_terminated)
     if err then
       return nil, err
     end

@@ -1,7 +1,7 @@
--- kong.ctx: values that live as long as the request.
+-- kong.ctx: values that live as long as the request, or the call of a timer.
 --
--- `shared` and `core` are one table per request, `plugin` is one per request and plugin. Where no
--- request is served all three are nil.
+-- `shared` and `core` are one table per request, `plugin` is one per request and plugin; other names
+-- are those that `kong.global` set. While the VM is set up all are nil.
 
 local host = require "kong.host"
 
@@ -11,25 +11,34 @@ local setmetatable = setmetatable
 -- Where the tables lie in the request's context; keys that no plugin can hold.
 local SHARED, CORE = {}, {}
 
--- The key of the part asked for; a plugin's handler is the key of its own.
-local keys = {
-  shared = function() return SHARED end,
-  core = function() return CORE end,
-  plugin = function(ctx)
+
+-- The key of a named part; a plugin's handler is the key of its own.
+local function named(ctx, name)
+  local names = ctx.KONG_NAMESPACES
+  local key = names and names[name]
+  if key == nil and name == "plugin" then
     local plugin = ctx.KONG_PLUGIN
     return plugin and plugin.handler
-  end,
-}
+  end
+  return key
+end
+
 
 local _CTX = setmetatable({}, {
   __index = function(_, name)
-    local key_of = keys[name]
-    if not key_of or not host.has_request() then
+    if not host.has_request() and ngx.get_phase() == "init" then
       return nil
     end
     local ctx = ngx.ctx
-    local key = key_of(ctx)
-    if not key then
+    local key
+    if name == "shared" then
+      key = SHARED
+    elseif name == "core" then
+      key = CORE
+    else
+      key = named(ctx, name)
+    end
+    if key == nil then
       return nil
     end
     local values = ctx[key]

@@ -1,6 +1,7 @@
 -- The plugin development kit: the table `kong`, one module per namespace.
 
-local error, rawget, require, setmetatable, type = error, rawget, require, setmetatable, type
+local error, ipairs, rawget, require, setmetatable, type =
+  error, ipairs, rawget, require, setmetatable, type
 local host = require "kong.host"
 
 -- In an order in which each finds those it uses.
@@ -46,13 +47,13 @@ local function log_of_plugin(kong, key)
   if key ~= "log" then
     return nil
   end
-  local plugin
-  if host.has_request() then
-    plugin = ngx.ctx.KONG_PLUGIN
-  else
-    plugin = require("kong.runloop.context").global_plugin
+  if not host.has_request() then
+    local plugin = require("kong.runloop.context").global_plugin
+    return plugin and plugin.facility or rawget(kong, "_log")
   end
-  return plugin and plugin.facility or rawget(kong, "_log")
+  local ctx = ngx.ctx
+  local plugin = ctx.KONG_PLUGIN
+  return rawget(ctx, "KONG_LOG") or plugin and plugin.facility or rawget(kong, "_log")
 end
 
 
@@ -63,8 +64,8 @@ function _PDK.new(values, kong)
   end
   kong = kong or {}
   kong.configuration = configuration(values or {})
-  for i = 1, #NAMESPACES do
-    place(kong, NAMESPACES[i])
+  for _, path in ipairs(NAMESPACES) do
+    place(kong, path)
   end
   kong._log, kong.log = kong.log, nil
   return setmetatable(kong, { __index = log_of_plugin })

@@ -4,10 +4,10 @@ local native = require "kong.native"
 local string_tools = require "kong.tools.string"
 
 local ngx = ngx
-local error, floor, ipairs, lower, pairs, pcall, sort, tonumber =
-  error, math.floor, ipairs, string.lower, pairs, pcall, table.sort, tonumber
+local error, floor, ipairs, lower, pairs, pcall, sort, tonumber, type =
+  error, math.floor, ipairs, string.lower, pairs, pcall, table.sort, tonumber, type
 
-local MEMORY_KEY = "^kong:mem:(%d+)$"
+local MEMORY_KEY = "kong:mem:(%d+)"
 
 local _NODE = {}
 
@@ -30,15 +30,26 @@ local function in_unit(bytes, unit, scale)
 end
 
 
+-- Memory of one worker's Lua VM, or why it is not known.
+local function vm(dict, key, pid, unit, scale)
+  local kib, err = dict:get(key)
+  if err or type(kib) ~= "number" then
+    err = "could not get worker's HTTP Lua VM memory (pid: " .. pid .. "): "
+          .. (err or "reported value is corrupted")
+    return { pid = tonumber(pid), err = err }
+  end
+  return { pid = tonumber(pid), http_allocated_gc = in_unit(kib * 1024, unit, scale) }
+end
+
+
 -- Memory of each worker's Lua VM, as the workers last reported it.
 local function vms(unit, scale)
   local list = {}
   local dict = ngx.shared.kong
   for _, key in ipairs(dict and dict:get_keys() or {}) do
     local pid = key:match(MEMORY_KEY)
-    local kib = pid and dict:get(key)
-    if kib then
-      list[#list + 1] = { pid = tonumber(pid), http_allocated_gc = in_unit(kib * 1024, unit, scale) }
+    if pid then
+      list[#list + 1] = vm(dict, key, pid, unit, scale)
     end
   end
   sort(list, function(a, b) return a.pid < b.pid end)

@@ -6,8 +6,8 @@ local host = require "kong.host"
 local phase_checker = require "kong.pdk.private.phases"
 
 local ngx = ngx
-local error, find, lower, pairs, setmetatable, sub, tonumber, type =
-  error, string.find, string.lower, pairs, setmetatable, string.sub, tonumber, type
+local error, find, lower, pairs, rawget, setmetatable, sub, tonumber, tostring, type =
+  error, string.find, string.lower, pairs, rawget, setmetatable, string.sub, tonumber, tostring, type
 local check_phase, check_not_phase = phase_checker.check, phase_checker.check_not
 local request_header = host.request_header
 
@@ -40,7 +40,7 @@ local decode = {}
 
 decode[FORM] = function(_, max_args)
   if max_args ~= nil then
-    checks.check_limit("max_args", max_args)
+    checks.check_limit("max_args", max_args, 4)
   end
   ngx.req.read_body()
   return ngx.req.get_post_args(max_args)
@@ -171,12 +171,12 @@ local function new(kong)
         return port
       end
     end
-    local mapped = ngx.ctx.host_port
+    local mapped = rawget(ngx.ctx, "host_port")
     if mapped then
       return mapped
     end
     local port = _REQUEST.get_port()
-    return host_ports[port] or port
+    return port and (host_ports[port] or host_ports[tostring(port)]) or port
   end
 
 
@@ -188,7 +188,13 @@ local function new(kong)
 
   function _REQUEST.get_forwarded_prefix()
     check_phase(REQUEST)
-    return trusted() and request_header("X-Forwarded-Prefix") or ngx.var.upstream_x_forwarded_prefix
+    local prefix = trusted() and request_header("X-Forwarded-Prefix")
+    if prefix then
+      return prefix
+    end
+    -- Set by routing, to nothing where nothing was stripped.
+    prefix = ngx.var.upstream_x_forwarded_prefix
+    return (prefix ~= "" or host.phase() == PHASES.rewrite) and prefix or nil
   end
 
 
@@ -200,7 +206,7 @@ local function new(kong)
 
   function _REQUEST.get_method()
     check_phase(REQUEST)
-    return host.method()
+    return host.method() or ngx.req.get_method()
   end
 
 
@@ -302,7 +308,7 @@ local function new(kong)
 
   function _REQUEST.get_start_time()
     check_phase(REQUEST)
-    return ngx.ctx.KONG_PROCESSING_START
+    return ngx.ctx.KONG_PROCESSING_START or ngx.req.start_time() * 1000
   end
 
 

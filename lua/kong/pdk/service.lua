@@ -4,7 +4,7 @@ local native = require "kong.native"
 local phase_checker = require "kong.pdk.private.phases"
 
 local ngx = ngx
-local error, floor, type = error, math.floor, type
+local error, floor, pairs, type = error, math.floor, pairs, type
 local check_phase = phase_checker.check
 
 local PHASES = phase_checker.phases
@@ -30,7 +30,7 @@ function _SERVICE.set_upstream(host)
   elseif not kong.db.upstreams:select_by_name(host) then
     return nil, "could not find an Upstream named '" .. host .. "'"
   end
-  native.upstream_set("host", host)
+  ngx.ctx.balancer_data.host = host
   return true
 end
 
@@ -42,8 +42,8 @@ function _SERVICE.set_target(host, port)
   end
   check_integer("port", port, 0, 65535)
   native.upstream_set("host_header", host)
-  native.upstream_set("host", host)
-  native.upstream_set("port", port)
+  local data = ngx.ctx.balancer_data
+  data.host, data.port = host, port
 end
 
 
@@ -59,7 +59,7 @@ end
 function _SERVICE.set_retries(retries)
   check_phase(PHASES.access)
   check_integer("retries", retries, 0, 32767)
-  native.upstream_set("retries", retries)
+  ngx.ctx.balancer_data.retries = retries
 end
 
 
@@ -68,9 +68,8 @@ function _SERVICE.set_timeouts(connect_timeout, write_timeout, read_timeout)
   check_integer("connect_timeout", connect_timeout, 1, 2147483646)
   check_integer("write_timeout", write_timeout, 1, 2147483646)
   check_integer("read_timeout", read_timeout, 1, 2147483646)
-  native.upstream_set("connect_timeout", connect_timeout)
-  native.upstream_set("write_timeout", write_timeout)
-  native.upstream_set("read_timeout", read_timeout)
+  local data = ngx.ctx.balancer_data
+  data.connect_timeout, data.write_timeout, data.read_timeout = connect_timeout, write_timeout, read_timeout
 end
 
 
@@ -114,4 +113,13 @@ function _SERVICE.set_tls_verify_store(store)
 end
 
 
-return { new = function() return _SERVICE end }
+return {
+  -- A table for each PDK: `request` and `response` are put into it.
+  new = function()
+    local namespace = {}
+    for name, func in pairs(_SERVICE) do
+      namespace[name] = func
+    end
+    return namespace
+  end,
+}

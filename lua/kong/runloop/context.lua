@@ -3,7 +3,7 @@
 local host = require "kong.host"
 local native = require "kong.native"
 
-local ngx = ngx
+local kong, ngx = kong, ngx
 local pairs, rawget, rawset, select, setmetatable, tonumber, tostring =
   pairs, rawget, rawset, select, setmetatable, tonumber, tostring
 
@@ -149,7 +149,9 @@ local mt = {
     return value
   end,
   __newindex = function(self, name, value)
-    if name == "buffered_proxying" and value then
+    if name == "KONG_PHASE" then
+      return native.claim_phase(value)
+    elseif name == "buffered_proxying" and value then
       native.enable_buffering()
     end
     rawset(self, name, value)

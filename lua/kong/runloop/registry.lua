@@ -1,15 +1,17 @@
 -- The installed plugins: handler, phases, order.
 
 local module = require "kong.tools.module"
+local PHASES = require("kong.pdk.private.phases").phases
 
 local abs, floor, fmt, huge, ipairs, pairs, sort, tostring, type =
   math.abs, math.floor, string.format, math.huge, ipairs, pairs, table.sort, tostring, type
 
--- Bits of the phases a handler can have, as the exchange numbers them.
-local PHASE_BITS = {
-  init_worker = 2, certificate = 4, rewrite = 8, access = 16, response = 64, header_filter = 128,
-  body_filter = 256, log = 512, preread = 1024,
-}
+-- The phases a handler can have, by their bits.
+local PHASE_BITS = {}
+for _, phase in ipairs { "init_worker", "certificate", "rewrite", "access", "response", "header_filter",
+                         "body_filter", "log", "preread" } do
+  PHASE_BITS[phase] = PHASES[phase]
+end
 
 local ERR_PRIORITY = "Plugin %q cannot be loaded because its PRIORITY field is not a valid integer "
                      .. "number, got: %q.\n"

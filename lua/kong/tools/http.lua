@@ -2,11 +2,12 @@
 
 local string_tools = require "kong.tools.string"
 
-local ngx = ngx
-local error, ipairs, pairs, tonumber, tostring, type = error, ipairs, pairs, tonumber, tostring, type
+local error, ipairs, pairs, setmetatable, tonumber, tostring, type =
+  error, ipairs, pairs, setmetatable, tonumber, tostring, type
 local byte, find, fmt = string.byte, string.find, string.format
 local gsub, lower, match = string.gsub, string.lower, string.match
 local concat, sort = table.concat, table.sort
+local parse_http_time, time = ngx.parse_http_time, ngx.time
 local split, strip = string_tools.split, string_tools.strip
 
 local _M = {}
@@ -333,13 +334,22 @@ end
 
 -- ---- caching --------------------------------------------------------------------------------
 
+local NO_DIRECTIVES = setmetatable({}, {
+  __newindex = function()
+    error("attempt to update a read-only table", 2)
+  end,
+})
+
 -- The directives of a Cache-Control field: numbers, text, or true for those without a value.
 function _M.parse_directive_header(field)
+  if field == nil then
+    return NO_DIRECTIVES
+  end
   local directives = {}
   if type(field) == "table" then
     field = concat(field, ", ")
   end
-  for directive in string.gmatch(field or "", "[^,]+") do
+  for directive in string.gmatch(field, "[^,]+") do
     local name, value = match(directive, "^%s*([^=]+)=(.+)$")
     if not name then
       name = match(directive, "^%s*([^=]+)")
@@ -360,8 +370,8 @@ function _M.calculate_resource_ttl(directives)
     if type(expires) == "table" then
       expires = expires[#expires]
     end
-    local at = ngx.parse_http_time(tostring(expires))
-    age = at and at - ngx.time()
+    local at = parse_http_time(tostring(expires))
+    age = at and at - time()
   end
   return age and age > 0 and age or 0
 end

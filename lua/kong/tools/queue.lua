@@ -7,7 +7,6 @@
 local semaphore = require "ngx.semaphore"
 local workspaces = require "kong.workspaces"
 
-local ngx = ngx
 local assert, pairs, pcall, select, setmetatable, tostring, type =
   assert, pairs, pcall, select, setmetatable, tostring, type
 local fmt, max, min = string.format, math.max, math.min
@@ -156,8 +155,10 @@ end
 
 local function work(premature, self)
   while self:count() > 0 do
+    self:log_debug("processing queue")
     process_once(self)
   end
+  self:log_debug("done processing queue")
   queues[self.key] = nil
   return premature
 end

@@ -1,54 +1,15 @@
 -- Lua code from configuration, kept to what `untrusted_lua` allows: "off" refuses it, "on" gives it
 -- everything, "sandbox" (the default) a small set of functions plus what the configuration names.
 
-local assert, error, ipairs, load, next, pairs, pcall, rawset, require, setmetatable, type =
-  assert, error, ipairs, load, next, pairs, pcall, rawset, require, setmetatable, type
-local gmatch, match = string.gmatch, string.match
+local assert, error, ipairs, load, next, pcall, rawset, require, setmetatable, type =
+  assert, error, ipairs, load, next, pcall, rawset, require, setmetatable, type
+local match = string.match
+local protect = require "kong.tools.kong-lua-sandbox"
 
 local ERR_OFF = "loading of untrusted Lua code disabled because "
                 .. "'untrusted_lua' config option is set to 'off'"
 
-local FUNCTIONS = [[
-  _VERSION assert error ipairs next pairs pcall select tonumber tostring type unpack xpcall
-]]
-local LIBRARIES = {
-  coroutine = "create resume running status wrap yield",
-  os = "clock date difftime time",
-  string = "byte char find format gmatch gsub len lower match rep reverse sub upper",
-  table = "concat insert maxn remove sort",
-  math = "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max min "
-         .. "modf pi pow rad random sin sinh sqrt tan tanh",
-}
--- Every piece of code gets the one table of these libraries, so that it must not change them.
-local READ_ONLY = { coroutine = true, os = true, string = true, table = true }
-
 local _M = {}
-
-
-local function pick(names, from)
-  local picked = {}
-  for name in gmatch(names, "%S+") do
-    picked[name] = from[name]
-  end
-  return picked
-end
-
-
-local function read_only(library, name)
-  return setmetatable({}, {
-    __index = library,
-    __newindex = function(_, key)
-      error("Can not modify " .. name .. "." .. key .. ". Protected by the sandbox.")
-    end,
-  })
-end
-
-
-local base = pick(FUNCTIONS, _G)
-for name, functions in pairs(LIBRARIES) do
-  local library = pick(functions, _G[name])
-  base[name] = READ_ONLY[name] and read_only(library, name) or library
-end
 
 
 -- Puts what a dotted name means in `from` at the same place of `target`. Tables are given as views,
@@ -134,30 +95,6 @@ _M.configuration = setmetatable({}, {
 })
 
 
-local function results(ok, ...)
-  if not ok then
-    error((...), 2)
-  end
-  return ...
-end
-
-
--- The code as a function in an environment of its own: the base functions, what the caller gives
--- (it may replace base functions), what the configuration adds.
-local function sandboxed(code, given)
-  local environment = {}
-  for name, value in pairs(base) do
-    local replaced = given[name]
-    environment[name] = replaced == nil and value or replaced
-  end
-  environment._G = environment
-  local run = assert(load(code, nil, "t", setmetatable(environment, { __index = given })))
-  return function(...)
-    return results(pcall(run, ...))
-  end
-end
-
-
 -- Compiles code under the rules of `untrusted_lua`. `opts.env` holds names it shall see.
 function _M.sandbox(code, opts)
   local configuration = _M.configuration
@@ -170,8 +107,7 @@ function _M.sandbox(code, opts)
   if not configuration.sandbox_enabled then
     return assert(load(code, opts.chunk_name, opts.mode or "t", setmetatable(given, { __index = _G })))
   end
-  assert(type(code) == "string", "expected a string")
-  return sandboxed(code, setmetatable(given, { __index = configuration.environment }))
+  return protect(code, { env = setmetatable(given, { __index = configuration.environment }) })
 end
 
 

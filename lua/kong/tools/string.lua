@@ -7,7 +7,7 @@ local tostring = tostring
 local tonumber = tonumber
 local byte, find, fmt, gsub, lower, match, sub =
   string.byte, string.find, string.format, string.gsub, string.lower, string.match, string.sub
-local concat = table.concat
+local concat, floor = table.concat, math.floor
 
 local _M = {}
 
@@ -125,7 +125,7 @@ function _M.bytes_to_str(bytes, unit, scale)
   if not known then
     error("invalid unit '" .. unit .. "' (expected 'k/K', 'm/M', or 'g/G')", 2)
   end
-  return fmt("%." .. scale .. "f %s", bytes / known[1], known[2])
+  return fmt("%." .. floor(scale) .. "f %s", bytes / known[1], known[2])
 end
 
 

@@ -32,10 +32,9 @@ end
 
 -- The file in which the system keeps the certificates it trusts.
 function _M.get_system_trusted_certs_filepath()
+  local exists = require("pl.path").exists
   for _, path in ipairs(TRUSTED) do
-    local file = io.open(path)
-    if file then
-      file:close()
+    if exists(path) then
       return path
     end
   end

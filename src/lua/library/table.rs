@@ -58,7 +58,7 @@ fn isempty(frame: &Frame) -> Answer {
     Ok(1)
 }
 
-/// Whether all keys are positive whole numbers.
+/// Whether all keys are whole numbers; OpenResty takes negative ones as well.
 fn isarray(frame: &Frame) -> Answer {
     require_table(frame)?;
     let mut array = true;
@@ -66,7 +66,7 @@ fn isarray(frame: &Frame) -> Answer {
     while frame.next(1) {
         frame.pop(1);
         let key = if frame.kind(-1) == Kind::Number { frame.number(-1)? } else { 0.5 };
-        if key < 1.0 || key.fract() != 0.0 {
+        if key.fract() != 0.0 {
             frame.pop(1);
             array = false;
             break;

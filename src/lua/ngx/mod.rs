@@ -10,6 +10,7 @@ pub mod ctx;
 pub mod digest;
 pub mod encode;
 mod fields;
+mod framing;
 mod hot;
 pub mod log;
 mod random;

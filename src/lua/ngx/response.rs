@@ -34,7 +34,14 @@ fn install_head(frame: &Frame, ngx: c_int) {
     frame.set_function(ngx, "_set_header", set_header);
     super::noun(frame, ngx, "resp", |frame, table| {
         frame.set_function(table, "get_headers", |frame| {
-            with_exchange(|exchange| push_fields(frame, &exchange.response.head.fields))?
+            with_exchange(|exchange| {
+                let pushed = push_fields(frame, &exchange.response.head.fields)?;
+                // A second result says that there were more than asked for: these would be, too.
+                if pushed == 1 {
+                    super::framing::push(frame, exchange, frame.top(), frame.truth(2));
+                }
+                Ok(pushed)
+            })?
         });
         // A status with a reason phrase of its own.
         frame.set_function(table, "set_status", |frame| {

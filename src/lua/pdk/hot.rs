@@ -39,7 +39,7 @@ struct Hot {
 }
 
 static HOT: Hot = Hot {
-    phase: context::phase_bit_of_thread,
+    phase: context::shown_phase_of_thread,
     has_request,
     log_level,
     request_id,
@@ -65,7 +65,11 @@ pub(super) fn install(frame: &Frame, table: c_int, jit: bool) {
         frame.push_light(std::ptr::from_ref(&HOT).cast::<c_void>());
         frame.set_field(table, "hot");
     }
-    frame.set_function(table, "phase", |frame| number(frame, context::phase().bit().into()));
+    frame.set_function(table, "phase", |frame| number(frame, context::shown_phase().into()));
+    frame.set_function(table, "claim_phase", |frame| {
+        context::claim_phase(frame.optional_number(1)?.unwrap_or(0.0) as u32)?;
+        Ok(0)
+    });
     frame.set_function(table, "has_request", |frame| truth(frame, has_request()));
     frame.set_function(table, "log_level", |frame| number(frame, log_level().into()));
     frame.set_function(table, "response_sent", |frame| truth(frame, response_sent()));

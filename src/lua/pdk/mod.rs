@@ -13,10 +13,12 @@
 //! | [`caching`] | `kong.cache`: invalidations, single flight |
 //! | [`conf`] | reading kong.conf: `kong.conf_loader` |
 //! | [`secrets`] | `{vault://…}` references |
-//! | [`text`] | identifiers, digests, compression, addresses, paths |
+//! | [`text`] | identifiers, digests, compression, paths |
+//! | [`addresses`] | IP addresses and sets of them |
 //! | [`node`] | this machine and process, its logs and files |
 //! | [`values`] | JSON values as Lua values and back |
 
+mod addresses;
 mod caching;
 mod conf;
 mod entities;
@@ -73,6 +75,12 @@ fn settings() -> Option<Rc<RunnerSettings>> {
     SETTINGS.with_borrow(Clone::clone)
 }
 
+/// A property that is a number.
+fn limit(property: &str, default: usize) -> usize {
+    let value = settings().and_then(|settings| settings.configuration.get(property)?.as_u64());
+    value.map_or(default, |number| usize::try_from(number).unwrap_or(default))
+}
+
 fn push_native(frame: &Frame, jit: bool) {
     frame.push_table(0, 96);
     let table = frame.top();
@@ -86,6 +94,7 @@ fn push_native(frame: &Frame, jit: bool) {
     entities::install(frame, table);
     secrets::install(frame, table);
     text::install(frame, table);
+    addresses::install(frame, table);
     node::install(frame, table);
 }
 

@@ -1,6 +1,6 @@
-//! This machine and process: identity, log, trusted peers, files of logging plugins.
+//! This machine and process: identity, log, files of logging plugins.
 
-use super::{settings, text};
+use super::settings;
 use crate::conf::Conf;
 use crate::exchange::current;
 use crate::lua::frame::{Answer, Flow, Frame};
@@ -45,7 +45,6 @@ pub(super) fn install(frame: &Frame, table: c_int) {
         frame.push_boolean(Conf::is_sensitive(&frame.text(1)?));
         Ok(1)
     });
-    frame.set_function(table, "trusts", trusts);
     frame.set_function(table, "append_to_file", append_to_file);
     frame.set_function(table, "statistics", statistics);
 }
@@ -54,18 +53,6 @@ pub(super) fn install(frame: &Frame, table: c_int) {
 fn hostname() -> String {
     nix::sys::utsname::uname()
         .map_or_else(|_| String::new(), |names| names.nodename().to_string_lossy().into_owned())
-}
-
-/// Whether an address is among `trusted_ips`.
-fn trusts(frame: &Frame) -> Answer {
-    let peer = frame.text_at(1).and_then(|bytes| std::str::from_utf8(bytes).ok());
-    let trusted = settings().is_some_and(|settings| match peer {
-        Some("unix:") => settings.trusted.contains_unix(),
-        Some(peer) => text::address(peer).is_some_and(|address| settings.trusted.contains(address)),
-        None => false,
-    });
-    frame.push_boolean(trusted);
-    Ok(1)
 }
 
 /// Appends a line to a file, which stays open for the next one unless it is to be opened anew.

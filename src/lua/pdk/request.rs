@@ -116,7 +116,8 @@ fn count(fields: &Fields, same: impl Fn(&[u8]) -> bool) -> usize {
     fields.iter().filter(|(name, _)| same(name)).count()
 }
 
-fn same_but_dashes(one: &[u8], other: &[u8]) -> bool {
+/// Whether two names are the same but for case and the choice of dashes or underscores.
+pub(super) fn same_but_dashes(one: &[u8], other: &[u8]) -> bool {
     let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
     one.len() == other.len() && one.iter().zip(other).all(|(a, b)| plain(*a) == plain(*b))
 }

@@ -5,6 +5,9 @@ use crate::lua::frame::{Answer, Frame};
 use crate::lua::{context, task};
 use std::ffi::c_int;
 
+/// Headers that are read where no other number is given.
+const READ_BY_DEFAULT: usize = 100;
+
 pub(super) fn install(frame: &Frame, table: c_int) {
     frame.set_function(table, "set_status", |frame| {
         let status = frame.integer(1)?;
@@ -30,8 +33,17 @@ pub(super) fn install(frame: &Frame, table: c_int) {
 }
 
 /// The value of the first line of a response header, and how many lines it has.
+///
+/// *Kong parity*: a header behind more lines than `ngx.resp.get_headers()` reads is not found.
 pub fn header<'a>(exchange: &'a Exchange, name: &[u8]) -> Option<(&'a [u8], usize)> {
-    super::request::find(&exchange.response.head.fields, name)
+    let fields = &exchange.response.head.fields;
+    if fields.len() > READ_BY_DEFAULT {
+        let read = fields.iter().take(super::limit("lua_max_resp_headers", READ_BY_DEFAULT));
+        if !read.map(|(other, _)| other).any(|other| super::request::same_but_dashes(other, name)) {
+            return None;
+        }
+    }
+    super::request::find(fields, name)
 }
 
 /// Gives the response its body and ends the phase.

@@ -1,10 +1,9 @@
-//! Identifiers, digests, compression, addresses, paths.
+//! Identifiers, digests, compression, paths.
 
 use crate::http::uri;
 use crate::lua::frame::{Answer, Flow, Frame};
 use std::ffi::c_int;
 use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The most random bytes handed out at once.
 const MOST_RANDOM: usize = 1 << 20;
@@ -32,7 +31,6 @@ pub(super) fn install(frame: &Frame, table: c_int) {
         Ok(1)
     });
     frame.set_function(table, "inflate_gzip", inflate_gzip);
-    frame.set_function(table, "ip_family", ip_family);
     frame.set_function(table, "normalize_path", |frame| {
         frame.push_bytes(&uri::normalize(frame.bytes(1)?, frame.truth(2)));
         Ok(1)
@@ -66,25 +64,6 @@ fn inflate_gzip(frame: &Frame) -> Answer {
             frame.push_bytes(&text);
             Ok(1)
         }
-        Err(error) => frame.fail(error.to_string()),
+        Err(_) => frame.fail("INFLATE: data error"),
     }
-}
-
-/// 4 or 6 for the text of an address, an IPv6 one with or without brackets; nil for any other text.
-fn ip_family(frame: &Frame) -> Answer {
-    let text = frame.text(1)?;
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    if text.parse::<Ipv4Addr>().is_ok() {
-        frame.push_integer(4);
-    } else if bare.unwrap_or(&text).parse::<Ipv6Addr>().is_ok() {
-        frame.push_integer(6);
-    } else {
-        frame.push_nil();
-    }
-    Ok(1)
-}
-
-/// The address that a text stands for.
-pub(super) fn address(text: &str) -> Option<IpAddr> {
-    text.parse().ok().map(|address: IpAddr| address.to_canonical())
 }

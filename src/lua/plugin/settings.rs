@@ -1,6 +1,5 @@
 //! What plugins see of the gateway.
 
-use crate::conf::TrustedIps;
 use crate::snapshot::Published;
 use crate::vaults::Vaults;
 use serde_json::{Map, Value};
@@ -19,8 +18,6 @@ pub struct RunnerSettings {
     pub published: Arc<Published>,
     /// Where `{vault://…}` references are looked up.
     pub vaults: Option<Arc<Vaults>>,
-    /// Peers that are trusted to speak for others: `kong.ip.is_trusted()`.
-    pub trusted: TrustedIps,
     /// Reads the process's counters: `kong.nginx.get_statistics()`.
     pub statistics: Option<fn() -> Statistics>,
 }
@@ -61,7 +58,6 @@ impl Default for RunnerSettings {
             node_id: uuid::Uuid::new_v4().to_string(),
             published: Arc::default(),
             vaults: None,
-            trusted: TrustedIps::default(),
             statistics: None,
         }
     }

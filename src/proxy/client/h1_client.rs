@@ -5,7 +5,7 @@ use crate::exchange::{Exchange, Source};
 use crate::http::{Known, Method, ResponseHead, Version};
 use crate::proxy::h1::encode::{self, ResponseForm};
 use crate::proxy::h1::write_chunk;
-use crate::proxy::upstream::{Answer, listed};
+use crate::proxy::upstream::Answer;
 use crate::proxy::wire::WireError;
 use crate::proxy::{Downstream, ProxyError, Worker, buffers, tunnel};
 use std::cell::RefCell;
@@ -57,26 +57,13 @@ impl<'a> H1Client<'a> {
         } else {
             link.declared.map_or(u64::MAX, |declared| declared.saturating_sub(link.received))
         };
-        self.keep_alive &= wants_keep_alive(exchange)
+        self.keep_alive &= exchange.request.wants_keep_alive()
             && !self.worker.is_draining()
             && settings.keepalive_timeout > 0
             && exchange.client.requests.get() < settings.keepalive_requests
             && body_left <= DROPPED_MAX
             && !ends_connection(exchange);
     }
-}
-
-/// Whether the client's request lets the connection stay open.
-pub(super) fn wants_keep_alive(exchange: &Exchange) -> bool {
-    let head = &exchange.request.head;
-    let mut alive = head.version >= Version::Http11;
-    for option in head.fields.known_values(Known::Connection).flat_map(listed) {
-        if option.eq_ignore_ascii_case(b"close") {
-            return false;
-        }
-        alive |= option.eq_ignore_ascii_case(b"keep-alive");
-    }
-    alive
 }
 
 /// *Kong parity*: the errors after which nginx closes. What a plugin threw is answered as a plugin would.

@@ -1,7 +1,7 @@
 //! The life of an HTTP/1 connection: wait, read a head, serve, and again.
 
 use super::Link;
-use super::h1_client::{H1Client, wants_keep_alive};
+use super::h1_client::H1Client;
 use super::link::LinkBody;
 use crate::exchange::{BodyError, Client, Exchange, RequestBody};
 use crate::http::{Known, Version, nginx_uri, uri};
@@ -77,7 +77,7 @@ async fn serve_one(
     let mut downstream = H1Client::new(worker, link, refusal.is_none());
     let alive = pipeline::serve(worker, &mut exchange, &mut downstream, refusal).await;
     let keep_alive = downstream.keep_alive && alive;
-    let more_wanted = wants_keep_alive(&exchange);
+    let more_wanted = exchange.request.wants_keep_alive();
     worker.end_exchange(exchange);
     if keep_alive && drop_body(link).await {
         return After::KeepAlive;

@@ -64,14 +64,16 @@ function _M.validate_headers(headers)
 end
 
 
--- Throws unless a limit on how many items are read lies between 1 and 1000.
-function _M.check_limit(name, value)
+-- Throws unless a limit on how many items are read lies between 1 and 1000, in the name of the
+-- caller's caller or of the function `level` levels up.
+function _M.check_limit(name, value, level)
+  level = level or 3
   if type(value) ~= "number" then
-    error(name .. " must be a number", 3)
+    error(name .. " must be a number", level)
   elseif value < 1 then
-    error(name .. " must be >= 1", 3)
+    error(name .. " must be >= 1", level)
   elseif value > 1000 then
-    error(name .. " must be <= 1000", 3)
+    error(name .. " must be <= 1000", level)
   end
 end
 

@@ -5,25 +5,22 @@
 local host = require "kong.host"
 
 local bit = require "bit"
-local error, ipairs, select, setmetatable = error, ipairs, select, setmetatable
-local band, bor = bit.band, bit.bor
+local error, select, setmetatable = error, select, setmetatable
+local band, bor, lshift = bit.band, bit.bor, bit.lshift
 local concat = table.concat
 
--- In the order in which messages name them.
-local ORDER = {
-  { "init_worker", 2 }, { "certificate", 4 }, { "client_hello", 65536 }, { "rewrite", 8 },
-  { "access", 16 }, { "balancer", 32 }, { "response", 64 }, { "cluster_listener", 131072 },
-  { "header_filter", 128 }, { "body_filter", 256 }, { "log", 512 }, { "preread", 1024 },
-  { "error", 2048 }, { "admin_api", 4096 },
+local BITS = {
+  init_worker = 0x1, certificate = 0x2, client_hello = 0x8, rewrite = 0x10, access = 0x20, balancer = 0x40,
+  response = 0x80, cluster_listener = 0x100, header_filter = 0x200, body_filter = 0x400, log = 0x2000,
+  preread = 0x4000, error = 0x1000000, admin_api = 0x10000000,
 }
-local WITHOUT_PHASE = bor(1, 8192)
+local HIGHEST = 29
 
-local phases = {}
-local names = {}
-for _, entry in ipairs(ORDER) do
-  phases[entry[1]] = entry[2]
-  phases[entry[2]] = entry[1]
-  names[entry[2]] = entry[1]
+local ERR_NONE = "no phase in ngx.ctx.KONG_PHASE"
+
+local phases, names = { n = 30 }, {}
+for name, phase in pairs(BITS) do
+  phases[name], phases[phase], names[phase] = phase, name, name
 end
 
 phases.request = bor(phases.rewrite, phases.access, phases.balancer, phases.response,
@@ -39,11 +36,13 @@ setmetatable(phases, {
 local _M = { phases = phases }
 
 
+-- The names of the phases in a set, in the order of their bits.
 local function listed(set)
   local list = {}
-  for _, entry in ipairs(ORDER) do
-    if band(set, entry[2]) ~= 0 then
-      list[#list + 1] = entry[1]
+  for shift = 0, HIGHEST do
+    local name = names[lshift(1, shift)]
+    if name and band(set, lshift(1, shift)) ~= 0 then
+      list[#list + 1] = name
     end
   end
   return concat(list, ", ")
@@ -60,18 +59,36 @@ function _M.new(...)
 end
 
 
-local function refuse(phase, accepted)
-  if band(phase, WITHOUT_PHASE) ~= 0 then
-    error("no phase in ngx.ctx.KONG_PHASE, (need one of " .. listed(accepted) .. ")", 4)
+-- The phase that code without a request says it runs in: only its context can tell.
+local function claimed(phase)
+  if phase ~= 0 and names[phase] or host.has_request() then
+    return phase
   end
-  error("function cannot be called in " .. names[phase] .. " phase (only in: " .. listed(accepted) .. ")", 4)
+  return ngx.ctx.KONG_PHASE or phase
 end
 
 
--- Throws unless the current phase is in the set.
+local function is_none(phase)
+  return not names[phase] and (phase == 0 or not host.has_request() and ngx.ctx.KONG_PHASE == nil)
+end
+
+
+local function refuse(phase, accepted)
+  phase = claimed(phase)
+  if band(phase, accepted) ~= 0 then
+    return
+  elseif is_none(phase) then
+    error(ERR_NONE .. ", (need one of " .. listed(accepted) .. ")", 4)
+  end
+  error("function cannot be called in " .. (names[phase] or "'unknown phase'") .. " phase (only in: "
+        .. listed(accepted) .. ")", 4)
+end
+
+
+-- Throws unless the current phase is in the set. Without a PDK in `kong` nothing is refused.
 function _M.check(accepted)
   local phase = host.phase()
-  if band(phase, accepted) == 0 then
+  if band(phase, accepted) == 0 and kong and kong.ctx then
     refuse(phase, accepted)
   end
 end
@@ -80,11 +97,15 @@ end
 -- Throws if the current phase is in the set.
 function _M.check_not(rejected)
   local phase = host.phase()
-  if band(phase, WITHOUT_PHASE) ~= 0 then
-    error("no phase in ngx.ctx.KONG_PHASE")
+  if names[phase] and band(phase, rejected) == 0 or not kong or not kong.ctx then
+    return
+  end
+  phase = claimed(phase)
+  if is_none(phase) then
+    error(ERR_NONE)
   elseif band(phase, rejected) ~= 0 then
-    error("function cannot be called in " .. names[phase] .. " phase (can be called in any phases except: "
-          .. listed(rejected) .. ")")
+    error("function cannot be called in " .. (names[phase] or "'unknown phase'")
+          .. " phase (can be called in any phases except: " .. listed(rejected) .. ")")
   end
 end
 
@@ -92,7 +113,7 @@ end
 -- The current phase's bit; nil where code runs for no request.
 function _M.current()
   local phase = host.phase()
-  return band(phase, WITHOUT_PHASE) == 0 and phase or nil
+  return names[phase] and phase or nil
 end
 
 

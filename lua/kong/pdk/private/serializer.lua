@@ -1,6 +1,5 @@
 -- The record of a request that logging plugins write.
 
-local host = require "kong.host"
 local phase_checker = require "kong.pdk.private.phases"
 local table_tools = require "kong.tools.table"
 
@@ -8,6 +7,7 @@ local byte, find, sub = string.byte, string.find, string.sub
 local error, ipairs, pairs, rawget, tonumber, tostring, type =
   error, ipairs, pairs, rawget, tonumber, tostring, type
 local check_phase = phase_checker.check
+local null = ngx.null
 local copy = table_tools.cycle_aware_deep_copy
 
 local PHASES = phase_checker.phases
@@ -48,7 +48,10 @@ end
 
 local function is_scalar(value)
   local kind = type(value)
-  return value == nil or value == ngx.null or kind == "number" or kind == "string" or kind == "boolean"
+  if kind == "cdata" then
+    return false
+  end
+  return value == nil or value == null or kind == "number" or kind == "string" or kind == "boolean"
 end
 
 -- Whether a value can be written as JSON; a table may occur once only.
@@ -97,7 +100,7 @@ end
 
 local function apply(root, entry)
   if not is_writable(entry.value, {}) then
-    error(ERR_VALUE, 4)
+    error(ERR_VALUE, 3)
   end
   local node, last = locate(root, entry.key, entry.mode ~= "replace")
   if not node then
@@ -164,7 +167,7 @@ local function request_record(ngx_table, kong_table, ctx, request_uri, headers)
   local var = ngx_table.var
   local port = ctx.host_port or tonumber(var.server_port, 10)
   return {
-    id = host.request_id() or "",
+    id = require("kong.observability.tracing.request_id").get() or "",
     method = kong_table.request.get_method(),
     uri = request_uri,
     url = var.scheme .. "://" .. var.host .. (port and ":" .. port or "") .. request_uri,
@@ -176,34 +179,13 @@ local function request_record(ngx_table, kong_table, ctx, request_uri, headers)
 end
 
 
--- The record as a table. Options name another `ngx` and `kong` to read from.
-function _M.serialize(options)
-  check_phase(PHASES.log)
-  local ngx_table, kong_table = options and options.ngx or ngx, options and options.kong or kong
-  local ctx, var = ngx_table.ctx, ngx_table.var
-  local with_headers = not (options and options.__skip_fetch_headers__)
-  local request_uri = rawget(ctx, "request_uri") or var.request_uri or ""
+-- What records of requests and of connections have in common.
+local function record(ngx_table, kong_table)
+  local ctx = ngx_table.ctx
   local balancer_data = ctx.balancer_data
-
-  local root = {
-    request = request_record(ngx_table, kong_table, ctx, request_uri,
-                             with_headers and request_headers(kong_table.request) or nil),
-    response = {
-      status = ngx_table.status,
-      headers = with_headers and ngx_table.resp.get_headers() or nil,
-      size = number_or_text(var.bytes_sent),
-    },
-    upstream_uri = upstream_uri(var, request_uri),
-    upstream_status = ctx.buffered_status or var.upstream_status or "",
+  return {
     tries = balancer_data and balancer_data.tries,
-    source = SOURCES[kong_table.response.get_source(ctx)],
-    latencies = {
-      request = tonumber(var.request_time) * 1000,
-      kong = ctx.KONG_PROXY_LATENCY or ctx.KONG_RESPONSE_LATENCY or 0,
-      proxy = ctx.KONG_WAITING_TIME or -1,
-      receive = ctx.KONG_RECEIVE_TIME or 0,
-    },
-    client_ip = var.remote_addr,
+    client_ip = ngx_table.var.remote_addr,
     started_at = kong_table.request.get_start_time(),
     authenticated_entity = authenticated_entity(ctx),
     consumer = copy(ctx.authenticated_consumer),
@@ -212,7 +194,62 @@ function _M.serialize(options)
     workspace = ctx.workspace,
     workspace_name = require("kong.workspaces").get_workspace_name(),
   }
-  for _, entry in ipairs(ctx.serialize_values or {}) do
+end
+
+
+local function add_request(root, ngx_table, kong_table, with_headers)
+  local ctx, var = ngx_table.ctx, ngx_table.var
+  local request_uri = rawget(ctx, "request_uri") or var.request_uri or ""
+  root.request = request_record(ngx_table, kong_table, ctx, request_uri,
+                                with_headers and request_headers(kong_table.request) or nil)
+  root.response = {
+    status = ngx_table.status,
+    headers = with_headers and ngx_table.resp.get_headers() or nil,
+    size = number_or_text(var.bytes_sent),
+  }
+  root.upstream_uri = upstream_uri(var, request_uri)
+  root.upstream_status = ctx.buffered_status or var.upstream_status or ""
+  root.source = SOURCES[kong_table.response.get_source(ctx)]
+  root.latencies = {
+    request = tonumber(var.request_time) * 1000,
+    kong = ctx.KONG_PROXY_LATENCY or ctx.KONG_RESPONSE_LATENCY or 0,
+    proxy = ctx.KONG_WAITING_TIME or -1,
+    receive = ctx.KONG_RECEIVE_TIME or 0,
+  }
+end
+
+
+local function add_session(root, ngx_table)
+  local ctx, var = ngx_table.ctx, ngx_table.var
+  root.session = {
+    tls = tls(var, ctx),
+    received = number_or_text(var.bytes_received),
+    sent = number_or_text(var.bytes_sent),
+    status = ngx_table.status,
+    server_port = ctx.host_port or tonumber(var.server_port, 10),
+  }
+  root.upstream = {
+    received = number_or_text(var.upstream_bytes_received),
+    sent = number_or_text(var.upstream_bytes_sent),
+  }
+  root.latencies = {
+    kong = ctx.KONG_PROXY_LATENCY or ctx.KONG_RESPONSE_LATENCY or 0,
+    session = tonumber(var.session_time) * 1000,
+  }
+end
+
+
+-- The record as a table. Options name another `ngx` and `kong` to read from.
+function _M.serialize(options)
+  check_phase(PHASES.log)
+  local ngx_table, kong_table = options and options.ngx or ngx, options and options.kong or kong
+  local root = record(ngx_table, kong_table)
+  if ngx_table.config.subsystem == "stream" then
+    add_session(root, ngx_table)
+  else
+    add_request(root, ngx_table, kong_table, not (options and options.__skip_fetch_headers__))
+  end
+  for _, entry in ipairs(ngx_table.ctx.serialize_values or {}) do
     apply(root, entry)
   end
   return root

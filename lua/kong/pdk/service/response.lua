@@ -23,7 +23,7 @@ local decode = {}
 
 decode[FORM] = function(body, _, max_args)
   if max_args ~= nil then
-    checks.check_limit("max_args", max_args)
+    checks.check_limit("max_args", max_args, 4)
   end
   return ngx.decode_args(body, max_args or 100)
 end
@@ -71,13 +71,19 @@ local by_any_spelling = {
   end,
 }
 
+-- How many headers are read where nothing is asked.
+local function default_limit()
+  return kong and kong.configuration and kong.configuration.lua_max_resp_headers or 100
+end
+
+
 -- The upstream's headers by their names in lower case; any spelling finds them.
 function _RESPONSE.get_headers(max_headers)
   check_phase(ANSWERED)
   if max_headers ~= nil then
     checks.check_limit("max_headers", max_headers)
   end
-  local headers, truncated = native.upstream_headers(max_headers or 100)
+  local headers, truncated = native.upstream_headers(max_headers or default_limit())
   return setmetatable(headers, by_any_spelling), truncated and "truncated" or nil
 end
 
@@ -87,7 +93,7 @@ function _RESPONSE.get_header(name)
   if type(name) ~= "string" then
     error("name must be a string", 2)
   end
-  local value = _RESPONSE.get_headers(1000)[name]
+  local value = _RESPONSE.get_headers()[name]
   if type(value) == "table" then
     return value[1]
   end

@@ -128,6 +128,11 @@ fn number(out: &mut Vec<u8>, number: impl Into<u64>) -> Value {
     put(out, itoa::Buffer::new().format(number.into()))
 }
 
+/// A port; nothing for one that is not known.
+fn port(out: &mut Vec<u8>, port: u16) -> Value {
+    if port == 0 { put(out, "") } else { number(out, port) }
+}
+
 fn some(out: &mut Vec<u8>, bytes: Option<&[u8]>) -> Value {
     put(out, bytes?)
 }
@@ -197,9 +202,9 @@ fn read_client(exchange: &Exchange, name: &[u8], out: &mut Vec<u8>) -> Value {
     let remote = exchange.request.remote.as_ref().unwrap_or(&client.peer);
     match name {
         b"remote_addr" => put(out, remote.text.as_bytes()),
-        b"remote_port" => number(out, remote.port()),
+        b"remote_port" => port(out, remote.port()),
         b"realip_remote_addr" => put(out, client.peer.text.as_bytes()),
-        b"realip_remote_port" => number(out, client.peer.port()),
+        b"realip_remote_port" => port(out, client.peer.port()),
         b"binary_remote_addr" => match remote.ip() {
             IpAddr::V4(ip) => put(out, ip.octets()),
             IpAddr::V6(ip) => put(out, ip.octets()),

@@ -34,6 +34,11 @@ fn running(access: &str, header_filter: &str, log: &str) -> (tempfile::TempDir, 
     (folder, gateway)
 }
 
+/// A gateway whose plugin runs this code in `access`.
+pub(super) fn gateway(access: &str) -> (tempfile::TempDir, Gateway) {
+    running(access, "", "")
+}
+
 fn passed(gateway: &Gateway, answer: Answer) -> Answer {
     let failed: Option<String> = gateway.vm.lua().globals().get("FAILED").unwrap();
     assert_eq!(failed, None);
@@ -42,7 +47,7 @@ fn passed(gateway: &Gateway, answer: Answer) -> Answer {
 }
 
 /// Runs code in `access` of a rich request; every `equal` in it must hold.
-fn access(code: &str) -> Answer {
+pub(super) fn access(code: &str) -> Answer {
     let (_folder, gateway) = running(code, "", "");
     let fields = [
         ("X-One", "1"),
@@ -55,6 +60,13 @@ fn access(code: &str) -> Answer {
     let answer =
         gateway.send(gateway.request("POST", "/a%20b//./c?x=1&y=%20z&x=2&flag", &fields, "p=1&q=2"), &[], "");
     passed(&gateway, answer)
+}
+
+/// Runs code in `header_filter` and `log` of a plain request.
+pub(super) fn header_filter_and_log(header_filter: &str, log: &str) {
+    let (_folder, gateway) = running("", header_filter, log);
+    let answer = gateway.send(gateway.request("GET", "/", &[], ""), &[], "hello");
+    passed(&gateway, answer);
 }
 
 /// Runs code in `log` of a request whose response has headers.

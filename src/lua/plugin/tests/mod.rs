@@ -1,7 +1,9 @@
 //! Plugins driven against exchanges made by hand: no sockets.
 
 mod bundled;
+mod document;
 mod harness;
+mod instances;
 mod isolation;
 mod kit;
 mod order;

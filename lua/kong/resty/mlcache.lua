@@ -1,2 +1,0 @@
--- kong.resty.mlcache: the name under which Kong ships the library.
-return require "resty.mlcache"

@@ -1,0 +1,1 @@
+return { name = "bench", fields = { { config = { type = "record", fields = {} } } } }
