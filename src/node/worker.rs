@@ -12,7 +12,7 @@ use crate::lua::{LuaError, Vm, memory};
 use crate::observability::{AccessLog, Target, counters, log};
 use crate::proxy::tls::SnapshotTrust;
 use crate::proxy::{self, Plugins, Settings, Worker, WorkerParts};
-use crate::runtime::{Order, WorkerSetup};
+use crate::runtime::{self, Order, WorkerSetup};
 use crate::shm::Dicts;
 use crate::vaults::Vaults;
 use nix::sys::signal::{Signal, kill};
@@ -25,6 +25,7 @@ use tokio::task::spawn_local;
 
 /// Runs a worker until it is ordered to end and its last connection has.
 pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String> {
+    runtime::answer_promptly();
     let shared = setup.configuration;
     let vm = make_vm(&shared, Some(setup.id), setup.workers, &setup.dicts)?;
     let runner = Runner::new(&vm, &runner_settings(&shared)).map_err(text)?;

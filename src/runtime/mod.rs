@@ -70,6 +70,6 @@ pub use gateway::{
     ControlSetup, Gateway, Inherited, Loaded, Order, Origin, Ready, Socket, Source, WorkerSetup,
 };
 pub use needs::{Address, Keepalive, Listen, Needs, Watch};
-pub use precedence::{give_way, stand_back};
+pub use precedence::{answer_promptly, give_way, stand_back};
 pub use role::{Launch, enter, launch};
 pub use worker::watcher::plugin_folders;
