@@ -3,7 +3,7 @@
 use super::control::Control;
 use super::entities::Read;
 use crate::admin::{ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, Statistics};
-use crate::balancer::UpstreamStatus;
+use crate::balancer::{Balancer, UpstreamStatus};
 use crate::conf::directives::BodyLimit;
 use crate::conf::{Conf, Database, HeaderTokens};
 use crate::db::declarative::document::Document;
@@ -12,6 +12,7 @@ use crate::db::off::{Dataset, EMPTY_HASH};
 use crate::entities::Registry;
 use crate::observability::{counters, log};
 use serde_json::{Map, Value};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -27,6 +28,16 @@ pub(super) struct AdminNode {
 impl AdminNode {
     pub(super) fn new(control: &Rc<Control>) -> AdminNode {
         AdminNode { control: control.clone(), identity: identity(control) }
+    }
+
+    /// The balancer of an upstream, also of one that came with the snapshot just published.
+    fn balancer(&self, name: &str) -> Option<Rc<RefCell<Balancer>>> {
+        let balancers = &self.control.balancers;
+        balancers.balancer(name).or_else(|| {
+            let snapshot = self.control.shared.published.current();
+            balancers.update(snapshot.upstreams.iter().cloned());
+            balancers.balancer(name)
+        })
     }
 
     fn conf(&self) -> &Conf {
@@ -128,11 +139,11 @@ impl Node for AdminNode {
     }
 
     fn upstream_status(&self, name: &str) -> Option<UpstreamStatus> {
-        Some(self.control.balancers.balancer(name)?.borrow_mut().upstream_status())
+        Some(self.balancer(name)?.borrow_mut().upstream_status())
     }
 
     fn set_available(&self, upstream: &str, host: &str, ip: Option<&str>, port: u16, available: bool) {
-        let Some(balancer) = self.control.balancers.balancer(upstream) else { return };
+        let Some(balancer) = self.balancer(upstream) else { return };
         let count = balancer.borrow_mut().set_available(host, ip, port, available);
         let (health, ip) = (if available { "healthy" } else { "unhealthy" }, ip.unwrap_or(host));
         log::warn!("[healthcheck] ({upstream}) {health} forced for {host} {ip}:{port}: {count} addresses");
