@@ -5,6 +5,7 @@ mod client;
 mod gateway;
 mod load;
 mod nginx;
+mod mock;
 mod upstream;
 mod websocket;
 
@@ -12,5 +13,6 @@ pub use client::{Connection, Reply, get, request};
 pub use gateway::{Gateway, Setup, command, free_port, kong, kong_with};
 pub use load::Load;
 pub use nginx::Nginx;
+pub use mock::{Answer, Mock, Received, Sink};
 pub use upstream::{Upstream, spawn_raw};
 pub use websocket::{WebSocket, spawn_websocket_echo};

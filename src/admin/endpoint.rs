@@ -108,8 +108,7 @@ const COLLECTION: [&str; 3] = ["GET", "HEAD", "POST"];
 const ENTITY: [&str; 5] = ["DELETE", "GET", "HEAD", "PATCH", "PUT"];
 const READ: [&str; 2] = ["GET", "HEAD"];
 /// What a plugin's endpoint can answer.
-const METHODS: [&str; 9] =
-    ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
+const METHODS: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
 
 impl Endpoint {
     /// The number of the plugin's endpoint that answers a method in our place.
@@ -178,8 +177,11 @@ impl Endpoints {
         if !self.table.iter().any(|endpoint| endpoint.pattern == pattern) {
             self.add(pattern, &[], Action::Plugin);
         }
-        let Some(endpoint) = self.table.iter_mut().find(|endpoint| endpoint.pattern == pattern) else { return };
-        let new = answered.iter().filter(|method| **method != "OPTIONS" && !endpoint.methods.contains(method));
+        let Some(endpoint) = self.table.iter_mut().find(|endpoint| endpoint.pattern == pattern) else {
+            return;
+        };
+        let new =
+            answered.iter().filter(|method| **method != "OPTIONS" && !endpoint.methods.contains(method));
         let new: Vec<&'static str> = new.copied().collect();
         endpoint.methods.extend(new);
         endpoint.by_plugin = Some((number, answered));

@@ -41,6 +41,11 @@ impl AdminNode {
         Ok(AdminNode { control: control.clone(), identity: identity(control), plugins })
     }
 
+    /// The endpoints of plugins.
+    pub(super) fn plugins(&self) -> &PluginApi {
+        &self.plugins
+    }
+
     fn conf(&self) -> &Conf {
         &self.control.shared.conf
     }

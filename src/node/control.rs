@@ -64,8 +64,9 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
         dicts: setup.dicts,
     });
     let hash = control.publish_first()?;
-    let admin_api = Api::admin(Box::new(AdminNode::new(&control, "api")?));
-    let status_api = status::api(Box::new(AdminNode::new(&control, "status_api")?));
+    let (admin, status) = (AdminNode::new(&control, "api")?, AdminNode::new(&control, "status_api")?);
+    admin.plugins().start().await;
+    let (admin_api, status_api) = (Api::admin(Box::new(admin)), status::api(Box::new(status)));
     if !setup.ready.announce().await {
         return Ok(());
     }

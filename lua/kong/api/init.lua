@@ -10,6 +10,8 @@ local arguments = require "kong.api.arguments"
 local calls = require "kong.api.calls"
 local Endpoints = require "kong.api.endpoints"
 local module = require "kong.tools.module"
+local native = require "kong.native"
+local runner = require "kong.runloop.runner"
 
 local ipairs, pairs, sort, type = ipairs, pairs, table.sort, type
 
@@ -18,6 +20,8 @@ local METHODS = { GET = true, HEAD = true, POST = true, PUT = true, DELETE = tru
 
 -- Lists of endpoints by kind of module.
 local served = {}
+-- The plugins that bring endpoints, by name.
+local bringing = {}
 
 local _M = {}
 
@@ -69,7 +73,8 @@ local function lay_over(routes, path, endpoint, schema)
       all[name] = over(handler, below and below.methods[name])
     end
   end
-  routes[path] = { schema = below and below.schema or endpoint.schema or schema, methods = all, has_args = true }
+  schema = below and below.schema or endpoint.schema or schema
+  routes[path] = { schema = schema, methods = all, has_args = true }
 end
 
 
@@ -109,6 +114,7 @@ function _M.load(kind, plugins)
     local found, endpoints = module.load_module_if_exists("kong.plugins." .. plugin .. "." .. kind)
     if found and type(endpoints) == "table" then
       collect(routes, endpoints)
+      bringing[plugin] = true
     end
   end
   for path in pairs(routes) do
@@ -122,6 +128,39 @@ function _M.load(kind, plugins)
   end
   served[kind] = list
   return rows
+end
+
+
+--- Runs `init_worker` of the plugins that bring endpoints: their code here expects what that sets up.
+function _M.start()
+  runner.init_worker(nil, bringing)
+end
+
+
+-- The generation of the configuration that plugins were told of.
+local told = -1
+
+
+-- Tells the plugins their configurations after a change.
+local function configure()
+  local generation = native.generation()
+  if generation == told then
+    return
+  end
+  told = generation
+  local configs = {}
+  for plugin in kong.db.plugins:each() do
+    if plugin and plugin.enabled and bringing[plugin.name] then
+      local conf = plugin.config or {}
+      conf.__plugin_id = plugin.id
+      conf.route_id = plugin.route and plugin.route.id
+      conf.service_id = plugin.service and plugin.service.id
+      conf.consumer_id = plugin.consumer and plugin.consumer.id
+      configs[plugin.name] = configs[plugin.name] or {}
+      table.insert(configs[plugin.name], conf)
+    end
+  end
+  runner.configure_named(bringing, configs)
 end
 
 
@@ -153,6 +192,7 @@ end
 
 --- Has an endpoint answer the current request; `parameters` are those of the path, in order.
 function _M.serve(kind, number, parameters)
+  configure()
   local endpoint = served[kind][number]
   local call = calls.new(endpoint.path, parameters)
   local on_error = endpoint.methods.on_error

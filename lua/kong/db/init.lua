@@ -122,6 +122,10 @@ local function connector_of(strategy)
   return setmetatable({
     strategy = strategy, database = strategy, defaults = { pagination = PAGINATION },
     infos = function() return { strategy = strategy, db_name = "", db_desc = "", db_ver = "unknown" } end,
+    connect = function() return true end,
+    connect_migrations = function() return {} end,
+    setkeepalive = function() return true end,
+    close = function() return true end,
     get_page_size = function(_, options)
       local pagination = options and options.pagination
       return pagination and pagination.page_size or PAGINATION.page_size

@@ -22,6 +22,7 @@ pub struct PluginApi {
     vm: Vm,
     kind: &'static str,
     serve: Rc<Reference>,
+    start: Rc<Reference>,
     routes: Rc<[PluginRoute]>,
 }
 
@@ -54,12 +55,24 @@ impl PluginApi {
         let module: mlua::Table = vm.lua().load("return require 'kong.api'").eval()?;
         let load: mlua::Function = module.get("load")?;
         let rows: Vec<mlua::Table> = load.call((kind, plugins.to_vec()))?;
-        let routes = rows.iter().map(|row| {
-            Ok(PluginRoute { pattern: row.get("pattern")?, methods: row.get("methods")? })
-        });
+        let routes = rows
+            .iter()
+            .map(|row| Ok(PluginRoute { pattern: row.get("pattern")?, methods: row.get("methods")? }));
         let routes = routes.collect::<Result<Rc<[PluginRoute]>, LuaError>>()?;
-        let serve = Rc::new(vm.reference(module.get::<mlua::Function>("serve")?)?);
-        Ok(PluginApi { vm: vm.clone(), kind, serve, routes })
+        let function = |name: &str| -> Result<Rc<Reference>, LuaError> {
+            Ok(Rc::new(vm.reference(module.get::<mlua::Function>(name)?)?))
+        };
+        let (serve, start) = (function("serve")?, function("start")?);
+        Ok(PluginApi { vm: vm.clone(), kind, serve, start, routes })
+    }
+
+    /// Runs `init_worker` of the plugins that bring endpoints to any API of this VM, so that their code finds
+    /// what it sets up. Once, after all APIs are loaded.
+    pub async fn start(&self) {
+        let context = Context::bare(Phase::InitWorker);
+        if let Err(error) = self.vm.call(&*self.start, context, |_| 0).await {
+            log::error!("{}", error.report());
+        }
     }
 
     /// The endpoints, in the order of their numbers.
