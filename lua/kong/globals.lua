@@ -1,16 +1,8 @@
 -- Makes the global `kong` of a VM.
 
-local ffi = require "ffi"
 local native = require "kong.native"
 
--- Plugins call these functions of the C library without declaring them, as Kong has done so.
-ffi.cdef [[
-  int open(const char *filename, int flags, ...);
-  size_t read(int fd, void *buf, size_t count);
-  int write(int fd, const void *ptr, int numbytes);
-  int close(int fd);
-  char *strerror(int errnum);
-]]
+require "kong.declarations"
 
 -- Fills `kong` over a table of configuration values.
 return function(values)

@@ -6,6 +6,7 @@ mod gateway;
 mod load;
 mod nginx;
 mod mock;
+mod redis;
 mod upstream;
 mod websocket;
 
@@ -14,5 +15,6 @@ pub use gateway::{Gateway, Setup, command, free_port, kong, kong_with};
 pub use load::Load;
 pub use nginx::Nginx;
 pub use mock::{Answer, Mock, Received, Sink};
+pub use redis::Redis;
 pub use upstream::{Upstream, spawn_raw};
 pub use websocket::{WebSocket, spawn_websocket_echo};
