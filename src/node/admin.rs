@@ -203,7 +203,8 @@ impl Node for AdminNode {
     ) -> ReplyFuture<'a> {
         Box::pin(async move {
             let snapshot = self.control.shared.published.current();
-            reply(self.plugins.answer(number, request(call), parameters, snapshot).await)
+            let answer = self.plugins.answer(number, request(call), parameters, snapshot).await;
+            answer.map_or_else(Reply::unexpected, reply)
         })
     }
 }

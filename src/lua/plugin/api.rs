@@ -82,7 +82,7 @@ impl PluginApi {
 
     /// Has endpoint `number` answer. `parameters` are the texts of the path in place of its parameters.
     ///
-    /// What the code throws is logged and answered with 500, as any other error of it.
+    /// `None` when the code throws, which is logged.
     ///
     /// *Cancel safety*: dropping the future ends the code where it waits.
     pub async fn answer(
@@ -91,7 +91,7 @@ impl PluginApi {
         request: Request,
         parameters: &[String],
         snapshot: Arc<Snapshot>,
-    ) -> PluginAnswer {
+    ) -> Option<PluginAnswer> {
         let mut exchange = Box::new(Exchange::new(Rc::new(client()), snapshot, request));
         exchange.phase = Phase::AdminApi;
         let push = |frame: &crate::lua::Frame| {
@@ -106,10 +106,10 @@ impl PluginApi {
         };
         let context = Context::of(&mut exchange);
         match self.vm.call(&*self.serve, context, push).await {
-            Ok(Outcome::Done | Outcome::Exit) => take(&mut exchange),
+            Ok(Outcome::Done | Outcome::Exit) => Some(take(&mut exchange)),
             Err(error) => {
                 log::error!("{}", error.report());
-                PluginAnswer { status: 500, ..PluginAnswer::default() }
+                None
             }
         }
     }
