@@ -7,12 +7,12 @@ local DAO = require "kong.db.dao"
 local Entity = require "kong.db.schema.entity"
 local Errors = require "kong.db.errors"
 local Schema = require "kong.db.schema"
+local connector = require "kong.db.strategies.connector"
 local module = require "kong.tools.module"
 
 local ipairs, pairs, rawget, rawset, setmetatable, sort, type =
   ipairs, pairs, rawget, rawset, setmetatable, table.sort, type
 
-local PAGINATION = { page_size = 1000, max_page_size = 50000 }
 -- The core kinds; those of plugins follow from their `daos.lua`.
 local CORE = {
   "workspaces", "consumers", "certificates", "services", "routes", "snis", "upstreams", "targets", "plugins",
@@ -120,16 +120,13 @@ end
 -- What a database would be reached through; there is none, and each method says so.
 local function connector_of(strategy)
   return setmetatable({
-    strategy = strategy, database = strategy, defaults = { pagination = PAGINATION },
+    strategy = strategy, database = strategy, defaults = connector.defaults,
     infos = function() return { strategy = strategy, db_name = "", db_desc = "", db_ver = "unknown" } end,
     connect = function() return true end,
     connect_migrations = function() return {} end,
     setkeepalive = function() return true end,
     close = function() return true end,
-    get_page_size = function(_, options)
-      local pagination = options and options.pagination
-      return pagination and pagination.page_size or PAGINATION.page_size
-    end,
+    get_page_size = connector.get_page_size,
   }, {
     __index = function(_, name)
       return function()

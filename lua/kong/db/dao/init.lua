@@ -5,6 +5,7 @@
 -- entities, or nil, the error as text and as a table.
 
 local cjson = require "cjson"
+local connector = require "kong.db.strategies.connector"
 local iteration = require "kong.db.iteration"
 local keys = require "kong.db.dao.keys"
 local module = require "kong.tools.module"
@@ -15,8 +16,6 @@ local null = ngx.null
 local error, ipairs, pairs, require, setmetatable, tostring, type =
   error, ipairs, pairs, require, setmetatable, tostring, type
 local expect, expect_options = options_of.expect, options_of.expect_options
-
-local PAGINATION = { page_size = 1000, max_page_size = 50000 }
 
 local DAO = {}
 DAO.__index = DAO
@@ -364,8 +363,8 @@ local _M = {}
 -- @param db what `kong.db` is, for look-ups of other kinds
 function _M.new(db, schema, strategy, errors)
   local super = setmetatable(methods_of(schema), DAO)
-  local connector = type(strategy.connector) == "table" and strategy.connector
-  local defaults = connector and connector.defaults and connector.defaults.pagination or PAGINATION
+  local reached = type(strategy.connector) == "table" and strategy.connector or connector
+  local defaults = (reached.defaults or connector.defaults).pagination
   local self = {
     db = db,
     schema = schema,
