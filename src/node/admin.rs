@@ -4,9 +4,7 @@ use super::control::Control;
 use super::entities::Read;
 use crate::admin::call::Call;
 use crate::admin::reply::{Body, Reply};
-use crate::admin::{
-    ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, ReplyFuture, Statistics,
-};
+use crate::admin::{ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, ReplyFuture, Statistics};
 use crate::balancer::UpstreamStatus;
 use crate::conf::directives::BodyLimit;
 use crate::conf::{Conf, Database, HeaderTokens};
