@@ -44,14 +44,6 @@ const ROCKS: [(&str, &[&str]); 13] = [
     ("syslog", &["lsyslog"]),
 ];
 
-/// Plugins that do not load, and what of the runtime they wait for.
-const UNLOADABLE: [(&str, &str); 4] = [
-    ("acme", "resty.openssl with x509.csr and x509.altname"),
-    ("ai-proxy", "resty.openssl.cipher, for resty.jwt"),
-    ("ai-request-transformer", "resty.openssl.cipher, for resty.jwt"),
-    ("ai-response-transformer", "resty.openssl.cipher, for resty.jwt"),
-];
-
 const SECRET: &str = "a secret of thirty-two characters";
 
 /// A gateway with all plugins, and those who play the other parts.
@@ -86,11 +78,7 @@ const CASES: [Case; 40] = [
 ];
 
 /// Cases that fail, and why.
-const KNOWN: [(&str, &str); 3] = [
-    ("opentelemetry", "resty.openssl.bn is not there"),
-    ("session", "resty.openssl is not there, nor its cipher"),
-    ("zipkin", "resty.openssl.bn is not there"),
-];
+const KNOWN: [(&str, &str); 0] = [];
 
 #[test]
 fn kongs_own_plugins_load_and_serve_a_request() {
@@ -161,10 +149,6 @@ fn at_hand(kong: &Path, rocks: Option<&Path>) -> Vec<String> {
         entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names.retain(|name| {
-        if let Some((_, lacking)) = UNLOADABLE.iter().find(|(plugin, _)| plugin == name) {
-            eprintln!("{name}: fails to load, since the runtime lacks {lacking}");
-            return false;
-        }
         let needed = ROCKS.iter().find(|(plugin, _)| plugin == name).map_or(&[][..], |(_, needed)| needed);
         let absent = needed.iter().find(|rock| !rocks.is_some_and(|rocks| is_there(rocks, rock)));
         if let Some(absent) = absent {

@@ -128,6 +128,15 @@ end
 
 -- ---- plans ----------------------------------------------------------------------------------
 
+-- Gives a plan its parts.
+local function shaped(plan, measured)
+  for i, phase in ipairs(PARTS) do
+    plan[i] = shape.of(plan.steps, phase, plan.chosen, measured)
+  end
+  return plan
+end
+
+
 -- Makes plan `number` out of steps given flat: number of the plugin, configuration or false,
 -- whether a consumer may bring another.
 function _M.define(number, ...)
@@ -139,10 +148,16 @@ function _M.define(number, ...)
     plan[CONFS][n] = flat[i + 1]
     plan.chosen = plan.chosen or by_consumer
   end
-  for i, phase in ipairs(PARTS) do
-    plan[i] = shape.of(plan.steps, phase, plan.chosen)
+  plans[number] = shaped(plan, false)
+end
+
+
+-- Makes plan `number` a second time, with plugins that are measured.
+function _M.measure(number)
+  local plan = plans[number]
+  if not plans[-number] then
+    plans[-number] = shaped({ steps = plan.steps, chosen = plan.chosen, [CONFS] = plan[CONFS] }, true)
   end
-  plans[number] = plan
 end
 
 
