@@ -310,21 +310,16 @@ local Endpoints = {
   -- Methods of an endpoint that is not there.
   disable = { before = function() return not_found() end },
   handle_error = handle_error,
-  get_page_size = queries.get_page_size,
-  extract_options = queries.extract_options,
-  select_entity = select_entity,
-  update_entity = update_entity,
-  upsert_entity = upsert_entity,
-  delete_entity = delete_entity,
-  insert_entity = insert_entity,
-  page_collection = page_collection,
+  get_collection_endpoint = get_collection_endpoint,
+  post_collection_endpoint = post_collection_endpoint,
   get_entity_endpoint = get_entity_endpoint,
   put_entity_endpoint = put_entity_endpoint,
   patch_entity_endpoint = patch_entity_endpoint,
   delete_entity_endpoint = delete_entity_endpoint,
-  get_collection_endpoint = get_collection_endpoint,
-  post_collection_endpoint = post_collection_endpoint,
 }
+for name, query in pairs(queries) do
+  Endpoints[name] = query
+end
 
 
 --- Adds the endpoints of a kind, and of its relations, to a table by path.
