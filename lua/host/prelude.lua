@@ -40,3 +40,29 @@ end
 
 _G.ngx = ngx
 package.loaded.ngx = ngx
+
+-- Libraries for plugins declare functions of OpenSSL's and find them in `ffi.C`, since nginx is linked with
+-- it. Here it is loaded when a declaration first names such a function.
+local ffi = require "ffi"
+local cdef, find, ipairs, pcall = ffi.cdef, string.find, ipairs, pcall
+local OPENSSL = { "ASN1_", "BIO_", "BN_", "CRYPTO_", "EVP_", "HMAC_", "OPENSSL_", "PEM_", "RAND_", "RSA_",
+                  "X509_" }
+local is_loaded = false
+
+local function names_openssl(declarations)
+  for _, prefix in ipairs(OPENSSL) do
+    if find(declarations, prefix, 1, true) then
+      return true
+    end
+  end
+end
+
+function ffi.cdef(declarations, ...)
+  if not is_loaded and type(declarations) == "string" and names_openssl(declarations) then
+    is_loaded = true
+    -- where it is not installed, the use of the function fails as it would anyway
+    pcall(ffi.load, "libcrypto.so.3", true)
+    pcall(ffi.load, "libssl.so.3", true)
+  end
+  return cdef(declarations, ...)
+end

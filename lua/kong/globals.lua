@@ -2,6 +2,8 @@
 
 local native = require "kong.native"
 
+require "kong.declarations"
+
 -- Functions that read at most so many items where nothing is asked, by the property that says how
 -- many, and which argument asks.
 local LIMITED = {

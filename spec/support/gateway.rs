@@ -16,6 +16,7 @@ pub struct Setup {
     properties: BTreeMap<String, String>,
     declarative: Option<String>,
     environment: Vec<(String, String)>,
+    folder: Option<PathBuf>,
 }
 
 impl Setup {
@@ -33,6 +34,12 @@ impl Setup {
     /// Sets a variable of the environment.
     pub fn variable(mut self, name: &str, value: impl Into<String>) -> Setup {
         self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Has the gateway run in a folder: what relative paths of plugins start from.
+    pub fn in_folder(mut self, folder: &Path) -> Setup {
+        self.folder = Some(folder.to_owned());
         self
     }
 
@@ -68,11 +75,15 @@ impl Setup {
             fs::write(&file, text).expect("kong.yml");
             properties.insert("declarative_config".into(), file.display().to_string());
         }
-        properties.extend(self.properties);
+        properties.extend(self.properties.clone());
         let gateway = Gateway { folder, prefix, proxy, tls, admin, status, properties };
         gateway.write_conf();
         let environment: Vec<_> = self.environment.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        let output = kong_with(&environment, &["start", "-c", gateway.conf_file().to_str().expect("utf-8")]);
+        let mut start = command(&environment, &["start", "-c", gateway.conf_file().to_str().expect("utf-8")]);
+        if let Some(folder) = &self.folder {
+            start.current_dir(folder);
+        }
+        let output = start.output().expect("kong runs");
         (gateway, output)
     }
 }

@@ -4,13 +4,17 @@
 mod client;
 mod gateway;
 mod load;
+mod mock;
 mod nginx;
+mod redis;
 mod upstream;
 mod websocket;
 
 pub use client::{Connection, Reply, get, request};
 pub use gateway::{Gateway, Setup, command, free_port, kong, kong_with};
 pub use load::Load;
+pub use mock::{Answer, Mock, Received, Sink};
 pub use nginx::Nginx;
+pub use redis::Redis;
 pub use upstream::{Upstream, spawn_raw};
 pub use websocket::{WebSocket, spawn_websocket_echo};

@@ -23,17 +23,24 @@ impl Api {
     /// The Admin API of a node.
     pub fn admin(node: Box<dyn Node>) -> Self {
         let endpoints = Endpoints::admin(node.reader().model());
-        Api { node, endpoints, is_admin: true, logs: Logs::none() }
+        Api::over(node, endpoints, true)
     }
 
     /// The Status API of a node.
     pub fn status(node: Box<dyn Node>) -> Self {
-        Api { node, endpoints: Endpoints::status(), is_admin: false, logs: Logs::none() }
+        Api::over(node, Endpoints::status(), false)
     }
 
     /// The same API with logs of its own.
     pub fn with_logs(self, logs: Logs) -> Self {
         Api { logs, ..self }
+    }
+
+    fn over(node: Box<dyn Node>, mut endpoints: Endpoints, is_admin: bool) -> Self {
+        for (number, route) in node.plugin_routes().iter().enumerate() {
+            endpoints.add_of_plugin(&route.pattern, &route.methods, number);
+        }
+        Api { node, endpoints, is_admin, logs: Logs::none() }
     }
 
     /// The node behind it.
@@ -56,6 +63,9 @@ impl Api {
         }
         let Some(matched) = self.endpoints.find(&call.path) else { return Reply::not_found() };
         let endpoint = matched.endpoint;
+        if let Some(number) = endpoint.plugin_for(call.method.as_str()) {
+            return self.node.answer_by_plugin(number, call, &matched.parameters).await;
+        }
         if endpoint.action == Action::Disabled {
             return Reply::not_found();
         }
@@ -105,6 +115,7 @@ impl Api {
             Action::VaultSchema => schemas::vault(node, matched),
             Action::FilterSchema => schemas::filter(matched),
             Action::Disabled => Reply::not_found(),
+            Action::Plugin => Reply::method_not_allowed(),
         }
     }
 

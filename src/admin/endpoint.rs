@@ -61,6 +61,8 @@ pub enum Action {
     Robots,
     /// In Kong, and not here yet.
     NotServed,
+    /// Only a plugin knows it.
+    Plugin,
 }
 
 /// A foreign field with the kinds at its ends.
@@ -83,6 +85,8 @@ pub struct Endpoint {
     pub methods: Vec<&'static str>,
     /// What it does.
     pub action: Action,
+    /// The number of the plugin's endpoint with this path, and the methods that it answers in our place.
+    pub by_plugin: Option<(usize, Vec<&'static str>)>,
 }
 
 /// All endpoints of a listener.
@@ -103,8 +107,16 @@ pub struct Matched<'table> {
 const COLLECTION: [&str; 3] = ["GET", "HEAD", "POST"];
 const ENTITY: [&str; 5] = ["DELETE", "GET", "HEAD", "PATCH", "PUT"];
 const READ: [&str; 2] = ["GET", "HEAD"];
+/// What a plugin's endpoint can answer.
+const METHODS: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
 
 impl Endpoint {
+    /// The number of the plugin's endpoint that answers a method in our place.
+    pub fn plugin_for(&self, method: &str) -> Option<usize> {
+        let (number, methods) = self.by_plugin.as_ref()?;
+        methods.contains(&method).then_some(*number)
+    }
+
     /// The value of `Allow`.
     pub fn allowed(&self) -> String {
         let mut methods = self.methods.clone();
@@ -153,6 +165,28 @@ impl Endpoints {
         endpoints
     }
 
+    /// Adds the endpoint of a plugin, or lets the plugin answer methods of an endpoint that is there.
+    ///
+    /// *Kong parity*: a slash at the end of the path does not count, and HEAD is answered as GET is.
+    pub fn add_of_plugin(&mut self, pattern: &str, methods: &[String], number: usize) {
+        let pattern = if pattern.len() > 1 { pattern.trim_end_matches('/') } else { pattern };
+        let answers = |method: &&'static str| {
+            methods.iter().any(|own| own == method || *method == "HEAD" && own == "GET")
+        };
+        let answered: Vec<&'static str> = METHODS.into_iter().filter(answers).collect();
+        if !self.table.iter().any(|endpoint| endpoint.pattern == pattern) {
+            self.add(pattern, &[], Action::Plugin);
+        }
+        let Some(endpoint) = self.table.iter_mut().find(|endpoint| endpoint.pattern == pattern) else {
+            return;
+        };
+        let new =
+            answered.iter().filter(|method| **method != "OPTIONS" && !endpoint.methods.contains(method));
+        let new: Vec<&'static str> = new.copied().collect();
+        endpoint.methods.extend(new);
+        endpoint.by_plugin = Some((number, answered));
+    }
+
     /// The endpoint for a path; a slash at its end does not count.
     pub fn find(&self, path: &str) -> Option<Matched<'_>> {
         let trimmed = if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path };
@@ -173,7 +207,8 @@ impl Endpoints {
     }
 
     fn add(&mut self, pattern: &str, methods: &[&'static str], action: Action) {
-        let endpoint = Endpoint { pattern: pattern.to_owned(), methods: methods.to_vec(), action };
+        let endpoint =
+            Endpoint { pattern: pattern.to_owned(), methods: methods.to_vec(), action, by_plugin: None };
         match self.table.iter_mut().find(|known| known.pattern == pattern) {
             Some(known) => *known = endpoint,
             None => self.table.push(endpoint),
@@ -350,6 +385,21 @@ mod tests {
         assert_eq!(action("/plugins/x"), Action::Entity("plugins".to_owned()));
         assert_eq!(action("/schemas/plugins/validate"), Action::Validate(Some("plugins")));
         assert_eq!(action("/schemas/routes/validate"), Action::Validate(None));
+    }
+
+    #[test]
+    fn plugins_add_endpoints_and_take_over_methods_of_those_that_are_there() {
+        let mut endpoints = Endpoints::admin(&model());
+        endpoints.add_of_plugin("/services", &["GET".to_owned()], 0);
+        endpoints.add_of_plugin("/consumers/:consumers/own/", &["POST".to_owned(), "GET".to_owned()], 1);
+        let find = |path: &str| endpoints.find(path).unwrap().endpoint.clone();
+        let services = find("/services");
+        assert_eq!(services.action, Action::Collection("services".to_owned()));
+        let by = |method: &str| services.plugin_for(method);
+        assert_eq!((by("GET"), by("HEAD"), by("POST")), (Some(0), Some(0), None));
+        let own = find("/consumers/c/own");
+        assert_eq!((own.action.clone(), own.plugin_for("POST")), (Action::Plugin, Some(1)));
+        assert_eq!(own.allowed(), "GET, HEAD, OPTIONS, POST");
     }
 
     #[test]

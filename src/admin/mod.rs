@@ -23,5 +23,5 @@ mod tests;
 
 pub use access_log::Logs;
 pub use api::Api;
-pub use node::{ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, Statistics};
+pub use node::{ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, ReplyFuture, Statistics};
 pub use server::{Listener, Socket, serve};

@@ -13,6 +13,10 @@ use crate::db::declarative::document::Document;
 use crate::db::declarative::{ConfigError, Configuration, Reader};
 use crate::db::off::Dataset;
 use crate::entities::Registry;
+use crate::lua::plugin::api::PluginRoute;
+
+use super::call::Call;
+use super::reply::Reply;
 
 /// The running node, as the Admin API sees it.
 ///
@@ -61,7 +65,25 @@ pub trait Node {
 
     /// Makes entities the ones that are served, and keeps them for the next start.
     fn apply(&self, loaded: Loaded) -> ApplyFuture<'_>;
+
+    /// The endpoints that plugins bring to this API.
+    fn plugin_routes(&self) -> &[PluginRoute] {
+        &[]
+    }
+
+    /// Has the plugin's endpoint of this number answer; `parameters` are the path's, as they were sent.
+    fn answer_by_plugin<'a>(
+        &'a self,
+        _number: usize,
+        _call: &'a Call,
+        _parameters: &'a [String],
+    ) -> ReplyFuture<'a> {
+        Box::pin(std::future::ready(Reply::not_found()))
+    }
 }
+
+/// The outcome of [`Node::answer_by_plugin`].
+pub type ReplyFuture<'a> = Pin<Box<dyn Future<Output = Reply> + 'a>>;
 
 /// The outcome of [`Node::apply`], once all workers have it.
 pub type ApplyFuture<'a> = Pin<Box<dyn Future<Output = Result<(), ApplyError>> + 'a>>;

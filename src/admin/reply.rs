@@ -28,6 +28,8 @@ pub enum Body {
     Json(Value),
     /// Something else, with its media type.
     Text(&'static str, String),
+    /// Bytes whose media type stands among the field lines, if anywhere.
+    Bytes(Vec<u8>),
 }
 
 impl Reply {
@@ -75,9 +77,10 @@ impl Reply {
     /// The answer as hyper sends it; `HEAD` keeps the field lines and drops the body.
     pub(super) fn into_response(self, is_head: bool) -> Response<Full<Bytes>> {
         let (media_type, body) = match self.body {
-            Body::Json(body) => (Some("application/json; charset=utf-8"), json::encode(&body)),
-            Body::Text(media_type, text) => (Some(media_type), text),
-            Body::Empty => (None, String::new()),
+            Body::Json(body) => (Some("application/json; charset=utf-8"), json::encode(&body).into_bytes()),
+            Body::Text(media_type, text) => (Some(media_type), text.into_bytes()),
+            Body::Bytes(bytes) => (None, bytes),
+            Body::Empty => (None, Vec::new()),
         };
         let length = body.len();
         let mut response = Response::new(Full::new(if is_head { Bytes::new() } else { Bytes::from(body) }));
@@ -92,7 +95,7 @@ impl Reply {
         }
         for (name, value) in self.headers {
             if let Ok(value) = HeaderValue::from_str(&value) {
-                headers.insert(name, value);
+                headers.append(name, value);
             }
         }
         response

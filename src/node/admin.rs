@@ -2,7 +2,9 @@
 
 use super::control::Control;
 use super::entities::Read;
-use crate::admin::{ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, Statistics};
+use crate::admin::call::Call;
+use crate::admin::reply::{Body, Reply};
+use crate::admin::{ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, ReplyFuture, Statistics};
 use crate::balancer::{Balancer, UpstreamStatus};
 use crate::conf::directives::BodyLimit;
 use crate::conf::{Conf, Database, HeaderTokens};
@@ -10,6 +12,8 @@ use crate::db::declarative::document::Document;
 use crate::db::declarative::{ConfigError, Configuration, Reader};
 use crate::db::off::{Dataset, EMPTY_HASH};
 use crate::entities::Registry;
+use crate::http::{Method, RequestHead};
+use crate::lua::plugin::api::{self, PluginAnswer, PluginApi, PluginRoute};
 use crate::observability::{counters, log};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
@@ -23,11 +27,22 @@ const MASK: &str = "******";
 pub(super) struct AdminNode {
     control: Rc<Control>,
     identity: Identity,
+    plugins: PluginApi,
 }
 
 impl AdminNode {
-    pub(super) fn new(control: &Rc<Control>) -> AdminNode {
-        AdminNode { control: control.clone(), identity: identity(control) }
+    /// With the endpoints that plugins bring to an API: those of their modules of a kind.
+    ///
+    /// *Errors*: a module that cannot be loaded.
+    pub(super) fn new(control: &Rc<Control>, kind: &'static str) -> Result<AdminNode, String> {
+        let plugins = PluginApi::load(&control.vm, kind, &control.shared.plugins);
+        let plugins = plugins.map_err(|error| error.to_string())?;
+        Ok(AdminNode { control: control.clone(), identity: identity(control), plugins })
+    }
+
+    /// The endpoints of plugins.
+    pub(super) fn plugins(&self) -> &PluginApi {
+        &self.plugins
     }
 
     /// The balancer of an upstream, also of one that came with the snapshot just published.
@@ -69,6 +84,32 @@ fn identity(control: &Control) -> Identity {
             BodyLimit::Bytes(bytes) => bytes as usize,
         },
     }
+}
+
+/// The call as an exchange has it.
+fn request(call: &Call) -> crate::exchange::Request {
+    let mut head = RequestHead {
+        method: Method::new(call.method.as_str().as_bytes()).unwrap_or_default(),
+        target: call.path.clone().into_bytes(),
+        ..RequestHead::default()
+    };
+    if !call.query.is_empty() {
+        head.target.push(b'?');
+        head.target.extend_from_slice(call.query.as_bytes());
+    }
+    for (name, value) in &call.headers {
+        head.fields.append(name.as_str().as_bytes(), value.as_bytes());
+    }
+    api::request(head, call.body.to_vec())
+}
+
+fn reply(answer: PluginAnswer) -> Reply {
+    let own = |name: &[u8]| !name.eq_ignore_ascii_case(b"content-length");
+    let fields = answer.fields.iter().filter(|(name, _)| own(name)).filter_map(|(name, value)| {
+        let name = http::HeaderName::from_bytes(name).ok()?;
+        Some((name, String::from_utf8_lossy(value).into_owned()))
+    });
+    Reply { status: answer.status, headers: fields.collect(), body: Body::Bytes(answer.body) }
 }
 
 fn counts() -> Statistics {
@@ -157,5 +198,22 @@ impl Node for AdminNode {
         let read = Read { rows: loaded.rows, hash: loaded.hash, text: loaded.text };
         let done = self.control.apply(read).map_err(|error| ApplyError::Failed(error.to_string()));
         Box::pin(std::future::ready(done))
+    }
+
+    fn plugin_routes(&self) -> &[PluginRoute] {
+        self.plugins.routes()
+    }
+
+    fn answer_by_plugin<'a>(
+        &'a self,
+        number: usize,
+        call: &'a Call,
+        parameters: &'a [String],
+    ) -> ReplyFuture<'a> {
+        Box::pin(async move {
+            let snapshot = self.control.shared.published.current();
+            let answer = self.plugins.answer(number, request(call), parameters, snapshot).await;
+            answer.map_or_else(Reply::unexpected, reply)
+        })
     }
 }

@@ -41,8 +41,8 @@ pub(super) struct Control {
     pub(super) source: EntitySource,
     /// `jit.version`: what `GET /` calls the Lua version.
     pub(super) lua_version: String,
-    /// Kept alive for the functions of Lua schemas.
-    _vm: Vm,
+    /// Holds the functions of Lua schemas, and runs the endpoints of plugins.
+    pub(super) vm: Vm,
     /// What is known of upstreams, for the APIs and for active checks.
     pub(super) balancers: Rc<Balancers>,
     /// The shared dictionaries.
@@ -60,10 +60,13 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
         balancers,
         source,
         lua_version: vm.lua().load("return jit.version").eval().unwrap_or_default(),
-        _vm: vm,
+        vm,
         dicts: setup.dicts,
     });
     let hash = control.publish_first()?;
+    let (admin, status) = (AdminNode::new(&control, "api")?, AdminNode::new(&control, "status_api")?);
+    admin.plugins().start().await;
+    let (admin_api, status_api) = (Api::admin(Box::new(admin)), status::api(Box::new(status)));
     if !setup.ready.announce().await {
         return Ok(());
     }
@@ -74,8 +77,8 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
     let (admin_logs, status_logs) = logs(&control.shared.conf)?;
     let serve = |listeners, api: Api| tokio::task::spawn_local(admin::serve(listeners, Rc::new(api)));
     let tasks = [
-        serve(listeners.admin, Api::admin(Box::new(AdminNode::new(&control))).with_logs(admin_logs)),
-        serve(listeners.status, status::api(Box::new(AdminNode::new(&control))).with_logs(status_logs)),
+        serve(listeners.admin, admin_api.with_logs(admin_logs)),
+        serve(listeners.status, status_api.with_logs(status_logs)),
         tokio::task::spawn_local(follow_file(control.clone(), setup.declarative_changes)),
         tokio::task::spawn_local(free_snapshots(control.clone())),
         tokio::task::spawn_local(probe(control.clone())),

@@ -75,7 +75,9 @@ pub(super) fn enabled(conf: &Conf) -> Vec<String> {
         !BUNDLED_PLUGINS.contains(&name.as_str())
             || named.contains(&name.as_str())
             || sources::module(&format!("kong.plugins.{name}.handler")).is_some()
-            || !plugin_folders(&conf.lua_package_path, std::slice::from_ref(name)).is_empty()
+            || plugin_folders(&conf.lua_package_path, std::slice::from_ref(name))
+                .iter()
+                .any(|folder| folder.join("handler.lua").exists())
     });
     if !missing.is_empty() {
         log::write(Level::Notice, format_args!("bundled plugins not served yet: {}", missing.join(", ")));

@@ -2,7 +2,8 @@
 //!
 //! The old form lists the configuration's fields by name, at the top: `fields = { limit = { type = "number" } }`,
 //! with `no_consumer` beside them. *Kong parity*: the rewriting is that of the last releases that read both
-//! forms; `func` and `self_check` validators are left out, as they were there.
+//! forms; `func` and `self_check` validators are left out, as they were there. A field with `new_type` says
+//! itself what it becomes.
 
 use serde_json::{Map, Value, json};
 
@@ -37,7 +38,11 @@ pub fn convert(name: &str, definition: &Value) -> (Value, Vec<String>) {
             out.push(json!({field: {"type": "foreign", "reference": entity, "eq": null}}));
         }
     }
-    (json!({"name": name, "fields": out}), warnings)
+    let mut new = json!({"name": name, "fields": out});
+    if let (Some(checks), Some(new)) = (definition.get("entity_checks"), new.as_object_mut()) {
+        new.insert("entity_checks".to_owned(), checks.clone());
+    }
+    (new, warnings)
 }
 
 fn convert_fields(definition: &Value, name: &str, warnings: &mut Vec<String>) -> Value {
@@ -55,6 +60,9 @@ fn convert_fields(definition: &Value, name: &str, warnings: &mut Vec<String>) ->
 }
 
 fn convert_field(old: &Value, field: &str, plugin: &str, warnings: &mut Vec<String>) -> Value {
+    if let Some(new) = old.get("new_type") {
+        return new.clone();
+    }
     let text = |name: &str| old.get(name).and_then(Value::as_str);
     let mut new = Map::new();
     let mut put = |name: &str, value: Value| new.insert(name.to_owned(), value);
@@ -131,7 +139,9 @@ mod tests {
                 "limit": {"type": "number", "default": 5, "required": true},
                 "names": {"type": "array", "enum": ["a", "b"], "func": {"\0opaque": 1}},
                 "redis": {"type": "table", "schema": {"fields": {"host": {"type": "string"}}}},
+                "when": {"type": "string", "new_type": {"type": "integer", "gt": 0}},
             },
+            "entity_checks": [{"at_least_one_of": ["config.limit"]}],
         });
         assert!(is_legacy(&old));
         let (new, warnings) = convert("old", &old);
@@ -141,6 +151,8 @@ mod tests {
         assert_eq!(config[0]["limit"], json!({"type": "number", "default": 5, "required": true}));
         assert_eq!(config[1]["names"]["elements"]["one_of"], json!(["a", "b"]));
         assert_eq!(config[2]["redis"]["fields"][0]["host"]["len_min"], 0);
+        assert_eq!(config[3]["when"], json!({"type": "integer", "gt": 0}));
+        assert_eq!(new["entity_checks"][0]["at_least_one_of"][0], "config.limit");
         assert_eq!(warnings.len(), 2);
     }
 

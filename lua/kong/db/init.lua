@@ -1,207 +1,179 @@
--- kong.db: the entities, one object for each kind.
+--- `kong.db`: the entities, one object for each kind.
 --
--- Reads answer from the configuration that the current request is served under. Writes are refused
--- while there is no database.
+-- Objects are made when a kind is first asked for: plugins name kinds of their own while they load, before
+-- there is a configuration.
 
-local native = require "kong.native"
+local DAO = require "kong.db.dao"
+local Entity = require "kong.db.schema.entity"
+local Errors = require "kong.db.errors"
+local Schema = require "kong.db.schema"
+local connector = require "kong.db.strategies.connector"
+local module = require "kong.tools.module"
 
-local ngx = ngx
-local concat = table.concat
-local error, ipairs, match, pairs, rawget, rawset, setmetatable, tostring, type =
-  error, ipairs, string.match, pairs, rawget, rawset, setmetatable, tostring, type
+local ipairs, pairs, rawget, rawset, setmetatable, sort, type =
+  ipairs, pairs, rawget, rawset, setmetatable, table.sort, type
 
-local PAGE_SIZE, MAX_PAGE_SIZE = 1000, 1000
-
-local dao = {}
-
-
--- The part of a key that a value gives: itself, or the id of the entity it points to.
-local function part(value)
-  if value == nil or value == ngx.null then
-    return ""
-  elseif type(value) == "table" then
-    return part(value.id)
-  end
-  return tostring(value)
-end
+-- The core kinds; those of plugins follow from their `daos.lua`.
+local CORE = {
+  "workspaces", "consumers", "certificates", "services", "routes", "snis", "upstreams", "targets", "plugins",
+  "tags", "ca_certificates", "clustering_data_planes", "parameters", "vaults", "key_sets", "keys",
+  "filter_chains",
+}
 
 
-local function primary_key_text(self, key)
-  if type(key) ~= "table" then
-    error("primary_key must be a table", 3)
-  end
-  local parts = {}
-  for i, name in ipairs(self.model.primary_key) do
-    parts[i] = part(key[name])
-  end
-  return concat(parts, ":")
-end
+-- ---- kinds that plugins bring -----------------------------------------------------------------
 
-
--- The key by which caches know an entity: of the entity, or of up to five parts of its key.
-function dao:cache_key(key, arg2, arg3, arg4, arg5, ws_id)
-  local model = self.model
-  local a, b, c, d, e = key, arg2, arg3, arg4, arg5
-  if type(key) == "table" then
-    local cached = #model.cache_key > 0 and key[model.cache_key[1]] ~= nil
-    local names = cached and model.cache_key or model.primary_key
-    a, b, c, d, e = key[names[1]], key[names[2]], key[names[3]], key[names[4]], key[names[5]]
-    ws_id = key.ws_id or ws_id
-  end
-  local workspace = model.workspaceable and (ws_id or kong.default_workspace) or ""
-  return self.name .. ":" .. part(a) .. ":" .. part(b) .. ":" .. part(c) .. ":" .. part(d) .. ":" .. part(e)
-         .. ":" .. part(workspace)
-end
-
-
-function dao:select(primary_key)
-  return native.db_select(self.name, primary_key_text(self, primary_key))
-end
-
-
-function dao:select_by_cache_key(cache_key)
-  return native.db_select_by_cache_key(self.name, cache_key)
-end
-
-
-local function tags_of(options)
-  if options and options.tags then
-    return options.tags, options.tags_cond
-  end
-end
-
-
-function dao:page(size, offset, options)
-  local tags, condition = tags_of(options)
-  local rows, next_offset = native.db_page(self.name, size, offset, nil, nil, tags, condition)
-  if not rows then
-    return nil, next_offset
-  end
-  return rows, nil, nil, next_offset
-end
-
-
--- Calls pages one after the other, row by row: the iterator of `each` and `each_for_…`.
-local function rows_of(next_page)
-  local rows, at, offset, err = {}, 0, nil, nil
-  local done = false
-  return function()
-    at = at + 1
-    while rows[at] == nil and not done do
-      rows, err, offset = next_page(offset)
-      if not rows then
-        rows, done = {}, true
-        return false, err
+-- The definitions in the `daos.lua` of the enabled plugins, by name.
+local function definitions_of_plugins()
+  local definitions = {}
+  for _, plugin in ipairs(require("kong.runloop.registry").names) do
+    local found, list = module.load_module_if_exists("kong.plugins." .. plugin .. ".daos")
+    for _, definition in pairs(found and type(list) == "table" and list or {}) do
+      if type(definition) == "table" and definition.name then
+        definitions[definition.name] = definition
       end
-      at, done = 1, offset == nil
-    end
-    return rows[at]
-  end
-end
-
-
-function dao:each(size, options)
-  return rows_of(function(offset)
-    local rows, err, _, next_offset = self:page(size or PAGE_SIZE, offset, options)
-    return rows, err, next_offset
-  end)
-end
-
-
--- ---- methods that are named after fields ----------------------------------------------------
-
-local by_field = {}
-
-by_field["^select_by_(.+)$"] = function(name, field)
-  return function(_, value)
-    return native.db_select_by(name, field, part(value))
-  end
-end
-
-local function page_for(name, field)
-  return function(_, foreign_key, size, offset, options)
-    local tags, condition = tags_of(options)
-    local rows, next_offset = native.db_page(name, size, offset, field, part(foreign_key), tags, condition)
-    if not rows then
-      return nil, next_offset
-    end
-    return rows, nil, nil, next_offset
-  end
-end
-
-by_field["^page_for_(.+)$"] = page_for
-
-by_field["^each_for_(.+)$"] = function(name, field)
-  local page = page_for(name, field)
-  return function(self, foreign_key, size, options)
-    return rows_of(function(offset)
-      local rows, err, _, next_offset = page(self, foreign_key, size or PAGE_SIZE, offset, options)
-      return rows, err, next_offset
-    end)
-  end
-end
-
-for _, write in ipairs { "insert", "update", "upsert", "delete" } do
-  dao[write] = function(self)
-    return nil, native.db_refusal(write, self.name)
-  end
-  by_field["^" .. write .. "_by_(.+)$"] = function(name, field)
-    return function()
-      return nil, native.db_refusal(write, name, field)
     end
   end
+  return definitions
+end
+
+
+local own_definitions
+
+
+local function plugin_definitions()
+  own_definitions = own_definitions or definitions_of_plugins()
+  return own_definitions
+end
+
+
+-- The schema of a kind; nil for one that does not exist.
+local function schema_of(name)
+  local known = Schema.named(name)
+  local definition = plugin_definitions()[name]
+  if known then
+    -- what is Lua's own business does not come back from the engine
+    known.dao = definition and definition.dao or known.dao
+    return known
+  elseif not definition then
+    return nil
+  end
+  -- the kinds it points to come first
+  for _, field in ipairs(definition.fields or {}) do
+    local _, attributes = next(field)
+    if type(attributes) == "table" and attributes.type == "foreign" and attributes.reference ~= name then
+      schema_of(attributes.reference)
+    end
+  end
+  local schema, err = Entity.new(definition)
+  if not schema then
+    ngx.log(ngx.ERR, "schema of custom plugin entity '", name, "' is invalid: ", err)
+  end
+  return schema
+end
+
+
+-- ---- kong.db --------------------------------------------------------------------------------
+
+local DB = {}
+
+
+-- Every kind: core ones, then those of plugins by name.
+local function names()
+  local list, own = {}, {}
+  for _, name in ipairs(CORE) do
+    list[#list + 1] = name
+  end
+  for name in pairs(plugin_definitions()) do
+    own[#own + 1] = name
+  end
+  sort(own)
+  for _, name in ipairs(own) do
+    list[#list + 1] = name
+  end
+  return list
+end
+
+
+local function make(self, name)
+  local schema = type(name) == "string" and schema_of(name)
+  if not schema then
+    return nil
+  end
+  local rows = require("kong.db.strategies." .. self.strategy_module)
+  local strategy = rows.new(self.connector, schema, self.errors)
+  local dao = DAO.new(self, schema, strategy, self.errors)
+  dao.events = kong.worker_events
+  return dao
+end
+
+
+local function dao_named(self, name)
+  local known = rawget(self, "known")
+  if known[name] == nil then
+    known[name] = make(self, name) or false
+  end
+  return known[name] or nil
+end
+
+
+-- What a database would be reached through; there is none, and each method says so.
+local function connector_of(strategy)
+  return setmetatable({
+    strategy = strategy, database = strategy, defaults = connector.defaults,
+    infos = function() return { strategy = strategy, db_name = "", db_desc = "", db_ver = "unknown" } end,
+    connect = function() return true end,
+    connect_migrations = function() return {} end,
+    setkeepalive = function() return true end,
+    close = function() return true end,
+    get_page_size = connector.get_page_size,
+  }, {
+    __index = function(_, name)
+      return function()
+        return nil, name .. "() not implemented for '" .. strategy .. "' strategy"
+      end
+    end,
+  })
 end
 
 
 local mt = {
-  __index = function(self, method)
-    local own = dao[method]
-    if own then
-      return own
-    elseif method == "schema" then
-      local schema = require("kong.db.schema").named(self.name)
-      rawset(self, "schema", schema)
-      return schema
-    end
-    for pattern, make in pairs(by_field) do
-      local field = type(method) == "string" and match(method, pattern)
-      if field then
-        local made = make(self.name, field)
-        rawset(self, method, made)
-        return made
+  __index = function(self, name)
+    if DB[name] then
+      return DB[name]
+    elseif name == "daos" then
+      local daos = {}
+      for _, kind in ipairs(names()) do
+        daos[kind] = dao_named(self, kind)
       end
+      rawset(self, "daos", daos)
+      return daos
     end
+    return dao_named(self, name)
   end,
 }
 
 
-local function new_dao(name)
-  local model = native.db_model(name)
-  if not model then
-    return nil
-  end
+function DB.init_connector() return true end
+function DB.connect() return true end
+function DB.close() return true end
+function DB.setkeepalive() return true end
+
+
+--- Makes `kong.db`.
+-- @param configuration the properties of kong.conf
+-- @param strategy another store than the configured one
+function DB.new(configuration, strategy)
+  strategy = strategy or configuration.database
   return setmetatable({
-    name = name,
-    model = model,
-    pagination = { page_size = PAGE_SIZE, max_page_size = MAX_PAGE_SIZE },
+    strategy = strategy,
+    strategy_module = "off",
+    infos = { strategy = strategy, db_name = "", db_desc = "", db_ver = "unknown" },
+    errors = Errors.new(),
+    connector = connector_of(strategy),
+    known = {},
   }, mt)
 end
 
 
--- `kong.db`: objects are made when a kind is first asked for.
-return {
-  new = function(configuration)
-    return setmetatable({
-      strategy = configuration.database,
-      daos = {},
-      connector = { strategy = configuration.database, database = configuration.database },
-    }, {
-      __index = function(self, name)
-        local daos = rawget(self, "daos")
-        local found = daos[name] or new_dao(name)
-        daos[name] = found
-        return found
-      end,
-    })
-  end,
-}
+return DB

@@ -20,7 +20,10 @@ local ERR_VERSION = "Plugin %q cannot be loaded because its VERSION field does n
 local ERR_RESPONSE = "Plugin %q can't be loaded because it implements both `response` and "
                      .. "`header_filter` or `body_filter` methods.\n"
 
-local _M = {}
+local _M = {
+  -- The plugins to load: known before the first of them loads.
+  names = {},
+}
 
 
 local function is_integer(value)
@@ -107,6 +110,7 @@ end
 -- All plugins in the order they run; nil and every problem if there is one.
 function _M.load_all(names)
   local plugins, problems = {}, {}
+  _M.names = names
   for _, name in ipairs(names) do
     local plugin, err = _M.load(name)
     if plugin then

@@ -83,8 +83,8 @@ function _M.configurable()
 end
 
 
-local initialize = each_plugin(function(plugin)
-  if plugin.init_worker then
+local initialize = each_plugin(function(plugin, _, only)
+  if plugin.init_worker and (not only or only[plugin.name]) then
     plugin.init_worker(plugin.handler)
   end
 end, function(plugin, err)
@@ -93,14 +93,15 @@ end, function(plugin, err)
 end)
 
 
--- Runs `init_worker` of all plugins. What one throws is told and does not keep the others from it.
-function _M.init_worker(stopped)
-  initialize(stopped)
+-- Runs `init_worker` of all plugins, or of `only` those named. What one throws is told and does not keep the
+-- others from it.
+function _M.init_worker(stopped, only)
+  initialize(stopped, only)
 end
 
 
-local reconfigure = each_plugin(function(plugin, number, configs)
-  if plugin.configure then
+local reconfigure = each_plugin(function(plugin, number, configs, only)
+  if plugin.configure and (not only or only[plugin.name]) then
     plugin.configure(plugin.handler, configs[number])
   end
 end, function(plugin, err)
@@ -112,6 +113,16 @@ end)
 -- plugin in use, by its number.
 function _M.configure(configs, stopped)
   reconfigure(stopped, configs)
+end
+
+
+-- The same for the plugins named, with lists by name.
+function _M.configure_named(only, by_name)
+  local configs = {}
+  for number, plugin in ipairs(plugins) do
+    configs[number] = by_name[plugin.name]
+  end
+  reconfigure(nil, configs, only)
 end
 
 

@@ -134,7 +134,8 @@ end
 
 
 -- A copy in which each table stands once, however often and however deep it is referred to.
--- Metatables are shared with the original, or dropped; keys that are tables are copied on demand.
+-- Metatables are shared with the original, or dropped; keys that are tables are copied on demand. Tables that
+-- only `pairs` shows are taken, too: views of other tables rely on it.
 function _M.cycle_aware_deep_copy(value, remove_metatables, deep_copy_keys, seen)
   if type(value) ~= "table" then
     return value
@@ -148,10 +149,17 @@ function _M.cycle_aware_deep_copy(value, remove_metatables, deep_copy_keys, seen
   copy = {}
   seen[value] = copy
   for key, inner in next, value do
-    if deep_copy_keys then
-      key = _M.cycle_aware_deep_copy(key, remove_metatables, true, seen)
+    copy[key] = inner
+  end
+  for key, inner in pairs(value) do
+    if type(inner) == "table" then
+      copy[key] = _M.cycle_aware_deep_copy(inner, remove_metatables, deep_copy_keys, seen)
     end
-    copy[key] = _M.cycle_aware_deep_copy(inner, remove_metatables, deep_copy_keys, seen)
+    if deep_copy_keys and type(key) == "table" then
+      local kept = copy[key]
+      copy[key] = nil
+      copy[_M.cycle_aware_deep_copy(key, remove_metatables, true, seen)] = kept
+    end
   end
   return remove_metatables and copy or setmetatable(copy, getmetatable(value))
 end

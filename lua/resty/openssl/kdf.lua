@@ -66,6 +66,10 @@ function _M.new(name)
           }
         end
       end
+      if field == "reset" then
+        -- nothing is kept from one derivation to the next
+        return function() return true end
+      end
       return mt.__index[field]
     end,
   })

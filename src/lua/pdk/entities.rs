@@ -2,7 +2,7 @@
 
 use super::{settings, values};
 use crate::db::Entity;
-use crate::db::off::{Collection, Dataset, PageRequest, TagFilter, Write, refuse};
+use crate::db::off::{Collection, Dataset, PageRequest, TagFilter};
 use crate::exchange::current;
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use std::ffi::c_int;
@@ -10,18 +10,16 @@ use std::sync::Arc;
 
 pub(super) fn install(frame: &Frame, table: c_int) {
     frame.set_function(table, "db_kinds", kinds);
-    frame.set_function(table, "db_model", model);
     frame.set_function(table, "db_select", |frame| {
-        find(frame, |collection, frame| Ok(collection.select(&frame.text(2)?)))
+        find(frame, 3, |collection, frame| Ok(collection.select(&frame.text(2)?)))
     });
     frame.set_function(table, "db_select_by", |frame| {
-        find(frame, |collection, frame| Ok(collection.select_by(&frame.text(2)?, &frame.text(3)?)))
+        find(frame, 4, |collection, frame| Ok(collection.select_by(&frame.text(2)?, &frame.text(3)?)))
     });
     frame.set_function(table, "db_select_by_cache_key", |frame| {
-        find(frame, |collection, frame| Ok(collection.select_by_cache_key(&frame.text(2)?)))
+        find(frame, 3, |collection, frame| Ok(collection.select_by_cache_key(&frame.text(2)?)))
     });
     frame.set_function(table, "db_page", page);
-    frame.set_function(table, "db_refusal", refusal);
     frame.set_function(table, "generation", |frame| {
         frame.push_number(generation() as f64);
         Ok(1)
@@ -57,42 +55,11 @@ fn kinds(frame: &Frame) -> Answer {
     Ok(1)
 }
 
-/// Keys and relations of a kind: a table; nil for a kind that does not exist.
-fn model(frame: &Frame) -> Answer {
-    let name = frame.text(1)?;
-    let dataset = dataset();
-    let Some(kind) = dataset.as_ref().and_then(|dataset| dataset.model().kind(&name)) else {
-        frame.push_nil();
-        return Ok(1);
-    };
-    frame.push_table(0, 8);
-    let texts = |names: &mut dyn Iterator<Item = &String>, field: &str| {
-        frame.push_table(4, 0);
-        for (at, name) in names.enumerate() {
-            frame.push_text(name);
-            frame.set_index(-2, at + 1);
-        }
-        frame.set_field(-2, field);
-    };
-    texts(&mut kind.primary_key.iter(), "primary_key");
-    texts(&mut kind.cache_key.iter(), "cache_key");
-    texts(&mut kind.unique.iter().map(|field| &field.name), "unique");
-    texts(&mut kind.foreign.iter().map(|field| &field.name), "foreign");
-    if let Some(key) = &kind.endpoint_key {
-        frame.push_text(key);
-        frame.set_field(-2, "endpoint_key");
-    }
-    frame.push_boolean(kind.workspaceable);
-    frame.set_field(-2, "workspaceable");
-    frame.push_text(&kind.name);
-    frame.set_field(-2, "name");
-    Ok(1)
-}
-
 /// A look-up by the arguments of the running call.
 type LookUp = fn(&Collection, &Frame) -> Result<Option<Arc<Entity>>, Flow>;
 
-fn find(frame: &Frame, look_up: LookUp) -> Answer {
+/// Answers an entity, with nulls where the argument at `nulls` is true.
+fn find(frame: &Frame, nulls: c_int, look_up: LookUp) -> Answer {
     let kind = frame.text(1)?.into_owned();
     let dataset = dataset();
     let found = match dataset.as_ref().and_then(|dataset| dataset.collection(&kind)) {
@@ -100,13 +67,13 @@ fn find(frame: &Frame, look_up: LookUp) -> Answer {
         None => None,
     };
     match found {
-        Some(entity) => values::push_object(frame, &entity)?,
+        Some(entity) => push_entity(frame, &entity, frame.truth(nulls))?,
         None => frame.push_nil(),
     }
     Ok(1)
 }
 
-/// Arguments: kind, size, offset, foreign field, its key, tags, "or". Answers rows and the next offset,
+/// Arguments: kind, size, offset, foreign field, its key, tags, "or", nulls. Answers rows and the next offset,
 /// or nil, the error as text and as a table.
 fn page(frame: &Frame) -> Answer {
     let kind = frame.text(1)?.into_owned();
@@ -116,6 +83,7 @@ fn page(frame: &Frame) -> Answer {
         (Some(field), Some(key)) => Some((String::from_utf8_lossy(field), String::from_utf8_lossy(key))),
         _ => None,
     };
+    let nulls = frame.truth(8);
     let request = PageRequest { size: size.clamp(1, PageRequest::MAX_SIZE), offset, tags: tags(frame)? };
     let dataset = dataset();
     let Some(collection) = dataset.as_ref().and_then(|dataset| dataset.collection(&kind)) else {
@@ -132,7 +100,7 @@ fn page(frame: &Frame) -> Answer {
     };
     frame.push_table(page.rows.len(), 0);
     for (at, row) in page.rows.iter().enumerate() {
-        values::push_object(frame, row)?;
+        push_entity(frame, row, nulls)?;
         frame.set_index(-2, at + 1);
     }
     match page.offset {
@@ -140,6 +108,10 @@ fn page(frame: &Frame) -> Answer {
         None => frame.push_nil(),
     }
     Ok(2)
+}
+
+fn push_entity(frame: &Frame, entity: &Entity, nulls: bool) -> Result<(), Flow> {
+    if nulls { values::push_object_with_nulls(frame, entity) } else { values::push_object(frame, entity) }
 }
 
 fn tags(frame: &Frame) -> Result<Option<TagFilter>, Flow> {
@@ -154,19 +126,4 @@ fn tags(frame: &Frame) -> Result<Option<TagFilter>, Flow> {
     }
     let any = frame.optional_bytes(7)? == Some(b"or");
     Ok((!tags.is_empty()).then_some(if any { TagFilter::Any(tags) } else { TagFilter::All(tags) }))
-}
-
-/// Arguments: what is done, the kind, the field it is addressed by. Answers the message with which the
-/// write is refused while there is no database.
-fn refusal(frame: &Frame) -> Answer {
-    let (what, kind, by) = (frame.text(1)?, frame.text(2)?, frame.optional_bytes(3)?);
-    let write = match &*what {
-        "insert" => Write::Insert,
-        "update" => Write::Update,
-        "upsert" => Write::Upsert,
-        _ => Write::Delete,
-    };
-    let by = by.map(String::from_utf8_lossy);
-    frame.push_text(&refuse(write, &kind, by.as_deref()).to_string());
-    Ok(1)
 }

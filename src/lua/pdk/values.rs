@@ -23,6 +23,36 @@ pub fn push_object(frame: &Frame, object: &Map<String, Value>) -> Result<(), Flo
     push_map(frame, object, DEEPEST)
 }
 
+/// Pushes an object as a table whose nulls are `ngx.null`, as the Admin API shows entities.
+///
+/// # Errors
+/// As [`push`].
+pub fn push_object_with_nulls(frame: &Frame, object: &Map<String, Value>) -> Result<(), Flow> {
+    push_object(frame, object)?;
+    fill_nulls(frame, object, DEEPEST)
+}
+
+/// Adds what [`push_map`] left out to the table on top.
+fn fill_nulls(frame: &Frame, object: &Map<String, Value>, depth: usize) -> Result<(), Flow> {
+    let below = depth.checked_sub(1).ok_or_else(too_deep)?;
+    frame.reserve(4)?;
+    for (name, value) in object {
+        match value {
+            Value::Null => {
+                frame.push_light(std::ptr::null());
+                frame.set_field(-2, name);
+            }
+            Value::Object(inner) => {
+                frame.push_field(-1, name);
+                fill_nulls(frame, inner, below)?;
+                frame.pop(1);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn push_at(frame: &Frame, value: &Value, depth: usize) -> Result<(), Flow> {
     frame.reserve(4)?;
     match value {

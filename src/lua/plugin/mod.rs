@@ -4,6 +4,7 @@
 //! - [`RunnerSettings`]: what plugins see of the gateway: configuration, node, shared state
 //! - [`load_kinds`]: the installed plugins as the snapshot wants them
 //! - [`load_schemas`]: the schemas that plugins bring, for the control thread
+//! - [`api::PluginApi`]: the endpoints that plugins bring to the Admin and Status API, for the control thread
 //!
 //! The loop over plugins is Lua (`lua/kong/runloop/runner.lua`), so that it compiles into traces with
 //! the plugins. What it runs is a plan: the steps of a route with the configuration of each. A plan is
@@ -15,6 +16,7 @@
 //! the request gets a 500, and nothing else is harmed: the coroutine is given up, the plan goes on to
 //! be used.
 
+pub mod api;
 mod configs;
 mod outcome;
 mod plans;

@@ -1,5 +1,6 @@
 --- Schemas of entities: schemas whose values a store can keep.
 local Schema = require "kong.db.schema"
+local cycle_aware_deep_copy = require("kong.tools.table").cycle_aware_deep_copy
 
 
 local NO_NILABLE = "%s: Entities cannot have nilable types."
@@ -50,6 +51,7 @@ end
 -- @return the schema, or nil and a message
 function Entity.new(definition)
   if type(definition) == "table" and type(definition.fields) == "table" then
+    definition = cycle_aware_deep_copy(definition)
     require_records(definition)
   end
 

@@ -392,14 +392,19 @@ fn entities_are_read_and_writes_refused() {
         equal(consumers:select_by_username("bob").id, "b0b00000-0000-4000-8000-000000000001")
         equal(consumers:select_by_username("none"), nil)
         equal(consumers:cache_key("b0b"), "consumers:b0b:::::0dc6f45b-8f8d-40d2-a504-473544ee190b")
-        equal(kong.db.keyauth_credentials:cache_key({ key = "x" }), "keyauth_credentials:x:::::0dc6f45b-8f8d-40d2-a504-473544ee190b")
+        equal(kong.db.keyauth_credentials, nil)
+        equal(kong.db.plugins:cache_key({ name = "x", route = { id = "r" } }), "plugins:x:r::::0dc6f45b-8f8d-40d2-a504-473544ee190b")
         equal(kong.db.plugins:cache_key("a", nil, "s"), "plugins:a::s:::0dc6f45b-8f8d-40d2-a504-473544ee190b")
         local seen = 0
         for row, err in kong.db.plugins:each() do equal(err, nil) equal(row.name, "kit") seen = seen + 1 end
         equal(seen, 1)
         equal(#kong.db.consumers:page(10), 1)
-        local ok, err = consumers:insert({}) equal(ok, nil)
-        equal(err:match("cannot create 'consumers' entities when not using a database") ~= nil, true)
+        local ok, err, err_t = consumers:insert({}) equal(ok, nil) equal(err_t.code, 2) equal(err, err_t.message)
+        ok, err, err_t = consumers:insert({ username = "new" }) equal(ok, nil) equal(err_t.name, "operation unsupported")
+        equal(err, "cannot create 'consumers' entities when not using a database")
+        ok, err, err_t = consumers:select({ id = "x" }) equal(ok, nil) equal(err_t.code, 1)
+        equal(err, 'invalid primary key: \'{id="expected a valid UUID"}\'')
+        ok, err, err_t = consumers:page(0) equal(ok, nil) equal(err, "size must be an integer between 1 and 50000")
         equal(kong.db.nothing, nil)
         "#,
     );
