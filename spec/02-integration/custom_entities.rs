@@ -160,7 +160,7 @@ fn a_plugins_entities_are_read_from_the_file_by_its_code_and_by_the_admin_api() 
     assert_eq!(admin("/schemas/books").json()["fields"][3]["pages"]["default"], 100);
     let all = admin("/books");
     assert_eq!((all.field("X-Counted"), titles("/books").len()), (Some("3"), 3));
-    assert_eq!(admin("/book-shelves/left/first").json()["pages"].as_u64().is_some(), true);
+    assert!(admin("/book-shelves/left/first").json()["pages"].as_u64().is_some());
     assert_eq!(admin("/book-shelves/none/first").json()["message"], "no such shelf");
 }
 

@@ -194,6 +194,7 @@ pub(crate) fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 /// Which bytes cannot stand in a field name.
 static BREAKS_NAME: &Bytes = &bytes(b"\"(),/:;<=>?@[\\]{}", 0x21..0x7f);
 /// Which bytes cannot stand in a field value.
+#[allow(clippy::indexing_slicing)] // computed by the compiler, which checks it
 static BREAKS_VALUE: &Bytes = &{
     let mut breaks = bytes(b"\x7f", 0x20..0x100);
     breaks[b'\t' as usize] = false;
@@ -204,6 +205,7 @@ static BREAKS_VALUE: &Bytes = &{
 type Bytes = [bool; 256];
 
 /// The bytes listed, and all outside a range.
+#[allow(clippy::indexing_slicing)] // called for constants only: the compiler checks it
 const fn bytes(listed: &[u8], range: Range<usize>) -> Bytes {
     let mut set = [false; 256];
     let mut at = 0;

@@ -154,7 +154,8 @@ impl<'a> Table<'a> {
         if let Some(at) = self.slab.allocate(size) {
             return Some(at);
         }
-        let most = if size <= CLASSES[CLASSES.len() - 1] { CHUNK_EVICTIONS } else { EVICTIONS };
+        let most =
+            if CLASSES.last().is_some_and(|largest| size <= *largest) { CHUNK_EVICTIONS } else { EVICTIONS };
         for _ in 0..most {
             if !may_evict || !self.evict_oldest() {
                 return None;

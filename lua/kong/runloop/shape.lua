@@ -14,7 +14,8 @@ local native = require "kong.native"
 local ipairs, load = ipairs, load
 local concat = table.concat
 
-local HEAD = "local plugins, consumer_conf, rawset, enter_span, leave_span = ...\nreturn function(ctx, confs)\nlocal plugin, conf\n"
+local HEAD = "local plugins, consumer_conf, rawset, enter_span, leave_span = ...\n"
+             .. "return function(ctx, confs)\nlocal plugin, conf\n"
 local CHOOSING = 'local given = confs\nconfs = {}\nrawset(ctx, "KONG_CONFS", confs)\n'
 local CHOOSABLE = "confs = ctx.KONG_CONFS or confs\n"
 local TAIL = 'rawset(ctx, "KONG_PLUGIN", nil) rawset(ctx, "KONG_PLUGIN_CONF", nil)\nend'
@@ -58,8 +59,8 @@ local function source(steps, phase, chosen, measured)
     -- While consumers choose, access notes the configuration of every step.
     if runs or (chosen and phase == "access") then
       local code, opens = choice(step, phase, chosen)
-      code = code .. (runs and (measured and MEASURED or RUN):format(phase) or "") .. (opens and "end\n" or "")
-      lines[#lines + 1] = code:gsub("%$", i)
+      local run = runs and (measured and MEASURED or RUN):format(phase) or ""
+      lines[#lines + 1] = (code .. run .. (opens and "end\n" or "")):gsub("%$", i)
     end
   end
   lines[#lines + 1] = TAIL
