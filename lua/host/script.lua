@@ -177,13 +177,19 @@ if IS_SPECS then
   package.preload["kong.program"] = function() return PROGRAM end
   -- What is to be done when the specs are over.
   local endings = {}
-  package.loaded["kong.program_end"] = { add = function(act) endings[#endings + 1] = act end }
-  -- busted ends a failed run with an error that is no text, unless it is told to exit.
-  local compatibility = require("busted.compatibility")
-  function compatibility.exit(code)
+  local function run_endings()
     for _, act in ipairs(endings) do
       pcall(act)
     end
+  end
+  package.loaded["kong.program_end"] = {
+    add = function(act) endings[#endings + 1] = act end,
+    run = run_endings,
+  }
+  -- busted ends a failed run with an error that is no text, unless it is told to exit.
+  local compatibility = require("busted.compatibility")
+  function compatibility.exit(code)
+    run_endings()
     stdout:flush()
     exit(code == 0 and 0 or 1)
   end

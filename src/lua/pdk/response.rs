@@ -26,6 +26,11 @@ pub(super) fn install(frame: &Frame, table: c_int) {
         Ok(0)
     });
     frame.set_function(table, "finish", finish);
+    // For mock servers of specs: their own `Server` and `Via` go out as an upstream's would.
+    frame.set_function(table, "pass_as_proxied", |_| {
+        context::with_exchange(|exchange| exchange.response.source = Source::Upstream)?;
+        Ok(0)
+    });
     frame.set_function(table, "response_body", |frame| {
         context::with_exchange(|exchange| frame.push_bytes(&exchange.response.body))?;
         Ok(1)

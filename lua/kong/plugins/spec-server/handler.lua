@@ -1,6 +1,7 @@
 -- Answers requests as the server blocks of a spec say: by port, server name and location, as nginx does.
 
 local cjson = require "cjson.safe"
+local native = require "kong.native"
 
 local assert, error, ipairs, loadstring, pairs, setfenv, setmetatable, tonumber, tostring, xpcall =
   assert, error, ipairs, loadstring, pairs, setfenv, setmetatable, tonumber, tostring, xpcall
@@ -249,6 +250,12 @@ local function serve_logs(server, path)
     ngx.print(logs:get("running") or 0)
   end
   return ngx.exit(200)
+end
+
+
+-- The gateway's own header fields are none of a mock server's.
+function SpecServer:header_filter()
+  native.pass_as_proxied()
 end
 
 
