@@ -105,7 +105,8 @@ end
 -- The gateway's own module as its sources have it now.
 local function from_sources(name)
   local path = name:gsub("%.", "/")
-  for _, place in ipairs { "/lua/" .. path .. ".lua", "/lua/" .. path .. "/init.lua", "/" .. path .. ".lua", "/" .. path .. "/init.lua" } do
+  for _, place in ipairs { "/lua/" .. path .. ".lua", "/lua/" .. path .. "/init.lua", "/" .. path .. ".lua",
+      "/" .. path .. "/init.lua" } do
     if exists(SOURCES .. place) then
       return assert(loadfile(SOURCES .. place))
     end

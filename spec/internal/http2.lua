@@ -57,7 +57,8 @@ local function ask(url, options)
     words[3] = "-I"
   end
   if options.sni then
-    insert(words, "--connect-to " .. quoted(options.sni .. ":" .. options.port .. ":" .. options.host .. ":" .. options.port))
+    insert(words, "--connect-to " .. quoted(options.sni .. ":" .. options.port .. ":" .. options.host .. ":"
+        .. options.port))
   end
   for name, value in pairs(options.headers or {}) do
     for _, one in ipairs(type(value) == "table" and value or { value }) do

@@ -31,7 +31,8 @@ local function listens(servers)
       if not seen[port] then
         seen[port] = true
         local key = tostring(port)
-        insert(list, "0.0.0.0:" .. port .. (server.tls[key] and " ssl" or "") .. (server.http2[key] and " http2" or ""))
+        insert(list, "0.0.0.0:" .. port .. (server.tls[key] and " ssl" or "") .. (server.http2[key]
+            and " http2" or ""))
       end
     end
   end
@@ -63,12 +64,16 @@ function mocks.serve(servers, dicts, prefix)
   local file = settings.folder .. "/mock-" .. count .. ".json"
   prefix = prefix or settings.folder .. "/mock-" .. count
   write(file, cjson.encode(servers))
-  local configuration = { _format_version = "3.0", plugins = { { name = "spec-server", config = { file = file } } } }
+  local configuration = { _format_version = "3.0", plugins = { { name = "spec-server",
+      config = { file = file } } } }
   local cert, key = certificate(servers)
   local env = {
-    database = "off", declarative_config_string = cjson.encode(configuration), prefix = prefix, plugins = "spec-server",
-    proxy_listen = listens(servers), admin_listen = "off", status_listen = "off", headers = "off", log_level = "info",
-    nginx_main_worker_processes = "1", trusted_ips = "127.0.0.1", real_ip_header = "X-Real-IP", anonymous_reports = "off",
+    database = "off", declarative_config_string = cjson.encode(configuration), prefix = prefix,
+        plugins = "spec-server",
+    proxy_listen = listens(servers), admin_listen = "off", status_listen = "off", headers = "off",
+        log_level = "info",
+    nginx_main_worker_processes = "1", trusted_ips = "127.0.0.1", real_ip_header = "X-Real-IP",
+        anonymous_reports = "off",
     lua_package_path = settings.folder .. "/?.lua", admin_gui_listen = "off",
     nginx_http_client_max_body_size = "0", untrusted_lua = "on", ssl_cert = cert, ssl_cert_key = key,
     lua_max_req_headers = "1000", lua_max_uri_args = "1000", lua_max_post_args = "1000",

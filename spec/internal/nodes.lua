@@ -119,7 +119,8 @@ function nodes.start_kong(env, names, preserve_prefix, fixtures)
   if fixtures and fixtures.dns_mock then
     env = dns_mock.serve(prefix, fixtures.dns_mock, env)
   end
-  local words = "start --conf " .. settings.test_conf_path .. (nginx_conf and " --nginx-conf " .. nginx_conf or "")
+  local words = "start --conf " .. settings.test_conf_path .. (nginx_conf and " --nginx-conf " .. nginx_conf
+      or "")
   local stdout
   ok, err, stdout = commands.kong_exec(words .. " --nginx-conf-flags test", env)
   if not ok then
@@ -184,7 +185,8 @@ local function pid_file(prefix, file)
     return file
   end
   local running = nodes.get_running_conf(prefix)
-  return running and running.nginx_pid or error("no config file found at prefix: " .. (prefix or conf.prefix), 3)
+  return running and running.nginx_pid or error("no config file found at prefix: " .. (prefix
+      or conf.prefix), 3)
 end
 
 
@@ -249,7 +251,8 @@ function nodes.use_old_plugin(name)
     error("the specified plugin " .. name .. " doesn't exist", 2)
   end
   local folder, remove = nodes.make_temp_dir()
-  commands.execute("mkdir -p " .. folder .. "/kong/plugins && cp -r " .. source .. " " .. folder .. "/kong/plugins")
+  commands.execute("mkdir -p " .. folder .. "/kong/plugins && cp -r " .. source .. " " .. folder
+      .. "/kong/plugins")
   local before = settings.lua_path or os.getenv("LUA_PATH") or ";;"
   settings.lua_path = folder .. "/?.lua;" .. folder .. "/?/init.lua;" .. before
   environment.setenv("LUA_PATH", settings.lua_path)

@@ -4,7 +4,6 @@ local typedefs = require "kong.db.schema.typedefs"
 return {
   name = "%NAME%",
   fields = {
-    { consumer = typedefs.no_consumer },
     { protocols = typedefs.protocols_http },
     { config = {
       type = "record",

@@ -34,10 +34,11 @@ for _, strategy in helpers.each_strategy() do
       local route = bp.routes:insert({ hosts = { "test.example" } })
       bp.plugins:insert({ name = PLUGIN, route = { id = route.id }, config = {} })
 
+      -- With an `nginx_conf` the mock upstream is started beside the gateway.
       assert(helpers.start_kong({
-        database = strategy,
-        plugins = "bundled," .. PLUGIN,
         nginx_conf = "spec/fixtures/custom_nginx.template",
+        plugins = "bundled," .. PLUGIN,
+        database = strategy,
       }))
     end)
 

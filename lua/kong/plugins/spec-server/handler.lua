@@ -100,7 +100,8 @@ local variables = setmetatable({}, {
 })
 
 local environment = setmetatable({
-  ngx = setmetatable({ var = variables }, { __index = ngx, __newindex = function(_, name, value) ngx[name] = value end }),
+  ngx = setmetatable({ var = variables }, { __index = ngx, __newindex = function(_, name,
+      value) ngx[name] = value end }),
 }, { __index = _G, __newindex = _G })
 
 local chunks = {}
@@ -142,7 +143,8 @@ local function proxy(target)
   local client = require("resty.http").new()
   ngx.req.read_body()
   local res, err = client:request_uri(target .. ngx.var.request_uri, {
-    method = ngx.req.get_method(), headers = ngx.req.get_headers(0, true), body = ngx.req.get_body_data(), ssl_verify = false,
+    method = ngx.req.get_method(), headers = ngx.req.get_headers(0, true), body = ngx.req.get_body_data(),
+        ssl_verify = false,
   })
   if not res then
     ngx.log(ngx.ERR, "could not ask ", target, ": ", err)
@@ -224,7 +226,8 @@ end
 local function noting_errors(session, act, ...)
   local ok, err = xpcall(act, function(problem)
     session.err = session.err or {}
-    session.err[#session.err + 1] = { (gsub(tostring(problem), "^%[?[^:]*:%d+: ", "")), debug.traceback("", 2) }
+    session.err[#session.err + 1] = { (gsub(tostring(problem), "^%[?[^:]*:%d+: ", "")), debug.traceback("",
+        2) }
     return problem
   end, ...)
   if not ok then
@@ -283,7 +286,8 @@ end
 
 
 local function begin_session(server, location)
-  local session = { logs = server.logs, options = location.log, req = location.log.req and request_of(location.log) }
+  local session = { logs = server.logs, options = location.log, req = location.log.req
+      and request_of(location.log) }
   ngx.shared[server.logs]:incr("running", 1, 0)
   ngx.ctx.spec_session = session
   return session
