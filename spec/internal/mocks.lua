@@ -24,15 +24,19 @@ local function quoted(text)
 end
 
 
+-- The listeners of all servers, each once.
 local function listens(servers)
   local list, seen = {}, {}
   for _, server in ipairs(servers) do
     for _, port in ipairs(server.ports) do
-      if not seen[port] then
-        seen[port] = true
-        local key = tostring(port)
-        insert(list, "0.0.0.0:" .. port .. (server.tls[key] and " ssl" or "") .. (server.http2[key]
-            and " http2" or ""))
+      local key = tostring(port)
+      local flags = (server.tls[key] and " ssl" or "") .. (server.http2[key] and " http2" or "")
+      for _, address in ipairs(server.addresses or { "0.0.0.0" }) do
+        local listen = address .. ":" .. port
+        if not seen[listen] then
+          seen[listen] = true
+          insert(list, listen .. flags)
+        end
       end
     end
   end
@@ -65,7 +69,7 @@ function mocks.serve(servers, dicts, prefix)
   prefix = prefix or settings.folder .. "/mock-" .. count
   write(file, cjson.encode(servers))
   local configuration = { _format_version = "3.0", plugins = { { name = "spec-server",
-      config = { file = file } } } }
+      config = { file = file, parent = ngx.worker.pid() } } } }
   local cert, key = certificate(servers)
   local env = {
     database = "off", declarative_config_string = cjson.encode(configuration), prefix = prefix,

@@ -296,6 +296,39 @@ end
 
 -- ---- phases ---------------------------------------------------------------------------------
 
+local LOOK = 0.5
+
+local watches = false
+
+
+-- Ends the node when the process that runs the specs is gone.
+local function follow(parent)
+  local function look(premature)
+    local alive = io.open("/proc/" .. parent .. "/stat")
+    if alive then
+      alive:close()
+    elseif not premature then
+      local file = io.open(kong.configuration.nginx_pid)
+      local pid = file and file:read("*l")
+      if pid then
+        file:close()
+        os.execute("kill -TERM " .. pid)
+      end
+    end
+  end
+  watches = true
+  assert(ngx.timer.every(LOOK, look))
+end
+
+
+function SpecServer:configure(configs)
+  local parent = configs and configs[1] and configs[1].parent
+  if parent and not watches then
+    follow(parent)
+  end
+end
+
+
 local started = {}
 
 
