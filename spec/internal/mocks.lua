@@ -44,10 +44,16 @@ local function listens(servers)
 end
 
 
+-- A path of a server block, which nginx reads from the prefix on.
+local function from_prefix(path)
+  return path:sub(1, 1) == "/" and path or settings.conf.prefix .. "/" .. path
+end
+
+
 local function certificate(servers)
   for _, server in ipairs(servers) do
     if server.ssl_certificate and server.ssl_certificate_key then
-      return server.ssl_certificate, server.ssl_certificate_key
+      return from_prefix(server.ssl_certificate), from_prefix(server.ssl_certificate_key)
     end
   end
   local cert, key = settings.conf.ssl_cert, settings.conf.ssl_cert_key
