@@ -36,6 +36,8 @@ local function location_of(path, route, log_options)
   for _, phase in ipairs { "rewrite", "access", "content", "header_filter" } do
     location[phase] = route[phase]
   end
+  -- The code of a filter may stand under the shorter name.
+  location.header_filter = location.header_filter and route.header or location.header_filter
   local directives = route.directives or ""
   location.proxy = match(directives, "proxy_pass%s+([^;]+);")
   location.log = log_options
