@@ -7,3 +7,4 @@ globals = { "kong", "ngx" }
 read_globals = { "table.new" }
 -- The prelude is what replaces these.
 files["lua/host/prelude.lua"] = { globals = { "coroutine.resume", "coroutine.status", "coroutine.wrap" } }
+files["spec/**/*_spec.lua"] = { std = "+busted" }

@@ -105,7 +105,8 @@ end
 -- The gateway's own module as its sources have it now.
 local function from_sources(name)
   local path = name:gsub("%.", "/")
-  for _, place in ipairs { "/lua/" .. path .. ".lua", "/lua/" .. path .. "/init.lua", "/" .. path .. ".lua", "/" .. path .. "/init.lua" } do
+  for _, place in ipairs { "/lua/" .. path .. ".lua", "/lua/" .. path .. "/init.lua", "/" .. path .. ".lua",
+      "/" .. path .. "/init.lua" } do
     if exists(SOURCES .. place) then
       return assert(loadfile(SOURCES .. place))
     end
@@ -177,13 +178,19 @@ if IS_SPECS then
   package.preload["kong.program"] = function() return PROGRAM end
   -- What is to be done when the specs are over.
   local endings = {}
-  package.loaded["kong.program_end"] = { add = function(act) endings[#endings + 1] = act end }
-  -- busted ends a failed run with an error that is no text, unless it is told to exit.
-  local compatibility = require("busted.compatibility")
-  function compatibility.exit(code)
+  local function run_endings()
     for _, act in ipairs(endings) do
       pcall(act)
     end
+  end
+  package.loaded["kong.program_end"] = {
+    add = function(act) endings[#endings + 1] = act end,
+    run = run_endings,
+  }
+  -- busted ends a failed run with an error that is no text, unless it is told to exit.
+  local compatibility = require("busted.compatibility")
+  function compatibility.exit(code)
+    run_endings()
     stdout:flush()
     exit(code == 0 and 0 or 1)
   end

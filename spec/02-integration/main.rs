@@ -37,6 +37,7 @@ mod reload;
 mod request_debug;
 mod restart;
 mod routing;
+mod scripts;
 mod signals;
 mod start;
 mod timeouts;

@@ -7,8 +7,10 @@ local say = require "say"
 local settings = require "spec.internal.settings"
 local text = require "spec.internal.text"
 
-local assert, error, getmetatable, insert, ipairs, pairs, rawget, rawset, setmetatable, tostring, type, xpcall =
-  assert, error, getmetatable, table.insert, ipairs, pairs, rawget, rawset, setmetatable, tostring, type, xpcall
+local assert, error, getmetatable, insert, ipairs, pairs, rawget, rawset, setmetatable, tostring, type,
+    xpcall =
+  assert, error, getmetatable, table.insert, ipairs, pairs, rawget, rawset, setmetatable, tostring, type,
+      xpcall
 local lookup = text.lookup
 
 local ERROR_LINES = 60
@@ -114,7 +116,8 @@ local function has_status(state, args)
   assert(not rawget(state, "kong_request"),
          "Cannot check statuscode against a request object, only against a response object")
   local expected, res = args[1], args[2] or rawget(state, "kong_response")
-  assert(type(expected) == "number", "Expected response code must be a number value. Got: " .. tostring(expected))
+  assert(type(expected) == "number", "Expected response code must be a number value. Got: "
+      .. tostring(expected))
   assert(is_response(res), "Expected a http_client response. Got: " .. tostring(res))
   local body, err = res:read_body()
   local shown = strip(body or "Error reading body: " .. tostring(err))
@@ -240,7 +243,8 @@ register("line", function(state, args)
   end
   tell(args, path, pattern, found)
   return found
-end, "Expected file at:\n%s\nTo match:\n%s\n", "Expected file at:\n%s\nTo not match:\n%s\nBut matched line:\n%s\n")
+end, "Expected file at:\n%s\nTo match:\n%s\n",
+    "Expected file at:\n%s\nTo not match:\n%s\nBut matched line:\n%s\n")
 
 
 register("match_re", function(_, args)
@@ -359,7 +363,8 @@ local function checked(name, value, caller)
   if wanted and type(value) ~= wanted and not is_callable then
     error(("bad argument '%s' to '%s' (%s expected, got %s)"):format(name, caller, wanted, type(value)), 3)
   elseif name == "condition" and not CONDITIONS[value] then
-    error("bad argument 'condition' to '" .. caller .. "' (one of: 'truthy', 'falsy', 'error', 'no_error' expected)", 3)
+    error("bad argument 'condition' to '" .. caller
+        .. "' (one of: 'truthy', 'falsy', 'error', 'no_error' expected)", 3)
   end
   return value
 end

@@ -29,7 +29,8 @@ Client.__index = Client
 local function multipart(form, options, content_type, name)
   local parts = {}
   for field, value in pairs(form) do
-    parts[#parts + 1] = "--" .. BOUNDARY .. '\r\nContent-Disposition: form-data; name="' .. field .. '"\r\n\r\n'
+    parts[#parts + 1] = "--" .. BOUNDARY .. '\r\nContent-Disposition: form-data; name="' .. field
+        .. '"\r\n\r\n'
                         .. tostring(value) .. "\r\n"
   end
   local body = #parts > 0 and concat(parts) .. "--" .. BOUNDARY .. "--\r\n" or ""
@@ -105,7 +106,8 @@ function Client:_connect()
   end
   local _, err = self:connect(options)
   if err then
-    error("Could not connect to " .. (options.host or "unknown") .. ":" .. (options.port or "unknown") .. ": " .. err)
+    error("Could not connect to " .. (options.host or "unknown") .. ":" .. (options.port or "unknown")
+        .. ": " .. err)
   end
   if options.connect_timeout and options.send_timeout and options.read_timeout then
     self:set_timeouts(options.connect_timeout, options.send_timeout, options.read_timeout)

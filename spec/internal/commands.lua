@@ -27,12 +27,27 @@ function commands.execute(command, returns_all)
 end
 
 
+-- A path without the places where a checkout has Kong's own sources.
+local function beside_checkout(path)
+  if not settings.is_checkout then
+    return path
+  end
+  local places = {}
+  for place in path:gmatch("[^;]+") do
+    if not place:find("^%.?/?%?") and not place:find("^%.?/?kong/") then
+      places[#places + 1] = place
+    end
+  end
+  return concat(places, ";")
+end
+
+
 -- The module path of a node: fixtures, what the environment and the settings say.
 local function package_path(env)
   local paths = {}
   for _, path in ipairs { settings.plugin_path, settings.vault_path,
                           env.lua_package_path or false, settings.conf.lua_package_path or false } do
-    path = path and gsub(path, "^%s*(.-)[;%s]*$", "%1")
+    path = path and beside_checkout((gsub(path, "^%s*(.-)[;%s]*$", "%1")))
     if path and path ~= "" then
       paths[#paths + 1] = path
     end

@@ -161,21 +161,22 @@ end
 
 -- ---- locations ------------------------------------------------------------------------------
 
+-- What can be asked, for who asks for "/".
 local VALID_ROUTES = {
-  ["/ws"] = "Websocket echo server",
-  ["/get"] = "Accepts a GET request and returns it in JSON format",
-  ["/xml"] = "Returns a simple XML document",
-  ["/post"] = "Accepts a POST request and returns it in JSON format",
-  ["/response-headers?:key=:val"] = "Returns given response headers",
-  ["/cache/:n"] = "Sets a Cache-Control header for n seconds",
-  ["/anything"] = "Accepts any request and returns it in JSON format",
-  ["/request"] = "Alias to /anything",
-  ["/delay/:duration"] = "Delay the response for <duration> seconds",
-  ["/basic-auth/:user/:pass"] = "Performs HTTP Basic Auth",
-  ["/status/:code"] = "Returns a response with the specified <status code>",
-  ["/stream/:num"] = "Stream <num> chunks of JSON data via chunked Transfer Encoding",
-  ["/read_log/:logname"] = "Reads a log", ["/count_log/:logname"] = "Counts a log's entries",
-  ["/post_log/:logname"] = "Adds to a log", ["/reset_log/:logname"] = "Empties a log",
+  ["/get"] = "what was asked, by GET only",
+  ["/post"] = "what was asked, by POST only",
+  ["/anything"] = "what was asked",
+  ["/request"] = "as /anything",
+  ["/xml"] = "a small XML document",
+  ["/ws"] = "a WebSocket that echoes",
+  ["/response-headers?:key=:val"] = "these header fields in the response",
+  ["/cache/:n"] = "a response that may be cached for n seconds",
+  ["/delay/:duration"] = "what was asked, after so many seconds",
+  ["/status/:code"] = "what was asked, with this status",
+  ["/basic-auth/:user/:pass"] = "what was asked, with these credentials only",
+  ["/stream/:num"] = "so many lines, in chunks",
+  ["/post_log/:logname"] = "keeps entries of a log", ["/read_log/:logname"] = "the entries of a log",
+  ["/count_log/:logname"] = "their number", ["/reset_log/:logname"] = "forgets them",
 }
 
 function upstream.root()
@@ -220,7 +221,8 @@ function upstream.hop_by_hop()
   header["Proxy-Connection"], header["Proxy-Authenticate"] = "close", "Basic"
   header["Proxy-Authorization"] = "Basic YWxhZGRpbjpvcGVuc2VzYW1l"
   header["Transfer-Encoding"], header["Content-Length"] = "chunked", nil
-  header["TE"], header["Trailer"], header["Upgrade"] = "trailers, deflate;q=0.5", "Expires", "example/1, foo/2"
+  header["TE"], header["Trailer"], header["Upgrade"] = "trailers, deflate;q=0.5", "Expires",
+      "example/1, foo/2"
   ngx.print("hello\r\n\r\n\r\n")
   ngx.exit(200)
 end
@@ -354,7 +356,10 @@ function upstream.servers()
   for i, row in ipairs(LOCATIONS) do
     locations[i] = { kind = row[1], path = row[2], module = { THIS, row[3] } }
   end
-  return { { ports = { 15555, 15556 }, tls = { ["15556"] = true }, http2 = {}, names = { "mock_upstream" },
+  local settings = require "spec.internal.settings"
+  local plain, tls = settings.mock_upstream_port, settings.mock_upstream_ssl_port
+  return { { ports = { plain, tls }, tls = { [tostring(tls)] = true }, http2 = {},
+      names = { "mock_upstream" },
              locations = locations } }
 end
 

@@ -24,14 +24,19 @@ local function quoted(text)
 end
 
 
+-- The listeners of all servers, each once.
 local function listens(servers)
   local list, seen = {}, {}
   for _, server in ipairs(servers) do
     for _, port in ipairs(server.ports) do
-      if not seen[port] then
-        seen[port] = true
-        local key = tostring(port)
-        insert(list, "0.0.0.0:" .. port .. (server.tls[key] and " ssl" or "") .. (server.http2[key] and " http2" or ""))
+      local key = tostring(port)
+      local flags = (server.tls[key] and " ssl" or "") .. (server.http2[key] and " http2" or "")
+      for _, address in ipairs(server.addresses or { "0.0.0.0" }) do
+        local listen = address .. ":" .. port
+        if not seen[listen] then
+          seen[listen] = true
+          insert(list, listen .. flags)
+        end
       end
     end
   end
@@ -39,10 +44,16 @@ local function listens(servers)
 end
 
 
+-- A path of a server block, which nginx reads from the prefix on.
+local function from_prefix(path)
+  return path:sub(1, 1) == "/" and path or settings.conf.prefix .. "/" .. path
+end
+
+
 local function certificate(servers)
   for _, server in ipairs(servers) do
     if server.ssl_certificate and server.ssl_certificate_key then
-      return server.ssl_certificate, server.ssl_certificate_key
+      return from_prefix(server.ssl_certificate), from_prefix(server.ssl_certificate_key)
     end
   end
   local cert, key = settings.conf.ssl_cert, settings.conf.ssl_cert_key
@@ -63,12 +74,16 @@ function mocks.serve(servers, dicts, prefix)
   local file = settings.folder .. "/mock-" .. count .. ".json"
   prefix = prefix or settings.folder .. "/mock-" .. count
   write(file, cjson.encode(servers))
-  local configuration = { _format_version = "3.0", plugins = { { name = "spec-server", config = { file = file } } } }
+  local configuration = { _format_version = "3.0", plugins = { { name = "spec-server",
+      config = { file = file, parent = ngx.worker.pid() } } } }
   local cert, key = certificate(servers)
   local env = {
-    database = "off", declarative_config_string = cjson.encode(configuration), prefix = prefix, plugins = "spec-server",
-    proxy_listen = listens(servers), admin_listen = "off", status_listen = "off", headers = "off", log_level = "info",
-    nginx_main_worker_processes = "1", trusted_ips = "127.0.0.1", real_ip_header = "X-Real-IP", anonymous_reports = "off",
+    database = "off", declarative_config_string = cjson.encode(configuration), prefix = prefix,
+        plugins = "spec-server",
+    proxy_listen = listens(servers), admin_listen = "off", status_listen = "off", headers = "off",
+        log_level = "info",
+    nginx_main_worker_processes = "1", trusted_ips = "127.0.0.1", real_ip_header = "X-Real-IP",
+        anonymous_reports = "off",
     lua_package_path = settings.folder .. "/?.lua", admin_gui_listen = "off",
     nginx_http_client_max_body_size = "0", untrusted_lua = "on", ssl_cert = cert, ssl_cert_key = key,
     lua_max_req_headers = "1000", lua_max_uri_args = "1000", lua_max_post_args = "1000",

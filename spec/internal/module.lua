@@ -16,7 +16,7 @@ function _M.reload_helpers(flavor)
   environment.setenv("KONG_ROUTER_FLAVOR", flavor)
   require("kong.native").set_router_flavor(flavor)
   for name in pairs(package.loaded) do
-    if name:find("^spec%.internal") or name:find("^kong%.db%.schema%.entities%.routes") then
+    if name:find("^spec%.internal") or name:find("^kong%.db%.schema") and name ~= "kong.db.schema.native" then
       package.loaded[name] = nil
     end
   end

@@ -5,7 +5,8 @@ local cjson = require "cjson"
 local socket = require "socket"
 
 local band, rshift = bit.band, bit.rshift
-local byte, char, concat, gmatch, lower, sub = string.byte, string.char, table.concat, string.gmatch, string.lower, string.sub
+local byte, char, concat, gmatch, lower, sub =
+  string.byte, string.char, table.concat, string.gmatch, string.lower, string.sub
 local ipairs, tonumber, unpack = ipairs, tonumber, unpack
 
 local NAME_ERROR = 3

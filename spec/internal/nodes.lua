@@ -75,21 +75,17 @@ local function write_yaml(document, file_name)
   if not file then
     return nil, err
   end
-  file:write(require("lyaml").dump({ document }))
+  file:write(require("kong.db.declarative").to_yaml_string(document))
   file:close()
   return file_name
 end
 
 
 local function declarative(env, prefix)
-  local document = database.take_configuration()
-  if not kept_configuration then
-    if not document then
-      return env
-    end
-    kept_configuration = assert(write_yaml(document, prefix .. "/config.yml"))
+  kept_configuration = kept_configuration or database.take_configuration()
+  if kept_configuration then
+    env.declarative_config = assert(write_yaml(kept_configuration, prefix .. "/config.yml"))
   end
-  env.declarative_config = kept_configuration
   return env
 end
 
@@ -123,9 +119,14 @@ function nodes.start_kong(env, names, preserve_prefix, fixtures)
   if fixtures and fixtures.dns_mock then
     env = dns_mock.serve(prefix, fixtures.dns_mock, env)
   end
-  return commands.kong_exec("start --conf " .. settings.test_conf_path
-                            .. (nginx_conf and " --nginx-conf " .. nginx_conf or "")
-                            .. " --nginx-conf-flags test", env)
+  local words = "start --conf " .. settings.test_conf_path .. (nginx_conf and " --nginx-conf " .. nginx_conf
+      or "")
+  local stdout
+  ok, err, stdout = commands.kong_exec(words .. " --nginx-conf-flags test", env)
+  if not ok then
+    kept_configuration = nil
+  end
+  return ok, err, stdout
 end
 
 
@@ -184,7 +185,8 @@ local function pid_file(prefix, file)
     return file
   end
   local running = nodes.get_running_conf(prefix)
-  return running and running.nginx_pid or error("no config file found at prefix: " .. (prefix or conf.prefix), 3)
+  return running and running.nginx_pid or error("no config file found at prefix: " .. (prefix
+      or conf.prefix), 3)
 end
 
 
@@ -249,7 +251,8 @@ function nodes.use_old_plugin(name)
     error("the specified plugin " .. name .. " doesn't exist", 2)
   end
   local folder, remove = nodes.make_temp_dir()
-  commands.execute("mkdir -p " .. folder .. "/kong/plugins && cp -r " .. source .. " " .. folder .. "/kong/plugins")
+  commands.execute("mkdir -p " .. folder .. "/kong/plugins && cp -r " .. source .. " " .. folder
+      .. "/kong/plugins")
   local before = settings.lua_path or os.getenv("LUA_PATH") or ";;"
   settings.lua_path = folder .. "/?.lua;" .. folder .. "/?/init.lua;" .. before
   environment.setenv("LUA_PATH", settings.lua_path)

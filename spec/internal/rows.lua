@@ -9,7 +9,8 @@ local tables = require "kong.tools.table"
 local null = ngx.null
 local ipairs, next, pairs, pcall, rawget, setmetatable, sort, type =
   ipairs, next, pairs, pcall, rawget, setmetatable, table.sort, type
-local concat, insert, match, remove, tostring = table.concat, table.insert, string.match, table.remove, tostring
+local concat, insert, match, remove, tostring =
+  table.concat, table.insert, string.match, table.remove, tostring
 
 local copy = tables.cycle_aware_deep_copy or tables.deep_copy
 local PAGE_SIZE = 1000
@@ -369,7 +370,8 @@ function Rows.new(plugins)
     daos = daos,
     loaded = {},
     strategy = "off",
-    connector = setmetatable({ strategy = "off", database = "off" }, { __index = function() return nothing end }),
+    connector = setmetatable({ strategy = "off", database = "off" },
+        { __index = function() return nothing end }),
   }, {
     __index = function(rows, name)
       return Rows[name] or rawget(rows, "daos")[name]

@@ -6,14 +6,16 @@ local error, ipairs, tonumber, tostring, type = error, ipairs, tonumber, tostrin
 
 local server_blocks = {}
 
-local CODE = { rewrite_by_lua_block = "rewrite", access_by_lua_block = "access", content_by_lua_block = "content",
+local CODE = { rewrite_by_lua_block = "rewrite", access_by_lua_block = "access",
+    content_by_lua_block = "content",
                header_filter_by_lua_block = "header_filter", log_by_lua_block = "log",
                ssl_certificate_by_lua_block = "certificate", init_by_lua_block = "init",
                init_worker_by_lua_block = "init_worker" }
 
 -- Directives that need nothing done here.
 local IGNORED = "^keepalive|^error_log|^access_log|^ssl_|^client_|^default_type|^lua_|^real_ip|^set_real_ip|"
-                .. "^charset|^server_tokens|^internal|^root|^resolver|^proxy_|^http2|^output_buffering|^include"
+                .. "^charset|^server_tokens|^internal|^root|^resolver|^proxy_|^http2|"
+                .. "^output_buffering|^include"
 
 
 -- ---- words ----------------------------------------------------------------------------------
@@ -87,7 +89,8 @@ local function read_block(text, at)
     else
       local word = match(text, "^[^%s;{}]+", at)
       -- A brace belongs to the word in ${name} and in a pattern's {1,3}.
-      while match(text, "^%b{}[^%s;]*", at + #word) and find(word, "[%$%)%]%w]$") and find(word, "[%$~^\\]") do
+      while match(text, "^%b{}[^%s;]*", at + #word) and find(word, "[%$%)%]%w]$") and find(word,
+          "[%$~^\\]") do
         word = word .. match(text, "^%b{}[^%s;{}]*", at + #word)
       end
       words[#words + 1], at = word, at + #word

@@ -8,7 +8,8 @@ local assert, coroutine, getmetatable, pairs, tonumber, type =
 local LOOK_STEP = 0.01
 
 local STATUS_TEXTS = { [200] = "OK", [201] = "Created", [204] = "No Content", [302] = "Found",
-                       [400] = "Bad Request", [401] = "Unauthorized", [403] = "Forbidden", [404] = "Not Found",
+                       [400] = "Bad Request", [401] = "Unauthorized", [403] = "Forbidden",
+                           [404] = "Not Found",
                        [500] = "Internal Server Error", [502] = "Bad Gateway", [503] = "Service Unavailable" }
 
 local servers = {}
@@ -183,7 +184,8 @@ local function answer(response, lines, body, headers)
   if type(response) == "function" or type(response) == "table" and (getmetatable(response) or {}).__call then
     return response(lines, body, headers)
   elseif type(response) == "table" then
-    return response_text(response.code or response[1], response.body or response[2], response.headers or response[3])
+    return response_text(response.code or response[1], response.body or response[2], response.headers
+        or response[3])
   end
   return response or "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 end

@@ -60,12 +60,13 @@ local settings = {
   vault_path = "./spec/fixtures/custom_vaults/?.lua;./spec/fixtures/custom_vaults/?/init.lua",
   -- What nodes under test load unless told otherwise.
   plugins = exists("spec/fixtures/custom_plugins/kong/plugins/dummy/handler.lua")
-            and "bundled,dummy,cache,rewriter,error-handler-log,error-generator,error-generator-last,short-circuit"
+            and "bundled,dummy,cache,rewriter,error-handler-log,"
+                .. "error-generator,error-generator-last,short-circuit"
             or "bundled",
   is_checkout = exists("kong/meta.lua") and exists("kong/init.lua"),
 
-  mock_upstream_port = 15555,
-  mock_upstream_ssl_port = 15556,
+  mock_upstream_port = number_of("KONG_SPEC_TEST_MOCK_UPSTREAM_PORT", 15555),
+  mock_upstream_ssl_port = number_of("KONG_SPEC_TEST_MOCK_UPSTREAM_SSL_PORT", 15556),
   mock_upstream_stream_port = 15557,
   mock_upstream_stream_ssl_port = 15558,
   grpc_target_port = 15010,

@@ -17,6 +17,7 @@ mod lua;
 mod migrations;
 mod narration;
 pub mod node;
+mod plugin;
 mod prepare;
 mod quit;
 mod reload;
@@ -47,6 +48,7 @@ pub const COMMANDS: &[Command] = &[
     hybrid::COMMAND,
     lua::COMMAND,
     migrations::COMMAND,
+    plugin::COMMAND,
     prepare::COMMAND,
     quit::COMMAND,
     reload::COMMAND,

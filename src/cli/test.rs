@@ -1,4 +1,23 @@
 //! `kong test`: runs specs with busted, in the runtime that plugins run in.
+//!
+//! # Where modules come from
+//!
+//! The gateway's own modules, `spec.helpers` among them, come before those of the working directory: a
+//! plugin's folder needs no copy of them, and a checkout of Kong is tested against this gateway and not
+//! against its own Lua sources. In such a checkout (it has `kong/meta.lua`) no module of the `kong`
+//! namespace is taken from `./kong`, also not by the nodes under test; its specs and fixtures are. Data
+//! (`spec.fixtures.ssl`) is the other way round: that of the working directory comes first.
+//!
+//! # What the environment says
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `KONG_TEST_NAME` | `KONG_NAME` for the specs and their nodes; `KONG_NAME` itself is taken away |
+//! | `KONG_TEST_DATABASE` | the strategy that `helpers.each_strategy()` gives: `off` |
+//! | `KONG_SPEC_TEST_CONF_PATH` | the kong.conf of nodes, instead of `spec/kong_tests.conf` or our own |
+//! | `KONG_SPEC_TEST_MOCK_UPSTREAM_PORT`, `…_SSL_PORT` | other ports for the mock upstream |
+//! | `KONG_SPEC_TEST_REDIS_HOST`, `…_PORT`, `…_SSL_PORT` | where specs find Redis |
+//! | `KONG_SPEC_SOURCES` | the gateway's source tree, whose Lua files are then read instead of the built-in ones |
 
 use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;

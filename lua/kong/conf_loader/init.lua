@@ -2,20 +2,42 @@
 
 local native = require "kong.native"
 
-local ipairs, pairs, setmetatable, type = ipairs, pairs, setmetatable, type
+local ipairs, next, pairs, setmetatable, tonumber, type = ipairs, next, pairs, setmetatable, tonumber, type
 local open = io.open
 
 local PLACEHOLDER = "******"
 local DEFAULT_PATHS = { "/etc/kong/kong.conf", "/etc/kong.conf" }
 
-local _M = { DEFAULT_PATHS = DEFAULT_PATHS }
+local _M = {}
 
 
--- A copy of configuration values with secrets replaced by stars.
+-- Adds a place where the file is looked for when none is named.
+function _M.add_default_path(path)
+  DEFAULT_PATHS[#DEFAULT_PATHS + 1] = path
+end
+
+
+local function default_path()
+  for _, path in ipairs(DEFAULT_PATHS) do
+    local file = open(path)
+    if file then
+      file:close()
+      return path
+    end
+  end
+end
+
+
+-- A copy of configuration values with secrets replaced by stars, and what comes from a vault by its
+-- reference.
 function _M.remove_sensitive(values)
-  local shown = {}
+  local shown, references = {}, values["$refs"] or {}
   for name, value in pairs(values) do
-    shown[name] = native.is_sensitive(name) and value ~= "" and PLACEHOLDER or value
+    if native.is_sensitive(name) and value ~= "" then
+      shown[name] = PLACEHOLDER
+    elseif name ~= "$refs" then
+      shown[name] = references[name] or value
+    end
   end
   return shown
 end
@@ -52,18 +74,35 @@ local function purpose(options)
 end
 
 
+-- Tells of what is deprecated; only who starts a node shows it.
+local function warn(warnings, shows)
+  local log = require "kong.cmd.utils.log"
+  if not shows then
+    log.disable()
+  end
+  for _, warning in ipairs(warnings) do
+    log.warn(warning)
+  end
+  log.enable()
+end
+
+
 -- Reads a configuration. `custom` are values above those of the file and the environment.
 -- Answers a table of all values and what follows from them; or nil, the first problem and all of them.
 function _M.load(path, custom, options)
   options = options or {}
+  path = path or default_path()
   local values, references, warnings = native.conf_load(path, custom, purpose(options), options.from_kong_env)
   if not values then
     return nil, references, warnings
   end
-  local log = require "kong.cmd.utils.log"
-  for _, warning in ipairs(options.starting and warnings or {}) do
-    log.warn(warning)
+  warn(warnings, options.starting)
+  -- Ports are found by their numbers, too.
+  local ports = {}
+  for port, public in pairs(values.host_ports or {}) do
+    ports[port], ports[tonumber(port)] = public, public
   end
+  values.host_ports = ports
   if next(references) then
     values["$refs"] = references
   end

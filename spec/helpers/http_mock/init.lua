@@ -19,7 +19,9 @@ local LOGS = "kong_spec_mock_logs"
 local Mock = {}
 Mock.__index = Mock
 
-local DEFAULT_ROUTES = { ["/"] = { access = 'ngx.req.set_header("X-Test", "test") ngx.print("ok") ngx.exit(200)' } }
+local DEFAULT_ROUTES = {
+  ["/"] = { access = 'ngx.req.set_header("X-Test", "test") ngx.print("ok") ngx.exit(200)' },
+}
 
 
 -- ---- servers --------------------------------------------------------------------------------
@@ -34,6 +36,8 @@ local function location_of(path, route, log_options)
   for _, phase in ipairs { "rewrite", "access", "content", "header_filter" } do
     location[phase] = route[phase]
   end
+  -- The code of a filter may stand under the shorter name.
+  location.header_filter = location.header_filter and route.header or location.header_filter
   local directives = route.directives or ""
   location.proxy = match(directives, "proxy_pass%s+([^;]+);")
   location.log = log_options
@@ -74,7 +78,8 @@ function Mock.new(listens, routes, options)
   local port = server.ports[1]
   local self = setmetatable({
     server = server, port = port, routes = routes, listens = listens, log_opts = log_options,
-    client_opts = { port = port, tls = options.tls }, eventually_timeout = options.eventually_timeout or EVENTUALLY_TIMEOUT,
+    client_opts = { port = port, tls = options.tls }, eventually_timeout = options.eventually_timeout
+        or EVENTUALLY_TIMEOUT,
     dicts = options.dicts, init = options.init, prefix = options.prefix, logs = {},
   }, Mock)
   self:_set_eventually_table()
@@ -123,7 +128,8 @@ end
 
 local function ask(self, path)
   local client = helpers.http_client {
-    scheme = self.client_opts.tls and "https" or "http", host = "127.0.0.1", port = self.port, ssl_verify = false,
+    scheme = self.client_opts.tls and "https" or "http", host = "127.0.0.1", port = self.port,
+        ssl_verify = false,
   }
   local res = client:get(path)
   local body = res:read_body()

@@ -9,6 +9,7 @@ mod digest;
 mod errlog;
 mod openssl;
 mod process;
+mod self_signed;
 mod semaphore;
 mod ssl;
 pub(super) mod table;
@@ -28,6 +29,7 @@ const MODULES: &[(&str, Open)] = &[
     ("cjson", |frame| frame.push_function(cjson::load)),
     ("cjson.safe", |frame| frame.push_function(cjson::load_safe)),
     ("kong.process", |frame| frame.push_function(process::load)),
+    ("kong.self_signed", |frame| frame.push_function(self_signed::load)),
     ("kong.threads", |frame| frame.push_function(threads::load)),
     ("ngx.base64", |frame| frame.push_function(base64::load)),
     ("host.process", |frame| frame.push_function(super::ngx::socket::process::load)),

@@ -44,3 +44,26 @@ fn push(frame: &Frame, ended: std::io::Result<Output>) -> c_int {
     }
     3
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::lua::testing::check;
+
+    #[test]
+    fn a_command_runs_while_light_threads_do() {
+        check(
+            r#"
+            local run = require("kong.process").run
+            local ticks = 0
+            local ticker = ngx.thread.spawn(function()
+              while true do ngx.sleep(0.005) ticks = ticks + 1 end
+            end)
+            local code, stdout, stderr = run("echo out; echo err >&2; sleep 0.1; exit 3")
+            assert(code == 3 and stdout == "out\n" and stderr == "err\n")
+            assert(ticks > 3, ticks)
+            ngx.thread.kill(ticker)
+            assert(run("kill -9 $$") == 128 + 9)
+            "#,
+        );
+    }
+}

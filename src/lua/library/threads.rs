@@ -97,3 +97,37 @@ async fn run(vm: &Vm, chunk: &[u8], input: &[u8]) -> Result<Vec<u8>, LuaError> {
     let (_, output) = vm.evaluate(&function, Context::bare(Phase::Timer), push, read).await?;
     Ok(output)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::lua::testing::check;
+
+    #[test]
+    fn a_thread_gets_copies_and_answers_copies() {
+        check(
+            r#"
+            local threads = require "llthreads2.ex"
+            local thread = threads.new({ function(number, list)
+              ngx.sleep(0.01)
+              return number + 1, { list[1], nested = { true } }, nil, "last"
+            end }, 1, { "a" })
+            assert(thread:start() and thread:alive())
+            local ok, number, list, nothing, last = thread:join()
+            assert(ok and number == 2 and list[1] == "a" and list.nested[1] == true)
+            assert(nothing == nil and last == "last")
+            assert(not thread:alive())
+            assert(select(2, thread:join()) == "already joined")
+            "#,
+        );
+    }
+
+    #[test]
+    fn what_a_thread_throws_is_told_by_join() {
+        check(
+            r#"
+            local ok, err = require("llthreads2.ex").new(function() error("broken") end):start():join()
+            assert(ok == false and err:find("broken", 1, true), err)
+            "#,
+        );
+    }
+}

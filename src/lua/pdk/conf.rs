@@ -2,6 +2,8 @@
 
 use super::values;
 use crate::conf::{Conf, ConfError, Purpose, Sources};
+use crate::entities::{Registry, RouterFlavor};
+use crate::lua::Vm;
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use serde_json::Value;
 use std::ffi::c_int;
@@ -9,6 +11,15 @@ use std::path::Path;
 
 pub(super) fn install(frame: &Frame, table: c_int) {
     frame.set_function(table, "conf_load", load);
+    frame.set_function(table, "set_router_flavor", set_router_flavor);
+}
+
+/// Replaces the schemas of the core entities by those for a router flavor, on which that of routes depends.
+fn set_router_flavor(frame: &Frame) -> Answer {
+    let flavor = RouterFlavor::from_name(&frame.text(1)?).unwrap_or_default();
+    let schemas = Registry::core(flavor).map_err(|error| Flow::raise(error.to_string()))?;
+    schemas.register(Vm::current()?.lua()).map_err(|error| Flow::raise(error.to_string()))?;
+    Ok(0)
 }
 
 /// Arguments: a path or nil, a table of values above all others or nil, "start", "stop" or nil, whether the

@@ -1,9 +1,10 @@
 //! The response of an exchange.
 
-use crate::exchange::{Exchange, Phase, Source};
+use crate::exchange::{Exchange, Phase, Source, Try};
 use crate::lua::frame::{Answer, Frame};
 use crate::lua::{context, task};
 use std::ffi::c_int;
+use std::net::SocketAddr;
 
 /// Headers that are read where no other number is given.
 const READ_BY_DEFAULT: usize = 100;
@@ -26,6 +27,15 @@ pub(super) fn install(frame: &Frame, table: c_int) {
         Ok(0)
     });
     frame.set_function(table, "finish", finish);
+    // For mock servers of specs: their own `Server` and `Via` go out as an upstream's would.
+    frame.set_function(table, "pass_as_proxied", |_| {
+        context::with_exchange(|exchange| {
+            exchange.response.source = Source::Upstream;
+            let peer = SocketAddr::from(([127, 0, 0, 1], 0));
+            exchange.upstream.tries.push(Try { peer, hostname: None, start: 0, latency: 0, failure: None });
+        })?;
+        Ok(0)
+    });
     frame.set_function(table, "response_body", |frame| {
         context::with_exchange(|exchange| frame.push_bytes(&exchange.response.body))?;
         Ok(1)

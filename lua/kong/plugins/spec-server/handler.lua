@@ -1,6 +1,7 @@
 -- Answers requests as the server blocks of a spec say: by port, server name and location, as nginx does.
 
 local cjson = require "cjson.safe"
+local native = require "kong.native"
 
 local assert, error, ipairs, loadstring, pairs, setfenv, setmetatable, tonumber, tostring, xpcall =
   assert, error, ipairs, loadstring, pairs, setfenv, setmetatable, tonumber, tostring, xpcall
@@ -99,7 +100,8 @@ local variables = setmetatable({}, {
 })
 
 local environment = setmetatable({
-  ngx = setmetatable({ var = variables }, { __index = ngx, __newindex = function(_, name, value) ngx[name] = value end }),
+  ngx = setmetatable({ var = variables }, { __index = ngx, __newindex = function(_, name,
+      value) ngx[name] = value end }),
 }, { __index = _G, __newindex = _G })
 
 local chunks = {}
@@ -141,7 +143,8 @@ local function proxy(target)
   local client = require("resty.http").new()
   ngx.req.read_body()
   local res, err = client:request_uri(target .. ngx.var.request_uri, {
-    method = ngx.req.get_method(), headers = ngx.req.get_headers(0, true), body = ngx.req.get_body_data(), ssl_verify = false,
+    method = ngx.req.get_method(), headers = ngx.req.get_headers(0, true), body = ngx.req.get_body_data(),
+        ssl_verify = false,
   })
   if not res then
     ngx.log(ngx.ERR, "could not ask ", target, ": ", err)
@@ -223,7 +226,8 @@ end
 local function noting_errors(session, act, ...)
   local ok, err = xpcall(act, function(problem)
     session.err = session.err or {}
-    session.err[#session.err + 1] = { (gsub(tostring(problem), "^%[?[^:]*:%d+: ", "")), debug.traceback("", 2) }
+    session.err[#session.err + 1] = { (gsub(tostring(problem), "^%[?[^:]*:%d+: ", "")), debug.traceback("",
+        2) }
     return problem
   end, ...)
   if not ok then
@@ -252,6 +256,12 @@ local function serve_logs(server, path)
 end
 
 
+-- The gateway's own header fields are none of a mock server's.
+function SpecServer:header_filter()
+  native.pass_as_proxied()
+end
+
+
 function SpecServer:body_filter()
   local session = ngx.ctx.spec_session
   if session and session.options.resp_body then
@@ -276,7 +286,8 @@ end
 
 
 local function begin_session(server, location)
-  local session = { logs = server.logs, options = location.log, req = location.log.req and request_of(location.log) }
+  local session = { logs = server.logs, options = location.log, req = location.log.req
+      and request_of(location.log) }
   ngx.shared[server.logs]:incr("running", 1, 0)
   ngx.ctx.spec_session = session
   return session
@@ -284,6 +295,39 @@ end
 
 
 -- ---- phases ---------------------------------------------------------------------------------
+
+local LOOK = 0.5
+
+local watches = false
+
+
+-- Ends the node when the process that runs the specs is gone.
+local function follow(parent)
+  local function look(premature)
+    local alive = io.open("/proc/" .. parent .. "/stat")
+    if alive then
+      alive:close()
+    elseif not premature then
+      local file = io.open(kong.configuration.nginx_pid)
+      local pid = file and file:read("*l")
+      if pid then
+        file:close()
+        os.execute("kill -TERM " .. pid)
+      end
+    end
+  end
+  watches = true
+  assert(ngx.timer.every(LOOK, look))
+end
+
+
+function SpecServer:configure(configs)
+  local parent = configs and configs[1] and configs[1].parent
+  if parent and not watches then
+    follow(parent)
+  end
+end
+
 
 local started = {}
 
