@@ -29,7 +29,7 @@ pub use crate::phase::Phase;
 pub use crate::snapshot::Timeouts;
 pub use body::{BodyError, BodySource, RequestBody, SpoolFile};
 pub use client::{Address, Client, Tls};
-pub use clock::{now, refresh, timed};
+pub use clock::{Timed, now, refresh, timed};
 pub use id::RequestId;
 pub use log_context::LogContext;
 pub use request::{Forwarded, Request};
