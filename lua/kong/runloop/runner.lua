@@ -171,6 +171,10 @@ function _M.collect_rest(number)
   local plan, ctx = plans[number], ngx.ctx
   local confs, consumer = ctx.KONG_CONFS, ctx.authenticated_consumer
   ctx.KONG_PLUGIN, ctx.KONG_PLUGIN_CONF = nil, nil
+  if not plan or not confs then
+    -- a plugin has put another table in the place of ngx.ctx: later phases take what holds for no consumer
+    return
+  end
   for i = #confs + 1, #plan.steps do
     local step = plan.steps[i]
     confs[i] = step.by_consumer and consumer and native.consumer_conf(step.plugin.number, consumer.id)
@@ -182,6 +186,9 @@ end
 -- Runs the loggers behind the one that threw: it keeps no other from logging.
 function _M.log_rest(number)
   local plan, ctx = plans[number], ngx.ctx
+  if not plan then
+    return
+  end
   local confs, failed, behind = ctx.KONG_CONFS or plan[CONFS], ctx.KONG_PLUGIN, false
   for i, step in ipairs(plan.steps) do
     local plugin, conf = step.plugin, confs[i]

@@ -11,7 +11,7 @@
 
 local native = require "kong.native"
 
-local ipairs, load = ipairs, load
+local ipairs, load, setmetatable = ipairs, load, setmetatable
 local concat = table.concat
 
 local HEAD = "local plugins, consumer_conf, rawset, enter_span, leave_span = ...\n"
@@ -37,8 +37,8 @@ local COPIED = "conf = given[$]\nconfs[$] = conf\nif conf then\n"
 
 local _M = {}
 
--- The code known so far, by phase and sequence.
-local known = {}
+-- The code in use, by phase and sequence: the collector takes what no plan has any more.
+local known = setmetatable({}, { __mode = "v" })
 
 
 -- Code that finds the configuration of a step, and whether it opens a block.

@@ -25,7 +25,12 @@ pub(super) fn install(frame: &Frame, table: c_int) {
     frame.set_function(table, "uri_captures", uri_captures);
     frame.set_function(table, "consumer_conf", |frame| {
         let number = usize::try_from(frame.integer(1)?).unwrap_or(0);
-        let consumer = frame.text(2)?;
+        // A plugin may take anything for a consumer, also what has no id.
+        let Some(consumer) = frame.text_at(2) else {
+            frame.push_nil();
+            return Ok(1);
+        };
+        let consumer = String::from_utf8_lossy(consumer);
         context::with_exchange(|exchange| {
             Runner::push_consumer_config(frame, exchange, number, &consumer);
         })?;

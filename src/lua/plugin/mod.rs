@@ -6,11 +6,11 @@
 //! - [`load_schemas`]: the schemas that plugins bring, for the control thread
 //! - [`api::PluginApi`]: the endpoints that plugins bring to the Admin and Status API, for the control thread
 //!
-//! The loop over plugins is Lua (`lua/kong/runloop/runner.lua`), so that it compiles into traces with
-//! the plugins. What it runs is a plan: the steps of a route with the configuration of each. A plan is
-//! made in Lua at the first request that needs it, from [`crate::snapshot::Plan`], and stays over
-//! generations while its steps do; a configuration becomes a Lua table once and stays the same table over generations while nothing
-//! about it changes, since plugins use it as a key.
+//! What calls the plugins of a phase one after the other is Lua (`lua/kong/runloop/runner.lua` and `shape.lua`),
+//! so that it compiles into traces with the plugins. What it runs is a plan: the steps of a route with the
+//! configuration of each. A plan is made in Lua at the first request that needs it, from
+//! [`crate::snapshot::Plan`], and stays over generations while its steps do; a configuration becomes a Lua table
+//! once and stays the same table over generations while nothing about it changes, since plugins use it as a key.
 //!
 //! A plugin that throws ends the phase. The error and its stack go to the log with the plugin's name,
 //! the request gets a 500, and nothing else is harmed: the coroutine is given up, the plan goes on to
@@ -18,6 +18,7 @@
 
 pub mod api;
 mod configs;
+mod functions;
 mod outcome;
 mod plans;
 mod runner;

@@ -1,12 +1,13 @@
 //! Runs the plugins of a request, phase by phase.
 
 use super::configs::Configs;
+use super::functions::{Functions, PlannedPhase};
 use super::outcome::PhaseOutcome;
 use super::plans::{Content, Instance, PlanNumbers, StepContent};
 use super::settings::RunnerSettings;
 use crate::exchange::{Exchange, LogContext, Phase, Source};
 use crate::lua::ngx::ctx;
-use crate::lua::{Callee, Context, Frame, LuaError, Outcome, Reference, Vm, pdk};
+use crate::lua::{Context, Frame, LuaError, Outcome, Reference, Vm, pdk};
 use crate::observability::log;
 use crate::snapshot::{Plan, Plugin, PluginKind, Snapshot, Step};
 use std::cell::RefCell;
@@ -29,63 +30,6 @@ struct Inner {
     functions: Functions,
     numbers: PlanNumbers,
     configs: Configs,
-}
-
-/// The functions of `kong.runloop.runner`.
-#[derive(Debug)]
-struct Functions {
-    define: Reference,
-    forget: Reference,
-    init_worker: Reference,
-    configure: Reference,
-    measure: Reference,
-    collect_rest: Reference,
-    log_rest: Reference,
-    running: Reference,
-    /// The table of plans, by their number.
-    plans: Reference,
-}
-
-/// A phase of a plan in the VM: a function that is called with the request's context and the plan's
-/// configurations.
-struct PlannedPhase<'a> {
-    plans: &'a Reference,
-    /// The plan's number; negative for the plan that measures.
-    number: i64,
-    phase: Phase,
-    /// Registry reference of the request's context.
-    context: i32,
-}
-
-/// Where a plan has its configurations; its phases come before.
-const CONFS: usize = 8;
-
-impl PlannedPhase<'_> {
-    /// Where a plan has the function of a phase: the order of `PARTS` in `kong.runloop.runner`.
-    const fn part(&self) -> usize {
-        match self.phase {
-            Phase::Access => 1,
-            Phase::Response => 2,
-            Phase::HeaderFilter => 3,
-            Phase::BodyFilter => 4,
-            Phase::Log => 5,
-            Phase::Rewrite => 6,
-            _ => 7,
-        }
-    }
-}
-
-impl Callee for PlannedPhase<'_> {
-    fn push(&self, frame: &Frame) -> i32 {
-        // The tables stay below the function until the coroutine is used again.
-        self.plans.push(frame);
-        frame.push_integer(self.number);
-        frame.raw_get(-2);
-        frame.push_index(-1, self.part());
-        ctx::push_reference(frame, self.context);
-        frame.push_index(-3, CONFS);
-        2
-    }
 }
 
 thread_local! {
@@ -243,11 +187,17 @@ impl Runner {
 
     /// Plugins that log the request. One that throws keeps no other from logging.
     pub fn log(&self, exchange: &mut Exchange) {
-        let mut outcome = self.late(exchange, Phase::Log);
-        while outcome == PhaseOutcome::Failed {
-            let push = push_number(exchange.lua.plan);
-            let call = self.inner.vm.call_now(&self.inner.functions.log_rest, Context::of(exchange), push);
-            outcome = self.outcome(exchange, call);
+        exchange.phase = Phase::Log;
+        let Some(number) = self.number_for(exchange, Phase::Log) else { return };
+        let planned = self.planned(exchange, number, Phase::Log);
+        let mut call = self.inner.vm.call_now(&planned, Context::of(exchange), |_| 0);
+        // Each call gets at least one plugin further, so that there are no more than plugins.
+        for _ in 0..=self.inner.kinds.len() {
+            if self.outcome(exchange, call) != PhaseOutcome::Failed {
+                return;
+            }
+            let log_rest = &self.inner.functions.log_rest;
+            call = self.inner.vm.call_now(log_rest, Context::of(exchange), push_number(number));
         }
     }
 
@@ -462,26 +412,6 @@ impl Runner {
         if pushed.is_none() {
             frame.push_nil();
         }
-    }
-}
-
-impl Functions {
-    fn of(vm: &Vm) -> Result<Functions, LuaError> {
-        let table: mlua::Table = vm.lua().load("return require 'kong.runloop.runner'").eval()?;
-        ctx::use_metatable(vm, table.get("context_mt")?)?;
-        let function =
-            |name: &str| -> Result<Reference, LuaError> { vm.reference(table.get::<mlua::Function>(name)?) };
-        Ok(Functions {
-            define: function("define")?,
-            forget: function("forget")?,
-            init_worker: function("init_worker")?,
-            configure: function("configure")?,
-            measure: function("measure")?,
-            collect_rest: function("collect_rest")?,
-            log_rest: function("log_rest")?,
-            running: function("running")?,
-            plans: vm.reference(table.get::<mlua::Table>("plans")?)?,
-        })
     }
 }
 

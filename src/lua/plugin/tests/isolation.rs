@@ -71,6 +71,64 @@ fn a_logger_that_throws_keeps_no_other_from_logging() {
 }
 
 #[test]
+fn a_logger_that_throws_before_a_route_is_found_keeps_no_other_from_logging() {
+    let (_folder, gateway) = gateway_of(&[
+        (
+            "first",
+            r#"return { PRIORITY = 10, VERSION = "1.0.0",
+                rewrite = function() kong.response.exit(418) end, log = function() error("thrown") end }"#,
+        ),
+        (
+            "second",
+            r#"return { PRIORITY = 1, VERSION = "1.0.0", log = function() LOGGED = (LOGGED or 0) + 1 end }"#,
+        ),
+    ]);
+    gateway.configure(&json!({"plugins": [
+        {"name": "first", "enabled": true, "config": {}}, {"name": "second", "enabled": true, "config": {}},
+    ]}));
+    assert_eq!(gateway.get("/", &[]).status(), 418);
+    assert_eq!(gateway.vm.lua().globals().get::<i64>("LOGGED").unwrap(), 1);
+}
+
+#[test]
+fn a_configuration_that_lua_cannot_hold_fails_the_request_and_nothing_else() {
+    let (_folder, gateway) = both(r#"return { PRIORITY = 10, VERSION = "1.0.0", log = function() end }"#);
+    let deep = (0..120).fold(json!(1), |inner, _| json!([inner]));
+    gateway.configure(&json!({"plugins": [
+        {"name": "first", "enabled": true, "config": {"deep": deep}}, {"name": "marking", "enabled": true, "config": {}},
+    ]}));
+    let answer = gateway.get("/", &[]);
+    assert_eq!(answer.outcome, PhaseOutcome::Failed);
+    assert_eq!(answer.header("X-Access"), None);
+}
+
+#[test]
+fn a_plugin_may_replace_the_context_and_take_anything_for_a_consumer() {
+    let (_folder, gateway) = both(
+        r#"return { PRIORITY = 10, VERSION = "1.0.0", access = function()
+            if kong.request.get_header("X-Replace") then
+                ngx.ctx = {}
+                kong.response.exit(418)
+            end
+            ngx.ctx.authenticated_consumer = { username = "without id" }
+        end }"#,
+    );
+    gateway.configure(&json!({
+        "consumers": [{"id": "b0b00000-0000-4000-8000-000000000001", "username": "bob"}],
+        "plugins": [
+            {"name": "first", "enabled": true, "config": {}}, {"name": "marking", "enabled": true, "config": {}},
+            {"name": "marking", "enabled": true, "config": {}, "consumer": {"id": "b0b00000-0000-4000-8000-000000000001"}},
+        ],
+    }));
+    let answer = gateway.get("/", &[]);
+    assert_eq!(answer.outcome, PhaseOutcome::Continue);
+    assert_eq!(answer.header("X-Access").as_deref(), Some("ran"));
+    let answer = gateway.get("/", &[("X-Replace", "1")]);
+    assert_eq!((answer.outcome, answer.status()), (PhaseOutcome::Exited, 418));
+    assert_eq!(answer.header("X-Filter").as_deref(), Some("ran"));
+}
+
+#[test]
 fn a_plugin_may_wait_in_access() {
     let (_folder, gateway) = both(
         r#"return { PRIORITY = 10, VERSION = "1.0.0", access = function()

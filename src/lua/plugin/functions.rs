@@ -1,0 +1,91 @@
+//! What the runner calls in the VM: the functions of `kong.runloop.runner`, and the phases of its plans.
+
+use crate::exchange::Phase;
+use crate::lua::frame::Kind;
+use crate::lua::ngx::ctx;
+use crate::lua::{Callee, Frame, LuaError, Reference, Vm};
+
+/// The functions of `kong.runloop.runner`.
+#[derive(Debug)]
+pub(super) struct Functions {
+    pub(super) define: Reference,
+    pub(super) forget: Reference,
+    pub(super) init_worker: Reference,
+    pub(super) configure: Reference,
+    pub(super) measure: Reference,
+    pub(super) collect_rest: Reference,
+    pub(super) log_rest: Reference,
+    pub(super) running: Reference,
+    /// The table of plans, by their number.
+    pub(super) plans: Reference,
+}
+
+/// A phase of a plan in the VM: a function that is called with the request's context and the plan's
+/// configurations.
+pub(super) struct PlannedPhase<'a> {
+    pub(super) plans: &'a Reference,
+    /// The plan's number; negative for the plan that measures.
+    pub(super) number: i64,
+    pub(super) phase: Phase,
+    /// Registry reference of the request's context.
+    pub(super) context: i32,
+}
+
+/// Where a plan has its configurations; its phases come before.
+const CONFS: usize = 8;
+
+impl PlannedPhase<'_> {
+    /// Where a plan has the function of a phase: the order of `PARTS` in `kong.runloop.runner`.
+    const fn part(&self) -> usize {
+        match self.phase {
+            Phase::Access => 1,
+            Phase::Response => 2,
+            Phase::HeaderFilter => 3,
+            Phase::BodyFilter => 4,
+            Phase::Log => 5,
+            Phase::Rewrite => 6,
+            _ => 7,
+        }
+    }
+}
+
+impl Callee for PlannedPhase<'_> {
+    fn push(&self, frame: &Frame) -> i32 {
+        // The tables stay below the function until the coroutine is used again.
+        self.plans.push(frame);
+        frame.push_integer(self.number);
+        frame.raw_get(-2);
+        if frame.kind(-1) != Kind::Table {
+            // A plan that could not be made, which has been told: to call what is not there fails the request.
+            return 0;
+        }
+        frame.push_index(-1, self.part());
+        ctx::push_reference(frame, self.context);
+        frame.push_index(-3, CONFS);
+        2
+    }
+}
+
+impl Functions {
+    /// Those of a VM, which gets the metatable of contexts with them.
+    ///
+    /// # Errors
+    /// When the module cannot be loaded.
+    pub(super) fn of(vm: &Vm) -> Result<Functions, LuaError> {
+        let table: mlua::Table = vm.lua().load("return require 'kong.runloop.runner'").eval()?;
+        ctx::use_metatable(vm, table.get("context_mt")?)?;
+        let function =
+            |name: &str| -> Result<Reference, LuaError> { vm.reference(table.get::<mlua::Function>(name)?) };
+        Ok(Functions {
+            define: function("define")?,
+            forget: function("forget")?,
+            init_worker: function("init_worker")?,
+            configure: function("configure")?,
+            measure: function("measure")?,
+            collect_rest: function("collect_rest")?,
+            log_rest: function("log_rest")?,
+            running: function("running")?,
+            plans: vm.reference(table.get::<mlua::Table>("plans")?)?,
+        })
+    }
+}
