@@ -99,18 +99,34 @@ impl Response {
 
     /// Forgets everything and keeps the memory.
     pub(super) fn renew(&mut self) {
-        self.source = Source::None;
-        self.head.clear();
-        self.early.clear();
-        self.body.clear();
-        self.begun = false;
-        self.ended = false;
-        self.head_sent = false;
-        self.chunk.data.clear();
-        self.chunk.eof = false;
-        self.body_sent = 0;
-        self.sent = 0;
-        self.trailers.clear();
+        // Every field is named: one that were left out would reach the next request.
+        let Response {
+            is_unexpected,
+            wants_page,
+            source,
+            head,
+            early,
+            body,
+            begun,
+            ended,
+            head_sent,
+            chunk,
+            body_sent,
+            sent,
+            trailers,
+        } = self;
+        for flag in [is_unexpected, wants_page, begun, ended, head_sent, &mut chunk.eof] {
+            *flag = false;
+        }
+        *source = Source::None;
+        (*body_sent, *sent) = (0, 0);
+        head.clear();
+        for fields in [early, trailers] {
+            fields.clear();
+        }
+        for bytes in [body, &mut chunk.data] {
+            bytes.clear();
+        }
     }
 }
 
@@ -143,5 +159,27 @@ mod tests {
             lines,
             [line("X-A", "plugin"), line("Content-Type", "text/html"), line("X-A", "upstream")]
         );
+    }
+    #[test]
+    fn a_renewed_response_knows_nothing_of_the_one_before() {
+        let mut response = Response {
+            is_unexpected: true,
+            wants_page: true,
+            source: Source::Error,
+            begun: true,
+            ended: true,
+            head_sent: true,
+            body: b"body".to_vec(),
+            body_sent: 4,
+            sent: 9,
+            ..Response::default()
+        };
+        response.head.status = 500;
+        response.head.fields.append(b"X-A", b"1");
+        response.trailers.append(b"X-B", b"2");
+        response.chunk = BodyChunk { data: b"piece".to_vec(), eof: true };
+        response.set_early_aside();
+        response.renew();
+        assert_eq!(format!("{response:?}"), format!("{:?}", Response::default()));
     }
 }
