@@ -53,9 +53,17 @@ impl<F: Future> Future for Timed<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         WOKEN.set(present());
-        let polled = self.project().future.poll(cx);
+        let _asleep = Asleep;
+        self.project().future.poll(cx)
+    }
+}
+
+/// Lets go of the time when a task sleeps again, also where it panics: it would stand still for what runs next.
+struct Asleep;
+
+impl Drop for Asleep {
+    fn drop(&mut self) {
         WOKEN.set(0);
-        polled
     }
 }
 
