@@ -55,7 +55,8 @@ impl Default for PoolLimits {
 #[derive(Debug, Default)]
 pub struct Pool {
     limits: PoolLimits,
-    /// Peers are of the configuration's choosing: a hash that withstands attacks is not needed.
+    /// A key stands for open connections: clients, who choose server names where a route preserves their host,
+    /// cannot make many, and a hash that withstands attacks is not needed.
     idle: RefCell<HashMap<PoolKey, VecDeque<Idle>, foldhash::fast::RandomState>>,
     count: Cell<usize>,
 }

@@ -6,7 +6,7 @@
 use super::TlsKey;
 use crate::proxy::ProxyError;
 use crate::tls::{DepthLimited, Unverified};
-use rustls::client::WebPkiServerVerifier;
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -38,12 +38,20 @@ pub trait UpstreamTrust {
     fn version(&self) -> u64;
 }
 
-/// Makes TLS sessions to upstreams; configurations are made once per [`TlsKey`], so that sessions
-/// are resumed.
+/// Sessions to resume that a configuration keeps: those of an eighth as many server names, the latest.
+const SESSIONS: usize = 1024;
+
+/// What goes into a configuration: client certificate and verification of a [`TlsKey`].
+///
+/// *Invariant*: not the server name, which clients choose where a route preserves their host: as many as they
+/// ask for would be kept.
+type Terms = (Option<Arc<str>>, Option<(u32, Vec<Arc<str>>)>);
+
+/// Makes TLS sessions to upstreams; configurations are made once, so that sessions are resumed.
 pub struct UpstreamTls {
     provider: Arc<CryptoProvider>,
     trust: Box<dyn UpstreamTrust>,
-    made: RefCell<(u64, HashMap<TlsKey, TlsConnector>)>,
+    made: RefCell<(u64, HashMap<Terms, TlsConnector>)>,
 }
 
 impl UpstreamTls {
@@ -70,11 +78,12 @@ impl UpstreamTls {
         if made.0 != version {
             *made = (version, HashMap::new());
         }
-        if let Some(connector) = made.1.get(key) {
+        let terms = (key.client_certificate.clone(), key.verified.clone());
+        if let Some(connector) = made.1.get(&terms) {
             return Ok((connector.clone(), name));
         }
         let connector = TlsConnector::from(Arc::new(self.configure(key)?));
-        made.1.insert(key.clone(), connector.clone());
+        made.1.insert(terms, connector.clone());
         Ok((connector, name))
     }
 
@@ -95,11 +104,51 @@ impl UpstreamTls {
             .map_err(unusable)?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        match self.trust.identity(key.client_certificate.as_deref()) {
+        let mut config = match self.trust.identity(key.client_certificate.as_deref()) {
             Some(ClientIdentity { chain, key }) => {
-                builder.with_client_auth_cert(chain, key).map_err(unusable)
+                builder.with_client_auth_cert(chain, key).map_err(unusable)?
             }
-            None => Ok(builder.with_no_client_auth()),
+            None => builder.with_no_client_auth(),
+        };
+        config.resumption = Resumption::in_memory_sessions(SESSIONS);
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nothing;
+
+    impl UpstreamTrust for Nothing {
+        fn identity(&self, _: Option<&str>) -> Option<ClientIdentity> {
+            None
         }
+
+        fn authorities(&self, _: &[Arc<str>]) -> Arc<RootCertStore> {
+            Arc::new(RootCertStore::empty())
+        }
+
+        fn version(&self) -> u64 {
+            1
+        }
+    }
+
+    #[test]
+    fn server_names_that_clients_choose_are_not_kept() {
+        let tls = UpstreamTls::new(Box::new(Nothing));
+        let connector = |number: u32, certificate: Option<&str>| {
+            let sni = format!("host-{number}.test").into_bytes().into();
+            let key = TlsKey { sni, client_certificate: certificate.map(Arc::from), verified: None };
+            tls.connector(&key, IpAddr::from([127, 0, 0, 1])).unwrap().1
+        };
+        for number in 0..20 {
+            let name = connector(number, None);
+            assert_eq!(name.to_str(), format!("host-{number}.test"));
+        }
+        assert_eq!(tls.made.borrow().1.len(), 1);
+        connector(0, Some("certificate"));
+        assert_eq!(tls.made.borrow().1.len(), 2);
     }
 }
