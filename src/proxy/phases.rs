@@ -1,7 +1,9 @@
-//! The pipeline's view of the plugins.
+//! The pipeline's view of the plugins: who runs them, and which phases the plan in force has.
 
-use crate::exchange::{Exchange, Phase};
+use super::Worker;
+use crate::exchange::{Exchange, Phase, refresh};
 use crate::lua::plugin::{PhaseOutcome, Runner};
+use crate::snapshot::Plan;
 
 /// Who runs plugins.
 ///
@@ -56,5 +58,72 @@ impl Plugins {
             #[cfg(test)]
             Plugins::Script(script) => script(exchange, phase),
         }
+    }
+}
+
+/// Whether the plan in force has a phase.
+pub(super) fn runs(exchange: &Exchange, phase: Phase) -> bool {
+    plan(exchange, phase).phases & phase.bit() != 0
+}
+
+/// The plan in force: that of the route once there is one.
+fn plan(exchange: &Exchange, phase: Phase) -> &Plan {
+    let plans = &exchange.snapshot.plans;
+    match exchange.matched {
+        Some(matched) if phase != Phase::Rewrite => plans.of_route(matched.route),
+        _ => plans.global(),
+    }
+}
+
+/// Runs a phase that may wait, where the plan in force has it.
+pub(super) async fn run(worker: &Worker, exchange: &mut Exchange, phase: Phase) -> PhaseOutcome {
+    if !runs(exchange, phase) {
+        return PhaseOutcome::Continue;
+    }
+    wait_for(worker, exchange, phase).await
+}
+
+/// Runs the plugins of the route. They take over here even when none of them has this very phase.
+pub(super) async fn access(worker: &Worker, exchange: &mut Exchange) -> PhaseOutcome {
+    if plan(exchange, Phase::Access).phases == 0 {
+        return PhaseOutcome::Continue;
+    }
+    wait_for(worker, exchange, Phase::Access).await
+}
+
+async fn wait_for(worker: &Worker, exchange: &mut Exchange, phase: Phase) -> PhaseOutcome {
+    exchange.phase = phase;
+    let depth = enter_plugins(exchange, phase);
+    let outcome = worker.plugins.run(exchange, phase).await;
+    refresh();
+    leave_plugins(exchange, depth);
+    outcome
+}
+
+/// Runs a phase that cannot wait, where the plan in force has it.
+pub(super) fn run_now(worker: &Worker, exchange: &mut Exchange, phase: Phase) -> PhaseOutcome {
+    if !runs(exchange, phase) {
+        return PhaseOutcome::Continue;
+    }
+    exchange.phase = phase;
+    let depth = enter_plugins(exchange, phase);
+    let outcome = worker.plugins.run_now(exchange, phase);
+    refresh();
+    leave_plugins(exchange, depth);
+    outcome
+}
+
+/// Begins the span of all plugins of a phase; returns how many spans were open before.
+fn enter_plugins(exchange: &mut Exchange, phase: Phase) -> usize {
+    let has_some = runs(exchange, phase);
+    let Some(timing) = exchange.timing.as_mut().filter(|_| has_some) else { return usize::MAX };
+    let depth = timing.depth();
+    timing.enter("plugins");
+    depth
+}
+
+fn leave_plugins(exchange: &mut Exchange, depth: usize) {
+    if let Some(timing) = &mut exchange.timing {
+        timing.leave_to(depth);
     }
 }

@@ -9,17 +9,17 @@
 //! log. Plugins are called only for phases that the plan of the exchange has, so a request without
 //! them never touches Lua.
 
+use super::phases::{self, run, run_now, runs};
 use super::upstream::{Answer, forward};
 use super::worker::Worker;
 use super::{
     Downstream, LogContext, ProxyError, access_log, buffers, error_response, request_debug, response_fields,
     routing,
 };
-use crate::exchange::{Exchange, Phase, RequestBody, Source, now, refresh};
+use crate::exchange::{Exchange, Phase, RequestBody, Source, now};
 use crate::http::{Known, Method};
 use crate::lua::plugin::PhaseOutcome;
 use crate::observability::log;
-use crate::snapshot::Plan;
 use std::future::poll_fn;
 use std::task::Poll;
 
@@ -115,7 +115,7 @@ async fn access(worker: &Worker, exchange: &mut Exchange) -> Result<Next, ProxyE
     // A plugin that wants the whole response gets it, without having to ask.
     exchange.lua.buffered = runs(exchange, Phase::Response);
     exchange.times.access_start = now();
-    let outcome = access_plugins(worker, exchange).await;
+    let outcome = phases::access(worker, exchange).await;
     exchange.times.access_end = now();
     if outcome == PhaseOutcome::Failed {
         error_response::unexpected(worker, exchange);
@@ -132,19 +132,6 @@ async fn access(worker: &Worker, exchange: &mut Exchange) -> Result<Next, ProxyE
     }
     read_body(worker, exchange).await?;
     Ok(Next::Forward)
-}
-
-/// The plugins of the route. They take over here even when none of them has this very phase.
-async fn access_plugins(worker: &Worker, exchange: &mut Exchange) -> PhaseOutcome {
-    if plan(exchange, Phase::Access).phases == 0 {
-        return PhaseOutcome::Continue;
-    }
-    exchange.phase = Phase::Access;
-    let depth = enter_plugins(exchange, Phase::Access);
-    let outcome = worker.plugins.run(exchange, Phase::Access).await;
-    refresh();
-    leave_plugins(exchange, depth);
-    outcome
 }
 
 /// Whether a plugin ended the request.
@@ -457,57 +444,4 @@ fn finish<D: Downstream>(worker: &Worker, exchange: &mut Exchange, client: &mut 
         request_debug::tell_log(exchange);
     }
     access_log::write(worker, exchange);
-}
-
-/// Whether the plan in force has a phase.
-fn runs(exchange: &Exchange, phase: Phase) -> bool {
-    plan(exchange, phase).phases & phase.bit() != 0
-}
-
-/// The plan in force: that of the route once there is one.
-fn plan(exchange: &Exchange, phase: Phase) -> &Plan {
-    let plans = &exchange.snapshot.plans;
-    match exchange.matched {
-        Some(matched) if phase != Phase::Rewrite => plans.of_route(matched.route),
-        _ => plans.global(),
-    }
-}
-
-async fn run(worker: &Worker, exchange: &mut Exchange, phase: Phase) -> PhaseOutcome {
-    if !runs(exchange, phase) {
-        return PhaseOutcome::Continue;
-    }
-    exchange.phase = phase;
-    let depth = enter_plugins(exchange, phase);
-    let outcome = worker.plugins.run(exchange, phase).await;
-    refresh();
-    leave_plugins(exchange, depth);
-    outcome
-}
-
-/// Begins the span of all plugins of a phase; returns how many spans were open before.
-fn enter_plugins(exchange: &mut Exchange, phase: Phase) -> usize {
-    let has_some = plan(exchange, phase).phases & phase.bit() != 0;
-    let Some(timing) = exchange.timing.as_mut().filter(|_| has_some) else { return usize::MAX };
-    let depth = timing.depth();
-    timing.enter("plugins");
-    depth
-}
-
-fn leave_plugins(exchange: &mut Exchange, depth: usize) {
-    if let Some(timing) = &mut exchange.timing {
-        timing.leave_to(depth);
-    }
-}
-
-fn run_now(worker: &Worker, exchange: &mut Exchange, phase: Phase) -> PhaseOutcome {
-    if !runs(exchange, phase) {
-        return PhaseOutcome::Continue;
-    }
-    exchange.phase = phase;
-    let depth = enter_plugins(exchange, phase);
-    let outcome = worker.plugins.run_now(exchange, phase);
-    refresh();
-    leave_plugins(exchange, depth);
-    outcome
 }

@@ -4,6 +4,7 @@ use super::{LogContext, Settings};
 use crate::exchange::{Exchange, Times, Timing};
 use crate::http::Known;
 use crate::observability::log;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 /// The fields that ask, and that go no further.
 const FIELDS: [Known; 3] =
@@ -26,7 +27,8 @@ pub fn begin(exchange: &mut Exchange, settings: &Settings) {
     let is = |field, value: &[u8]| fields.known(field) == Some(value);
     let (asks, logs) = (is(Known::XKongRequestDebug, b"*"), is(Known::XKongRequestDebugLog, b"true"));
     let token = settings.request_debug_token.as_bytes();
-    let authorized = !token.is_empty() && is(Known::XKongRequestDebugToken, token);
+    let given = fields.known(Known::XKongRequestDebugToken).unwrap_or_default();
+    let authorized = !token.is_empty() && verify_slices_are_equal(given, token).is_ok();
     let remote = exchange.remote();
     let loopback = remote.socket.is_some() && remote.ip().is_loopback();
     for field in FIELDS {
