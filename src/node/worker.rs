@@ -23,6 +23,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 
+/// How long after a process should have been replaced it is looked at again.
+const ASK_AGAIN: Duration = Duration::from_secs(120);
+
 /// Runs a worker until it is ordered to end and its last connection has.
 pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String> {
     runtime::answer_promptly();
@@ -40,7 +43,7 @@ pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String>
     let background = [
         spawn_local(follow_snapshots(shared.clone(), runner)),
         spawn_local(async move { renew_targets(&balancers).await }),
-        spawn_local(replace_outgrown(vm.clone(), shared.conf.lua_memory_limit << 20)),
+        spawn_local(replace_outgrown(vm.clone(), shared.conf.lua_memory_limit << 20, setup.orders.clone())),
     ];
     let doors = listeners::open(&shared, setup.sockets, &setup.orders)?;
     let serving = proxy::serve_worker(worker, doors, ordered_to(setup.orders.clone(), Order::Drain));
@@ -54,14 +57,22 @@ pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String>
 
 /// Has the master put a fresh process in this one's place, once the worker's VM holds too much.
 ///
-/// The old process finishes its requests, as in any reload.
-async fn replace_outgrown(vm: Vm, limit: usize) {
+/// The old process finishes its requests, as in any reload. A reload may fail, on a kong.conf that was broken
+/// meanwhile: it is asked for again.
+async fn replace_outgrown(vm: Vm, limit: usize, orders: watch::Receiver<Order>) {
     if limit == 0 {
         return;
     }
-    memory::outgrown(&vm, limit).await;
-    if let Err(error) = kill(getppid(), Signal::SIGHUP) {
-        log::alert!("the process could not be replaced: {}", error.desc());
+    loop {
+        memory::outgrown(&vm, limit).await;
+        // A process that drains has been replaced, and would have its successor replaced.
+        if *orders.borrow() != Order::Serve {
+            return;
+        }
+        if let Err(error) = kill(getppid(), Signal::SIGHUP) {
+            log::alert!("the process could not be replaced: {}", error.desc());
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
     }
 }
 
