@@ -172,6 +172,9 @@ fn aad(frame: &Frame) -> Answer {
 /// `cipher_final(cipher)`: the last block.
 fn finish(frame: &Frame) -> Answer {
     let cipher = begun(frame)?;
+    if !cipher.begun.get() {
+        return frame.fail("cipher:update: cipher not initalized, call cipher:init first");
+    }
     let mut out = vec![0; 64];
     let mut length = 0;
     // SAFETY: there is room for a block.

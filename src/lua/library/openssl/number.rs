@@ -8,6 +8,9 @@ use aws_lc_sys as sys;
 use std::ffi::{CStr, c_int};
 use std::ptr;
 
+/// The most bytes that a number is written in.
+const LONGEST: f64 = 65_536.0;
+
 /// A big number in Lua's hands.
 pub(super) struct Number(pub(super) Handle<sys::BIGNUM>);
 
@@ -108,6 +111,7 @@ fn write(frame: &Frame) -> Answer {
             b"dec" => taken_text(sys::BN_bn2dec(number)),
             _ => match frame.optional_number(3)? {
                 None => Some(bytes_of(number)),
+                Some(length) if length > LONGEST => return frame.fail("bn:to_binary: length out of range"),
                 Some(length) => {
                     let mut out = vec![0; length.max(0.0) as usize];
                     let done = sys::BN_bn2bin_padded(out.as_mut_ptr(), out.len(), number);
@@ -165,7 +169,7 @@ fn compute(frame: &Frame) -> Answer {
             return frame.fail(failed("bn"));
         };
         let (r, ctx) = (result.get(), space.get());
-        let shift = || usize_of(b);
+        let shift = || places(b);
         let ok = match operation {
             b"add" => sys::BN_add(r, a, b),
             b"sub" => sys::BN_sub(r, a, b),
@@ -191,14 +195,14 @@ fn compute(frame: &Frame) -> Answer {
     answer(frame, done, &format!("bn:{}", String::from_utf8_lossy(operation)))
 }
 
-/// A small number as Rust's.
+/// By how many places a number says to shift; beyond what aws-lc shifts by where it is that big.
 ///
 /// # Safety
 /// `number` must be live.
-unsafe fn usize_of(number: *const sys::BIGNUM) -> c_int {
+unsafe fn places(number: *const sys::BIGNUM) -> c_int {
     // SAFETY: as said above.
-    let bytes = unsafe { bytes_of(number) };
-    bytes.iter().fold(0, |sum: c_int, byte| sum.wrapping_mul(256).wrapping_add(c_int::from(*byte)))
+    let word = unsafe { sys::BN_get_word(number) };
+    c_int::try_from(word).unwrap_or(c_int::MAX)
 }
 
 /// `bn_ask(question, number, other?)`.

@@ -3,10 +3,11 @@
 
 use super::extension::{self, Extension};
 use super::name::{self, Name};
+use super::text::Forms;
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use crate::lua::library::openssl::key;
 use crate::lua::library::openssl::number::Number;
-use crate::lua::library::openssl::raw::{Handle, decoded, digest_named, encoded, failed, source};
+use crate::lua::library::openssl::raw::{Handle, digest_named, encoded, failed};
 use crate::lua::object::{self, Object};
 use aws_lc_sys as sys;
 use std::ffi::{CStr, c_int};
@@ -90,28 +91,8 @@ pub(super) fn at(frame: &Frame, at: c_int) -> Result<*mut sys::X509, Flow> {
 
 /// `cert(text?, format?)`: without a text an empty one.
 fn read(frame: &Frame) -> Answer {
-    let made = match frame.optional_bytes(1)? {
-        // SAFETY: makes a new object.
-        None => unsafe { Handle::take(sys::X509_new()) },
-        Some(text) => {
-            let format = frame.optional_bytes(2)?.unwrap_or(b"*");
-            let pem = if format == b"DER" { None } else { of_pem(text) };
-            pem.or_else(|| if format == b"PEM" { None } else { decoded(text, sys::d2i_X509) })
-        }
-    };
-    match made {
-        Some(certificate) => object::push(frame, Certificate(certificate)),
-        None => return frame.fail(failed("x509.new")),
-    }
-    // SAFETY: forgets what the form that did not fit has told.
-    unsafe { sys::ERR_clear_error() };
-    Ok(1)
-}
-
-fn of_pem(text: &[u8]) -> Option<Handle<sys::X509>> {
-    let bio = source(text)?;
-    // SAFETY: the text outlives the call, which makes a new certificate.
-    unsafe { Handle::take(sys::PEM_read_bio_X509(bio.get(), ptr::null_mut(), None, ptr::null_mut())) }
+    let forms = Forms { empty: sys::X509_new, pem: sys::PEM_read_bio_X509, der: sys::d2i_X509 };
+    forms.read(frame, Certificate, "x509.new")
 }
 
 /// `cert_get(certificate, what)`.

@@ -8,6 +8,7 @@
 //! | [`request`] | signing requests |
 //! | [`revocation`] | revocation lists |
 //! | [`store`] | trusted certificates, and chains verified by them |
+//! | [`text`] | reading PEM and DER |
 
 mod certificate;
 mod extension;
@@ -15,6 +16,7 @@ mod name;
 mod request;
 mod revocation;
 mod store;
+mod text;
 
 use crate::lua::frame::Frame;
 use std::ffi::c_int;

@@ -4,13 +4,13 @@
 use super::certificate::digest_at;
 use super::extension::{self, Extension};
 use super::name::{self, Name};
+use super::text::Forms;
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use crate::lua::library::openssl::key;
-use crate::lua::library::openssl::raw::{Handle, decoded, encoded, failed, source};
+use crate::lua::library::openssl::raw::{Handle, encoded, failed};
 use crate::lua::object::{self, Object};
 use aws_lc_sys as sys;
 use std::ffi::{CStr, c_int};
-use std::ptr;
 
 /// A request in Lua's hands.
 pub(super) struct Request(pub(super) Handle<sys::X509_REQ>);
@@ -64,28 +64,8 @@ fn at(frame: &Frame, at: c_int) -> Result<*mut sys::X509_REQ, Flow> {
 
 /// `csr(text?, format?)`.
 fn read(frame: &Frame) -> Answer {
-    let made = match frame.optional_bytes(1)? {
-        // SAFETY: makes a new object.
-        None => unsafe { Handle::take(sys::X509_REQ_new()) },
-        Some(text) => {
-            let format = frame.optional_bytes(2)?.unwrap_or(b"*");
-            let pem = if format == b"DER" { None } else { of_pem(text) };
-            pem.or_else(|| if format == b"PEM" { None } else { decoded(text, sys::d2i_X509_REQ) })
-        }
-    };
-    match made {
-        Some(request) => object::push(frame, Request(request)),
-        None => return frame.fail(failed("x509.csr.new")),
-    }
-    // SAFETY: forgets what the form that did not fit has told.
-    unsafe { sys::ERR_clear_error() };
-    Ok(1)
-}
-
-fn of_pem(text: &[u8]) -> Option<Handle<sys::X509_REQ>> {
-    let bio = source(text)?;
-    // SAFETY: the text outlives the call, which makes a new request.
-    unsafe { Handle::take(sys::PEM_read_bio_X509_REQ(bio.get(), ptr::null_mut(), None, ptr::null_mut())) }
+    let forms = Forms { empty: sys::X509_REQ_new, pem: sys::PEM_read_bio_X509_REQ, der: sys::d2i_X509_REQ };
+    forms.read(frame, Request, "x509.csr.new")
 }
 
 fn get(frame: &Frame) -> Answer {

@@ -3,10 +3,11 @@
 
 use super::certificate::{digest_at, integer, push_time};
 use super::name::{self, Name};
+use super::text::Forms;
 use crate::lua::frame::{Answer, Flow, Frame};
 use crate::lua::library::openssl::key;
 use crate::lua::library::openssl::number::Number;
-use crate::lua::library::openssl::raw::{Handle, decoded, encoded, failed, source};
+use crate::lua::library::openssl::raw::{Handle, encoded, failed};
 use crate::lua::object::{self, Object};
 use aws_lc_sys as sys;
 use std::ffi::{CStr, c_int};
@@ -69,28 +70,8 @@ fn at(frame: &Frame, at: c_int) -> Result<*mut sys::X509_CRL, Flow> {
 
 /// `crl(text?, format?)`.
 fn read(frame: &Frame) -> Answer {
-    let made = match frame.optional_bytes(1)? {
-        // SAFETY: makes a new object.
-        None => unsafe { Handle::take(sys::X509_CRL_new()) },
-        Some(text) => {
-            let format = frame.optional_bytes(2)?.unwrap_or(b"*");
-            let pem = if format == b"DER" { None } else { of_pem(text) };
-            pem.or_else(|| if format == b"PEM" { None } else { decoded(text, sys::d2i_X509_CRL) })
-        }
-    };
-    match made {
-        Some(list) => object::push(frame, Revocations(list)),
-        None => return frame.fail(failed("x509.crl.new")),
-    }
-    // SAFETY: forgets what the form that did not fit has told.
-    unsafe { sys::ERR_clear_error() };
-    Ok(1)
-}
-
-fn of_pem(text: &[u8]) -> Option<Handle<sys::X509_CRL>> {
-    let bio = source(text)?;
-    // SAFETY: the text outlives the call, which makes a new list.
-    unsafe { Handle::take(sys::PEM_read_bio_X509_CRL(bio.get(), ptr::null_mut(), None, ptr::null_mut())) }
+    let forms = Forms { empty: sys::X509_CRL_new, pem: sys::PEM_read_bio_X509_CRL, der: sys::d2i_X509_CRL };
+    forms.read(frame, Revocations, "x509.crl.new")
 }
 
 fn get(frame: &Frame) -> Answer {
