@@ -7,6 +7,7 @@ local buffer = require "string.buffer"
 local host = require "kong.host"
 local native = require "kong.native"
 local options = require "kong.resty.mlcache.options"
+local values = require "kong.resty.mlcache.values"
 
 local ngx = ngx
 local decode, encode, now = buffer.decode, buffer.encode, host.now
@@ -49,15 +50,11 @@ end
 -- As `remember`, of what the serializer makes of the value. Answers that; nil and why it failed.
 local function promote(self, key, value, expires, serializer)
   if serializer and value ~= NIL then
-    local ok, made, err = pcall(serializer, value)
-    if not ok then
-      return nil, "l1_serializer threw an error: " .. made
-    elseif err then
+    local err
+    value, err = values.serialized(serializer, value)
+    if err then
       return nil, err
-    elseif made == nil then
-      return nil, "l1_serializer returned a nil value"
     end
-    value = made
   end
   remember(self, key, value, expires)
   return value
@@ -166,33 +163,6 @@ local function keep(self, key, value, life)
 end
 
 
--- The options of a value whose callback may have given it another ttl; nil for one that is not kept.
-local function life_of(life, value, given)
-  if type(given) ~= "number" then
-    return life
-  elseif given < 0 then
-    return nil
-  end
-  return {
-    ttl = value ~= nil and given or life.ttl, neg_ttl = value == nil and given or life.neg_ttl,
-    l1_serializer = life.l1_serializer,
-  }
-end
-
-
--- Gives an outdated value because the callback failed.
-local function resurrect(self, key, old, life, err)
-  local ttl = life.resurrect_ttl
-  ngx.log(ngx.WARN, "callback returned an error (", err, ") but stale value found in shm will be ",
-          "resurrected for ", ttl, "s (resurrect_ttl)")
-  local value, why = keep(self, key, old, { ttl = ttl, neg_ttl = ttl, l1_serializer = life.l1_serializer })
-  if why then
-    ngx.log(ngx.WARN, "could not resurrect stale data (", why, ")")
-  end
-  return value, nil, 4
-end
-
-
 -- Calls the callback. Answers value, error text, level, the options the value was kept by.
 local function load(self, key, life, callback, ...)
   local ok, value, err, ttl = xpcall(callback, debug.traceback, ...)
@@ -202,11 +172,11 @@ local function load(self, key, life, callback, ...)
     err = tostring(err)
     local old = life.resurrect_ttl and outdated(self, key)
     if old ~= nil then
-      return resurrect(self, key, old, life, err)
+      return values.resurrect(keep, self, key, old, life, err)
     end
     return nil, err
   end
-  local kept = life_of(life, value, ttl)
+  local kept = values.life_of(life, value, ttl)
   if not kept or not native.is_current() then
     return value, nil, 3, kept or { ttl = ttl, neg_ttl = ttl }
   end

@@ -181,19 +181,10 @@ function _M.new_with_value(ips)
 end
 
 
-local function match_v4(self, word)
-  for _, bits in ipairs(self.v4.bits) do
-    local value = self.v4.by_bits[bits][mask(word, bits)]
-    if value ~= nil then
-      return value
-    end
-  end
-  return false
-end
-
-local function match_v6(self, words)
-  for _, bits in ipairs(self.v6.bits) do
-    local value = self.v6.by_bits[bits][masked_v6(words, bits)]
+-- What the networks of a family say of an address; `masked` gives the part of it that names a network.
+local function match(family, address, masked)
+  for _, bits in ipairs(family.bits) do
+    local value = family.by_bits[bits][masked(address, bits)]
     if value ~= nil then
       return value
     end
@@ -208,11 +199,11 @@ function _M:match(ip)
   end
   local v4 = _M.parse_ipv4(ip)
   if v4 then
-    return match_v4(self, v4)
+    return match(self.v4, v4, mask)
   end
   local v6 = _M.parse_ipv6(ip)
   if v6 then
-    return match_v6(self, v6)
+    return match(self.v6, v6, masked_v6)
   end
   return false, ERR_FORM
 end
@@ -229,9 +220,10 @@ function _M:match_bin(bytes)
     error("missing bin_ip", 2)
   end
   if #bytes == 4 then
-    return match_v4(self, word_at(bytes, 1))
+    return match(self.v4, word_at(bytes, 1), mask)
   elseif #bytes == 16 then
-    return match_v6(self, { word_at(bytes, 1), word_at(bytes, 5), word_at(bytes, 9), word_at(bytes, 13) })
+    local words = { word_at(bytes, 1), word_at(bytes, 5), word_at(bytes, 9), word_at(bytes, 13) }
+    return match(self.v6, words, masked_v6)
   end
   return false, ERR_FORM
 end

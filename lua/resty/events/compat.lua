@@ -1,14 +1,2 @@
--- resty.events.compat: the same with the interface of lua-resty-worker-events.
-local worker_events = require "kong.worker_events"
-
-return {
-  configure = worker_events.configure,
-  configured = function() return true end,
-  poll = worker_events.poll,
-  post = worker_events.post,
-  post_local = worker_events.post_local,
-  register = worker_events.register,
-  register_weak = worker_events.register,
-  unregister = worker_events.unregister,
-  run = function() return true end,
-}
+-- resty.events.compat: resty.events with the interface of resty.worker.events.
+return require "resty.worker.events"

@@ -7,7 +7,6 @@ local encode_base64, re_match, tcp = ngx.encode_base64, ngx.re.match, ngx.socket
 local concat, sub = table.concat, string.sub
 local ipairs, setmetatable, tostring, type = ipairs, setmetatable, tostring, type
 
-local MAX_PAYLOAD = 65535
 local URI = [[^(wss?)://((?:[^\[\]:/]+)|\[(?:.+)\])(?::(\d+))?(.*)]]
 
 local _M = { _VERSION = "0.13" }
@@ -22,16 +21,9 @@ function _M.new(_, opts)
   if not sock then
     return nil, err
   end
-  if opts.timeout then
-    sock:settimeout(opts.timeout)
-  end
-  local max = opts.max_payload_len or MAX_PAYLOAD
-  return setmetatable({
-    sock = sock,
-    max_recv_len = opts.max_recv_len or max,
-    max_send_len = opts.max_send_len or max,
-    send_unmasked = opts.send_unmasked,
-  }, mt)
+  local self = protocol.over(sock, opts)
+  self.send_unmasked = opts.send_unmasked
+  return setmetatable(self, mt)
 end
 
 

@@ -15,6 +15,8 @@ local TYPES = {
   [CLOSE] = "close", [PING] = "ping", [PONG] = "pong",
 }
 local LONGEST_CONTROL = 125
+-- Bytes of a payload where no bound is given.
+local MAX_PAYLOAD = 65535
 local BIGGEST = 2 ^ 53
 
 local bytes_type = ffi.typeof("uint8_t[?]")
@@ -186,12 +188,22 @@ function _M.send_frame(sock, fin, opcode, payload, max_payload_len, masking)
 end
 
 
+-- An end of a WebSocket on a socket, with the bounds that options set.
+function _M.over(sock, opts)
+  if opts.timeout then
+    sock:settimeout(opts.timeout)
+  end
+  local max = opts.max_payload_len or MAX_PAYLOAD
+  return {
+    sock = sock,
+    max_recv_len = opts.max_recv_len or max,
+    max_send_len = opts.max_send_len or max,
+  }
+end
+
+
 -- Adds the methods that client and server share. `masks(self)` says whether frames are masked.
 function _M.install(methods, masks, expects_mask)
-  local char_code = function(code)
-    return char(floor(code / 256) % 256, code % 256)
-  end
-
   function methods:set_timeout(time)
     if not self.sock then
       return nil, "not initialized yet"
@@ -249,7 +261,7 @@ function _M.install(methods, masks, expects_mask)
       if type(code) ~= "number" or code > 0x7fff then
         return nil, "bad status code"
       end
-      payload = char_code(code) .. (message or "")
+      payload = char(floor(code / 256) % 256, code % 256) .. (message or "")
     end
     self.closed = true
     return self:send_frame(true, CLOSE, payload)

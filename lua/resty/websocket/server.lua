@@ -10,7 +10,6 @@ local lower, find = string.lower, string.find
 local setmetatable, tostring, type = setmetatable, tostring, type
 
 local GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-local MAX_PAYLOAD = 65535
 
 local _M = { _VERSION = "0.13" }
 local mt = { __index = _M }
@@ -76,16 +75,9 @@ function _M.new(_, opts)
     return nil, "failed to send response header: " .. tostring(err)
   end
   ngx.flush(true)
-  if opts.timeout then
-    sock:settimeout(opts.timeout)
-  end
-  local max = opts.max_payload_len or MAX_PAYLOAD
-  return setmetatable({
-    sock = sock,
-    max_recv_len = opts.max_recv_len or max,
-    max_send_len = opts.max_send_len or max,
-    send_masked = opts.send_masked,
-  }, mt)
+  local self = protocol.over(sock, opts)
+  self.send_masked = opts.send_masked
+  return setmetatable(self, mt)
 end
 
 

@@ -15,7 +15,7 @@ local writes = require "kong.db.dao.writes"
 local null = ngx.null
 local error, ipairs, pairs, require, setmetatable, tostring, type =
   error, ipairs, pairs, require, setmetatable, tostring, type
-local expect, expect_options = options_of.expect, options_of.expect_options
+local check_options, expect, expect_options = options_of.check, options_of.expect, options_of.expect_options
 
 local DAO = {}
 DAO.__index = DAO
@@ -24,15 +24,6 @@ DAO.__index = DAO
 -- An error in the three values of a method.
 local function failed(err_t)
   return nil, tostring(err_t), err_t
-end
-
-
-local function check_options(self, options)
-  local errors = options_of.errors(self, options)
-  if errors then
-    return failed(self.errors:invalid_options(errors))
-  end
-  return true
 end
 
 

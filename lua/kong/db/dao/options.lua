@@ -7,7 +7,7 @@ local uuid = require "kong.tools.uuid"
 
 local null = ngx.null
 local concat, floor, fmt, match = table.concat, math.floor, string.format, string.match
-local error, next, type = error, next, type
+local error, ipairs, next, pairs, tostring, type = error, ipairs, next, pairs, tostring, type
 
 -- Seconds that an entity may live: as long as a database can count.
 local MAX_TTL = 100000000
@@ -118,8 +118,8 @@ local function wrong_pagination(pagination, defaults)
 end
 
 
---- What is wrong with options, by name; nil when nothing is.
-function _M.errors(dao, options)
+-- What is wrong with options, by name; nil when nothing is.
+local function wrong_options(dao, options)
   if options == nil then
     return nil
   end
@@ -139,6 +139,17 @@ function _M.errors(dao, options)
     end
   end
   return next(errors) and errors or nil
+end
+
+
+--- Whether options are right; else nil and the error, as text and as a table.
+function _M.check(dao, options)
+  local errors = wrong_options(dao, options)
+  if not errors then
+    return true
+  end
+  local err_t = dao.errors:invalid_options(errors)
+  return nil, tostring(err_t), err_t
 end
 
 

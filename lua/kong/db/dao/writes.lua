@@ -2,7 +2,7 @@
 --
 -- `by` names the unique field by which an entity is addressed; without it the key is a primary key.
 
-local options_of = require "kong.db.dao.options"
+local check_options = require("kong.db.dao.options").check
 local table_tools = require "kong.tools.table"
 
 local null = ngx.null
@@ -61,15 +61,6 @@ end
 
 
 -- ---- checks ---------------------------------------------------------------------------------
-
-local function check_options(self, options)
-  local errors = options_of.errors(self, options)
-  if errors then
-    return failed(self.errors:invalid_options(errors))
-  end
-  return true
-end
-
 
 -- The entity as it is handed to the strategy: fields computed, with its cache key.
 local function finish(self, checked, given, options, context)

@@ -5,6 +5,7 @@ local bulk = require "kong.resty.mlcache.bulk"
 local levels = require "kong.resty.mlcache.levels"
 local lock = require "resty.lock"
 local options = require "kong.resty.mlcache.options"
+local values = require "kong.resty.mlcache.values"
 
 local ngx = ngx
 local error, pairs, setmetatable, tostring, traceback, type, xpcall =
@@ -143,35 +144,6 @@ local function acquire(self, key)
 end
 
 
--- The value that has expired, put back for a while because the callback failed.
-local function resurrect(self, key, old, life, err)
-  local ttl = life.resurrect_ttl
-  ngx.log(ngx.WARN, "callback returned an error (", err, ") but stale value found in shm will be ",
-          "resurrected for ", ttl, "s (resurrect_ttl)")
-  local value, why = put(self, key, old, {
-    ttl = ttl, neg_ttl = ttl, l1_serializer = life.l1_serializer, shm_set_tries = life.shm_set_tries,
-  }, levels.STALE)
-  if why then
-    ngx.log(ngx.WARN, "could not resurrect stale data (", why, ")")
-  end
-  return value, nil, 4
-end
-
-
--- The life of a value whose callback may have given it another one; nil for one that is not kept.
-local function life_of(value, life, given)
-  if type(given) ~= "number" then
-    return life
-  elseif given < 0 then
-    return nil
-  end
-  return {
-    ttl = value ~= nil and given or life.ttl, neg_ttl = value == nil and given or life.neg_ttl,
-    l1_serializer = life.l1_serializer, shm_set_tries = life.shm_set_tries,
-  }
-end
-
-
 -- Runs a callback and keeps what it gives. Answers value, error, level.
 local function call(self, key, life, old, expired, callback, ...)
   local ok, value, err, ttl = xpcall(callback, traceback, ...)
@@ -180,11 +152,11 @@ local function call(self, key, life, old, expired, callback, ...)
   elseif err then
     err = tostring(err)
     if expired and life.resurrect_ttl then
-      return resurrect(self, key, old, life, err)
+      return values.resurrect(put, self, key, old, life, err, levels.STALE)
     end
     return value, err
   end
-  life = life_of(value, life, ttl)
+  life = values.life_of(life, value, ttl)
   if not life then
     return value, nil, 3
   end
@@ -357,7 +329,7 @@ function _M:renew(key, opts, callback, ...)
   elseif err then
     return unlocked(held, value, tostring(err))
   end
-  life = life_of(value, life, ttl)
+  life = values.life_of(life, value, ttl)
   if not life then
     return unlocked(held, value, nil, ttl)
   end

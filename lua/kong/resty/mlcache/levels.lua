@@ -6,6 +6,7 @@
 local buffer = require "string.buffer"
 local bit = require "bit"
 local lrucache = require "resty.lrucache"
+local values = require "kong.resty.mlcache.values"
 
 local ngx = ngx
 local error, pcall, setmetatable, type = error, pcall, setmetatable, type
@@ -41,15 +42,11 @@ local function remember(self, key, value, ttl, serializer)
   if value == nil then
     value = MISS
   elseif serializer then
-    local ok, made, err = pcall(serializer, value)
-    if not ok then
-      return nil, "l1_serializer threw an error: " .. made
-    elseif err then
+    local err
+    value, err = values.serialized(serializer, value)
+    if err then
       return nil, err
-    elseif made == nil then
-      return nil, "l1_serializer returned a nil value"
     end
-    value = made
   end
   self.lru:set(key, value, ttl ~= 0 and ttl or nil)
   return value
