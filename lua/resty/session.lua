@@ -4,87 +4,30 @@
 -- `{ data, audience, subject }` for each application that shares the session.
 local base64 = require "ngx.base64"
 local cjson = require "cjson.safe"
+local cookies = require "resty.session.cookies"
 local envelope = require "resty.session.envelope"
 local native = require "resty.openssl.native"
 local random_bytes = require("resty.random").bytes
+local settings = require "resty.session.settings"
 
 local decode64, encode64 = base64.decode_base64url, base64.encode_base64url
+local setting = settings.of
 local ngx = ngx
 local concat, insert, remove = table.concat, table.insert, table.remove
 local gmatch, gsub, match, sub = string.gmatch, string.gsub, string.match, string.sub
-local error, ipairs, next, pcall, require, setmetatable, tonumber, tostring, type =
-  error, ipairs, next, pcall, require, setmetatable, tonumber, tostring, type
+local ipairs, next, pcall, require, setmetatable, tonumber, type =
+  ipairs, next, pcall, require, setmetatable, tonumber, type
 local min = math.min
 
 local HEADER_LENGTH = 110
-local LONGEST_COOKIE, MOST_COOKIES = 4000, 9
 local ID_LENGTH = 32
 
-local DEFAULTS = {
-  cookie_name = "session", cookie_path = "/", cookie_http_only = true, cookie_same_site = "Lax",
-  remember = false, remember_safety = "Medium", remember_cookie_name = "remember", audience = "default",
-  stale_ttl = 10, idling_timeout = 900, rolling_timeout = 3600, absolute_timeout = 86400,
-  remember_rolling_timeout = 604800, remember_absolute_timeout = 2592000, touch_threshold = 60,
-  hash_storage_key = false, store_metadata = false,
-}
-
-local HEADERS = {
-  id = "Session-Id", audience = "Session-Audience", subject = "Session-Subject",
-  timeout = "Session-Timeout", ["idling-timeout"] = "Session-Idling-Timeout",
-  ["rolling-timeout"] = "Session-Rolling-Timeout", ["absolute-timeout"] = "Session-Absolute-Timeout",
-}
-
-local _M = { _VERSION = "4.0.5" }
+local _M = { _VERSION = "4.0.5", init = settings.init }
 local methods = {}
 local mt = { __index = methods }
 
--- Settings of `init`, and a key for those who give neither a secret nor key material.
-local initial = {}
-local own_ikm = random_bytes(32)
+require "resty.session.properties"(methods)
 
-
-function _M.init(configuration)
-  initial = configuration or {}
-  if initial.ikm or initial.secret then
-    return true
-  end
-  own_ikm = random_bytes(32)
-  return true
-end
-
-
-local function setting(configuration, name)
-  local value = configuration[name]
-  if value == nil then
-    value = initial[name]
-  end
-  if value == nil then
-    value = DEFAULTS[name]
-  end
-  return value
-end
-
-local function ikm_of(secret, ikm, what)
-  if ikm then
-    if #ikm ~= 32 then
-      error("invalid " .. what .. ": expected 32 bytes", 4)
-    end
-    return ikm
-  end
-  return secret and native.digest("sha256", secret)
-end
-
-local function keys_of(configuration)
-  local secret, ikm = setting(configuration, "secret"), setting(configuration, "ikm")
-  local keys = { envelope.extract(ikm_of(secret, ikm, "ikm") or own_ikm) }
-  for _, fallback in ipairs(setting(configuration, "secret_fallbacks") or {}) do
-    insert(keys, envelope.extract(ikm_of(fallback)))
-  end
-  for _, fallback in ipairs(setting(configuration, "ikm_fallbacks") or {}) do
-    insert(keys, envelope.extract(ikm_of(nil, fallback, "ikm fallback")))
-  end
-  return keys
-end
 
 local function storage_of(configuration)
   local storage = setting(configuration, "storage")
@@ -104,7 +47,7 @@ end
 function _M.new(configuration)
   configuration = configuration or {}
   local self = setmetatable({
-    configuration = configuration, keys = keys_of(configuration), storage = storage_of(configuration),
+    configuration = configuration, keys = settings.keys(configuration), storage = storage_of(configuration),
     audience = setting(configuration, "audience"), state = "new", index = 1,
     remember = setting(configuration, "remember"),
   }, mt)
@@ -119,108 +62,11 @@ function _M.new(configuration)
 end
 
 
--- ---- cookies --------------------------------------------------------------------------------
+-- ---- opening --------------------------------------------------------------------------------
 
 local function option(self, name)
   return setting(self.configuration, name)
 end
-
-local function cookie_name(self, persistent)
-  local name = option(self, persistent and "remember_cookie_name" or "cookie_name")
-  return (option(self, "cookie_prefix") or "") .. name
-end
-
-local function cookie_flags(self, persistent)
-  local flags = {}
-  local function add(text)
-    flags[#flags + 1] = "; " .. text
-  end
-  if option(self, "cookie_domain") then
-    add("Domain=" .. option(self, "cookie_domain"))
-  end
-  add("Path=" .. (option(self, "cookie_path") or "/"))
-  local same_site = option(self, "cookie_same_site")
-  if same_site then
-    add("SameSite=" .. same_site)
-  end
-  if option(self, "cookie_priority") then
-    add("Priority=" .. option(self, "cookie_priority"))
-  end
-  if option(self, "cookie_same_party") then
-    add "SameParty"
-  end
-  if option(self, "cookie_partitioned") then
-    add "Partitioned"
-  end
-  local secure = option(self, "cookie_secure")
-  if secure == nil then
-    secure = ngx.var.https == "on"
-  end
-  if secure then
-    add "Secure"
-  end
-  if option(self, "cookie_http_only") then
-    add "HttpOnly"
-  end
-  if persistent == "keep" then
-    add("Max-Age=" .. option(self, "remember_rolling_timeout"))
-  elseif persistent == "gone" then
-    add "Expires=Thu, 01 Jan 1970 00:00:01 GMT"
-    add "Max-Age=0"
-  end
-  return concat(flags)
-end
-
-local function read_cookie(name)
-  local value = ngx.var["cookie_" .. name]
-  if not value then
-    return nil
-  end
-  for i = 2, MOST_COOKIES do
-    local more = ngx.var["cookie_" .. name .. i]
-    if not more then
-      break
-    end
-    value = value .. more
-  end
-  return value
-end
-
--- Sets a cookie of the response in place of one of the same name.
-local function put_cookie(name, line)
-  local kept = {}
-  local lines = ngx.header["Set-Cookie"]
-  for _, known in ipairs(type(lines) == "table" and lines or { lines }) do
-    if sub(known, 1, #name + 1) ~= name .. "=" then
-      insert(kept, known)
-    end
-  end
-  insert(kept, line)
-  ngx.header["Set-Cookie"] = #kept == 1 and kept[1] or kept
-end
-
-local function write_cookie(self, value, persistent)
-  local name = cookie_name(self, persistent)
-  local flags = cookie_flags(self, persistent and "keep")
-  if #value > LONGEST_COOKIE * MOST_COOKIES then
-    return nil, "cookie size limit exceeded"
-  end
-  local count = 0
-  for from = 1, #value, LONGEST_COOKIE do
-    count = count + 1
-    local part = count == 1 and name or name .. count
-    put_cookie(part, part .. "=" .. sub(value, from, from + LONGEST_COOKIE - 1) .. flags)
-  end
-  return true
-end
-
-local function clear_cookie(self, persistent)
-  local name = cookie_name(self, persistent)
-  put_cookie(name, name .. "=" .. cookie_flags(self, "gone"))
-end
-
-
--- ---- opening --------------------------------------------------------------------------------
 
 local function storage_key(self, id)
   if option(self, "hash_storage_key") then
@@ -269,7 +115,7 @@ local function hidden_of(self, head, value, persistent)
   if not self.storage then
     return decode64(sub(value, HEADER_LENGTH + 1))
   end
-  local stored, err = self.storage:get(cookie_name(self, persistent), storage_key(self, head.id), ngx.time())
+  local stored, err = self.storage:get(cookies.name(self, persistent), storage_key(self, head.id), ngx.time())
   if not stored then
     return nil, err or "unable to load session data"
   end
@@ -294,7 +140,7 @@ local function choose_audience(self)
 end
 
 local function open_cookie(self, persistent)
-  local value = read_cookie(cookie_name(self, persistent))
+  local value = cookies.read(self, persistent)
   if not value then
     return nil, "missing session cookie"
   end
@@ -360,7 +206,7 @@ local function seal_and_send(self, persistent)
   local hidden
   head.text, hidden = envelope.seal(self.keys[1], head, text, persistent and option(self, "remember_safety"))
   local payload = encode64(hidden)
-  local name = cookie_name(self, persistent)
+  local name = cookies.name(self, persistent)
   if self.storage then
     local rolling = timeouts(self, persistent)
     local kept = cjson.encode { data = payload, info = next(self.info.data) and self.info.data or nil }
@@ -377,7 +223,7 @@ local function seal_and_send(self, persistent)
     payload = ""
   end
   local ok
-  ok, err = write_cookie(self, encode64(head.text) .. payload, persistent)
+  ok, err = cookies.write(self, encode64(head.text) .. payload, persistent)
   if not ok then
     return nil, err
   end
@@ -425,7 +271,7 @@ function methods:touch()
   local head = self.head
   head.idling = min(ngx.time() - head.created - head.rolling, 16777215)
   head.text = envelope.sign(self.key, head.id, head.text, head.idling)
-  return write_cookie(self, encode64(head.text) .. (self.payload or ""), false)
+  return cookies.write(self, encode64(head.text) .. (self.payload or ""), false)
 end
 
 -- Saves a session of which three quarters of the rolling timeout are over; else touches it.
@@ -453,14 +299,14 @@ function methods:destroy()
     return nil, err
   end
   if self.storage then
-    ok, err = self.storage:delete(cookie_name(self), storage_key(self, self.head.id), ngx.time())
+    ok, err = self.storage:delete(cookies.name(self), storage_key(self, self.head.id), ngx.time())
     if not ok then
       return nil, err or "unable to destroy session"
     end
   end
-  clear_cookie(self, false)
+  cookies.clear(self, false)
   if self.remember then
-    clear_cookie(self, true)
+    cookies.clear(self, true)
   end
   self.state = "closed"
   return true
@@ -528,88 +374,20 @@ function methods:get_remember()
 end
 
 
-local function left(limit, since)
-  return limit ~= 0 and limit - since or nil
-end
-
-local PROPERTIES = {
-  id = function(_, head) return encode64(head.id) end,
-  nonce = function(_, head) return head.id end,
-  audience = function(self) return self:get_audience() end,
-  subject = function(self) return self:get_subject() end,
-  ["idling-timeout"] = function(self, head, age)
-    return left(option(self, "idling_timeout"), age - head.rolling - head.idling)
-  end,
-  ["rolling-timeout"] = function(self, head, age)
-    return left(option(self, "rolling_timeout"), age - head.rolling)
-  end,
-  ["absolute-timeout"] = function(self, _, age)
-    return left(option(self, "absolute_timeout"), age)
-  end,
-}
-
-function methods:get_property(name)
-  local head = self.head
-  if not head then
-    return nil
-  end
-  local age = ngx.time() - head.created
-  if name == "timeout" then
-    local closest
-    for _, kind in ipairs { "idling-timeout", "rolling-timeout", "absolute-timeout" } do
-      local time = PROPERTIES[kind](self, head, age)
-      if time and (not closest or time < closest) then
-        closest = time
-      end
-    end
-    return closest
-  end
-  local property = PROPERTIES[name]
-  return property and property(self, head, age)
-end
-
-
--- ---- headers --------------------------------------------------------------------------------
-
-local function set_headers(self, put, names)
-  for _, name in ipairs(names) do
-    local value = self:get_property(name)
-    if value ~= nil and HEADERS[name] then
-      put(HEADERS[name], tostring(value))
-    end
-  end
-  return true
-end
-
-function methods:set_request_headers(...)
-  local names = { ... }
-  return set_headers(self, ngx.req.set_header, names[1] and names or option(self, "request_headers") or {})
-end
-
-function methods:set_response_headers(...)
-  local names = { ... }
-  return set_headers(self, function(name, value)
-    ngx.header[name] = value
-  end, names[1] and names or option(self, "response_headers") or {})
-end
-
-function methods:set_headers(...)
-  self:set_request_headers(...)
-  return self:set_response_headers(...)
-end
+-- ---- the request ------------------------------------------------------------------------------
 
 -- Keeps the session's cookies from the upstream.
 function methods:clear_request_cookie()
-  local cookies = ngx.var.http_cookie
-  if not cookies then
+  local line = ngx.var.http_cookie
+  if not line then
     return true
   end
   local own = {}
-  for _, name in ipairs { cookie_name(self), cookie_name(self, true) } do
+  for _, name in ipairs { cookies.name(self), cookies.name(self, true) } do
     own[name] = true
   end
   local kept = {}
-  for pair in gmatch(cookies, "[^;]+") do
+  for pair in gmatch(line, "[^;]+") do
     pair = gsub(pair, "^%s+", "")
     local name = match(pair, "^([^=]*)")
     local base, number = match(name, "^(.-)(%d)$")
