@@ -15,6 +15,7 @@
 //! | [`observability`] | error log, access log, counters |
 //! | [`http`] | heads, field lines, URIs, dates, status texts: HTTP without sockets |
 //! | [`schema`] | the schema engine: fields, checks, defaults, shorthands, error trees |
+//! | [`phase`] | the phases of a request, and their bits |
 //! | [`conf`] | kong.conf and `KONG_*` → one validated [`conf::Conf`] |
 //! | [`vaults`] | `{vault://…}` references |
 //! | [`tls`] | what all outgoing TLS has in common |

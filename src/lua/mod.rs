@@ -12,11 +12,14 @@
 //! | [`frame`], `stack` | the safe view host functions have of Lua's stack; raising and waiting |
 //! | [`object`] | Rust values that Lua code holds |
 //! | [`context`], [`phase`] | which request and phase is running |
+//! | [`coroutine`] | coroutines, used again and again |
 //! | [`task`], [`thread`] | resuming, light threads, cancelling |
 //! | [`memory`] | a VM that holds too much |
 //! | [`interrupt`] | stopping code that never ends |
 //! | [`ngx`] | `ngx.*`, one file per noun |
-//! | `library/` | native forms of cjson, digests, base64 and other C modules |
+//! | [`pdk`] | native parts of `kong.*` |
+//! | [`plugin`] | plugins: loading, plans, configurations, running |
+//! | `library/` | native forms of cjson, digests, OpenSSL and other C modules |
 //!
 //! # Host functions
 //!

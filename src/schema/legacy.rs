@@ -63,11 +63,32 @@ fn convert_field(old: &Value, field: &str, plugin: &str, warnings: &mut Vec<Stri
     if let Some(new) = old.get("new_type") {
         return new.clone();
     }
-    let text = |name: &str| old.get(name).and_then(Value::as_str);
+    let mut new = typed(old, plugin, warnings);
+    for kept in ["required", "unique", "immutable", "default"] {
+        match old.get(kept) {
+            Some(value) if super::value::is_opaque(value) => {
+                warnings.push(format!(
+                    "plugin '{plugin}': '{kept}' of field '{field}' is a function, which is not run"
+                ));
+            }
+            Some(value) => {
+                new.insert(kept.to_owned(), value.clone());
+            }
+            None => {}
+        }
+    }
+    if old.get("func").is_some() {
+        warnings.push(format!("plugin '{plugin}': 'func' of field '{field}' is not run"));
+    }
+    Value::Object(new)
+}
+
+/// A field's type, and what goes with it.
+fn typed(old: &Value, plugin: &str, warnings: &mut Vec<String>) -> Map<String, Value> {
     let mut new = Map::new();
     let mut put = |name: &str, value: Value| new.insert(name.to_owned(), value);
     let options = old.get("enum").or_else(|| old.get("one_of")).cloned();
-    match text("type").unwrap_or("string") {
+    match old.get("type").and_then(Value::as_str).unwrap_or("string") {
         "array" => {
             let mut elements = json!({"type": "string"});
             if let (Some(options), Some(elements)) = (options, elements.as_object_mut()) {
@@ -108,23 +129,7 @@ fn convert_field(old: &Value, field: &str, plugin: &str, warnings: &mut Vec<Stri
             };
         }
     }
-    for kept in ["required", "unique", "immutable", "default"] {
-        match old.get(kept) {
-            Some(value) if super::value::is_opaque(value) => {
-                warnings.push(format!(
-                    "plugin '{plugin}': '{kept}' of field '{field}' is a function, which is not run"
-                ));
-            }
-            Some(value) => {
-                put(kept, value.clone());
-            }
-            None => {}
-        }
-    }
-    if old.get("func").is_some() {
-        warnings.push(format!("plugin '{plugin}': 'func' of field '{field}' is not run"));
-    }
-    Value::Object(new)
+    new
 }
 
 #[cfg(test)]

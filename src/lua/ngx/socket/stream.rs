@@ -40,8 +40,8 @@ impl Body {
             }
         }
         let size = self.ahead.len().min(buf.remaining());
-        let taken: Vec<u8> = self.ahead.drain(..size).collect();
-        buf.put_slice(&taken);
+        buf.put_slice(self.ahead.get(..size).unwrap_or_default());
+        self.ahead.drain(..size);
         Poll::Ready(Ok(()))
     }
 }
