@@ -1,7 +1,7 @@
 //! The time as a connection's task sees it.
 
-use std::cell::Cell;
 use pin_project_lite::pin_project;
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};

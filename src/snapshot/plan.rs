@@ -7,7 +7,8 @@
 //! *Kong parity*: precedence for one plugin is route+service+consumer, route+consumer,
 //! service+consumer, route+service, consumer, route, service, global.
 
-use super::{Plugin, PluginKind, Route, Scope};
+use super::{Plugin, PluginKind, Route};
+use foldhash::fast::RandomState;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -36,16 +37,25 @@ pub struct Plan {
 pub struct Plans {
     routes: Vec<Arc<Plan>>,
     global: Arc<Plan>,
-    instances: HashMap<(usize, Scope), usize>,
+    instances: Instances,
 }
+
+/// Plugin instances by what they are bound to: those that are bound to a consumer, and others.
+#[derive(Debug, Default)]
+struct Instances {
+    of_all: ByPlace,
+    of_consumers: HashMap<Arc<str>, ByPlace, RandomState>,
+}
+
+/// Instances by their kind, route and service.
+type ByPlace = HashMap<(usize, Option<usize>, Option<usize>), usize, RandomState>;
 
 impl Plans {
     /// The plans of all `routes`; `kinds` stand in execution order.
     ///
     /// *Cost*: routes that no plugin names share one plan per service.
     pub fn build(routes: &[Arc<Route>], kinds: &[PluginKind], plugins: &[Plugin]) -> Plans {
-        let instances: HashMap<_, _> =
-            plugins.iter().enumerate().map(|(index, p)| ((p.kind, p.scope.clone()), index)).collect();
+        let instances = Instances::of(plugins);
         let scoped_routes: HashSet<usize> = plugins.iter().filter_map(|p| p.scope.route).collect();
         let mut shared: HashMap<Option<usize>, Arc<Plan>> = HashMap::new();
         let candidates = Candidates::of(kinds, plugins);
@@ -81,36 +91,31 @@ impl Plans {
     }
 
     /// The instance of a kind that runs for this route, service and consumer.
+    ///
+    /// *Cost*: at most nine hash look-ups, five for a consumer without instances of its own.
     pub fn instance(
         &self,
         kind: usize,
         route: Option<usize>,
         service: Option<usize>,
-        consumer: Option<&Arc<str>>,
+        consumer: Option<&str>,
     ) -> Option<usize> {
-        let scopes = [
-            (true, true, true),
-            (true, false, true),
-            (false, true, true),
-            (true, true, false),
-            (false, false, true),
-            (true, false, false),
-            (false, true, false),
-            (false, false, false),
+        let of_all = Some(&self.instances.of_all);
+        let of_consumer = consumer.and_then(|consumer| self.instances.of_consumers.get(consumer));
+        let places = [
+            (true, true, of_consumer),
+            (true, false, of_consumer),
+            (false, true, of_consumer),
+            (true, true, of_all),
+            (false, false, of_consumer),
+            (true, false, of_all),
+            (false, true, of_all),
+            (false, false, of_all),
         ];
-        scopes.into_iter().find_map(|(by_route, by_service, by_consumer)| {
-            let absent = (by_route && route.is_none())
-                || (by_service && service.is_none())
-                || (by_consumer && consumer.is_none());
-            if absent {
-                return None;
-            }
-            let scope = Scope {
-                route: route.filter(|_| by_route),
-                service: service.filter(|_| by_service),
-                consumer: consumer.filter(|_| by_consumer).cloned(),
-            };
-            self.instances.get(&(kind, scope)).copied()
+        places.into_iter().find_map(|(by_route, by_service, instances)| {
+            let absent = (by_route && route.is_none()) || (by_service && service.is_none());
+            let place = (kind, route.filter(|_| by_route), service.filter(|_| by_service));
+            instances.filter(|_| !absent)?.get(&place).copied()
         })
     }
 
@@ -134,6 +139,20 @@ impl Plans {
     }
 }
 
+impl Instances {
+    fn of(plugins: &[Plugin]) -> Instances {
+        let mut instances = Instances::default();
+        for (index, Plugin { kind, scope, .. }) in plugins.iter().enumerate() {
+            let places = match &scope.consumer {
+                Some(consumer) => instances.of_consumers.entry(Arc::clone(consumer)).or_default(),
+                None => &mut instances.of_all,
+            };
+            places.insert((*kind, scope.route, scope.service), index);
+        }
+        instances
+    }
+}
+
 /// The kinds that have an instance at all, and those that have one bound to a consumer.
 struct Candidates {
     kinds: Vec<usize>,
@@ -150,7 +169,7 @@ impl Candidates {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Protocols;
+    use super::super::{Protocols, Scope};
     use super::*;
     use crate::phase::Phase;
     use serde_json::json;
@@ -199,11 +218,10 @@ mod tests {
 
     #[test]
     fn the_most_specific_instance_wins_whichever_are_left() {
-        let consumer: Arc<str> = "c".into();
         let mut plugins = all_scopes();
         while !plugins.is_empty() {
             let plans = Plans::build(&[route(Some(0))], &[kind("a")], &plugins);
-            assert_eq!(plans.instance(0, Some(0), Some(0), Some(&consumer)), Some(0));
+            assert_eq!(plans.instance(0, Some(0), Some(0), Some("c")), Some(0));
             plugins.remove(0);
         }
     }

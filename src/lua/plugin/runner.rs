@@ -404,8 +404,7 @@ impl Runner {
             let kind = snapshot.kinds.iter().position(|kind| kind.name == *name)?;
             let route = exchange.matched.as_ref().map(|found| found.route);
             let service = route.and_then(|index| snapshot.routes.get(index)?.service);
-            let consumer = Arc::from(consumer);
-            let index = snapshot.plans.instance(kind, route, service, Some(&consumer))?;
+            let index = snapshot.plans.instance(kind, route, service, Some(consumer))?;
             let plugin = snapshot.plugins.get(index)?;
             runner.inner.configs.push(&runner.inner.vm, frame, snapshot, plugin).ok()
         });
