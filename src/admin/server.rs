@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, header};
@@ -37,6 +37,9 @@ pub enum Socket {
     /// A Unix domain socket.
     Unix(UnixListener),
 }
+
+/// How long a client may take for its TLS handshake: nginx's `client_header_timeout`.
+const HANDSHAKE: Duration = Duration::from_secs(60);
 
 const LATENCY: HeaderName = HeaderName::from_static("x-kong-admin-latency");
 
@@ -80,7 +83,7 @@ async fn accept(listener: Listener, api: Rc<Api>) {
         };
         if let Err(error) = accepted {
             log::write(Level::Alert, format_args!("accept() failed: {error}"));
-            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
     }
 }
@@ -92,9 +95,10 @@ where
     tokio::task::spawn_local(async move {
         match tls {
             None => connection(stream, client, api).await,
-            Some(acceptor) => match acceptor.accept(stream).await {
-                Ok(stream) => connection(stream, client, api).await,
-                Err(error) => log::info!(&api.logs.about(&client) => "TLS handshake failed: {error}"),
+            Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => connection(stream, client, api).await,
+                Ok(Err(error)) => log::info!(&api.logs.about(&client) => "TLS handshake failed: {error}"),
+                Err(_) => log::info!(&api.logs.about(&client) => "client timed out while SSL handshaking"),
             },
         }
     });

@@ -97,35 +97,78 @@ pub(super) fn sign(frame: &Frame) -> Answer {
     Ok(1)
 }
 
+/// `EVP_DigestSignInit` or `EVP_DigestVerifyInit`.
+type BeginData = unsafe extern "C" fn(
+    *mut sys::EVP_MD_CTX,
+    *mut *mut sys::EVP_PKEY_CTX,
+    *const sys::EVP_MD,
+    *mut sys::ENGINE,
+    *mut sys::EVP_PKEY,
+) -> c_int;
+
+/// `EVP_PKEY_sign_init` or `EVP_PKEY_verify_init`.
+type BeginDigest = unsafe extern "C" fn(*mut sys::EVP_PKEY_CTX) -> c_int;
+
+impl Options {
+    /// A context to sign or verify data in.
+    ///
+    /// # Safety
+    /// `key` must be live.
+    unsafe fn begin_data(
+        &self,
+        key: *mut sys::EVP_PKEY,
+        begin: BeginData,
+    ) -> Option<Handle<sys::EVP_MD_CTX>> {
+        // SAFETY: the inner context is the digest context's own.
+        unsafe {
+            let context = Handle::take(sys::EVP_MD_CTX_new())?;
+            let mut inner = ptr::null_mut();
+            let begun = begin(context.get(), &mut inner, self.digest, ptr::null_mut(), key);
+            (begun == 1 && self.apply(inner)).then_some(context)
+        }
+    }
+
+    /// A context to sign or verify a digest in.
+    ///
+    /// # Safety
+    /// `key` must be live.
+    unsafe fn begin_digest(
+        &self,
+        key: *mut sys::EVP_PKEY,
+        begin: BeginDigest,
+    ) -> Option<Handle<sys::EVP_PKEY_CTX>> {
+        // SAFETY: the context is live.
+        unsafe {
+            let context = Handle::take(sys::EVP_PKEY_CTX_new(key, ptr::null_mut()))?;
+            let ctx = context.get();
+            if begin(ctx) != 1 || !self.apply(ctx) {
+                return None;
+            }
+            if !self.digest.is_null() && sys::EVP_PKEY_CTX_set_signature_md(ctx, self.digest) != 1 {
+                return None;
+            }
+            Some(context)
+        }
+    }
+}
+
 /// # Safety
 /// `key` must be live.
 unsafe fn sign_data(key: *mut sys::EVP_PKEY, data: &[u8], options: &Options) -> Option<Vec<u8>> {
-    // SAFETY: the context is the digest context's own.
+    // SAFETY: key and context are live.
     unsafe {
-        let context = Handle::take(sys::EVP_MD_CTX_new())?;
-        let (ctx, mut inner) = (context.get(), ptr::null_mut());
-        let begun = sys::EVP_DigestSignInit(ctx, &mut inner, options.digest, ptr::null_mut(), key);
-        if begun != 1 || !options.apply(inner) {
-            return None;
-        }
-        filled(|out, length| sys::EVP_DigestSign(ctx, out, length, data.as_ptr(), data.len()))
+        let context = options.begin_data(key, sys::EVP_DigestSignInit)?;
+        filled(|out, length| sys::EVP_DigestSign(context.get(), out, length, data.as_ptr(), data.len()))
     }
 }
 
 /// # Safety
 /// `key` must be live.
 unsafe fn sign_digest(key: *mut sys::EVP_PKEY, data: &[u8], options: &Options) -> Option<Vec<u8>> {
-    // SAFETY: the context is live.
+    // SAFETY: key and context are live.
     unsafe {
-        let context = Handle::take(sys::EVP_PKEY_CTX_new(key, ptr::null_mut()))?;
-        let ctx = context.get();
-        if sys::EVP_PKEY_sign_init(ctx) != 1 || !options.apply(ctx) {
-            return None;
-        }
-        if !options.digest.is_null() && sys::EVP_PKEY_CTX_set_signature_md(ctx, options.digest) != 1 {
-            return None;
-        }
-        filled(|out, length| sys::EVP_PKEY_sign(ctx, out, length, data.as_ptr(), data.len()))
+        let context = options.begin_digest(key, sys::EVP_PKEY_sign_init)?;
+        filled(|out, length| sys::EVP_PKEY_sign(context.get(), out, length, data.as_ptr(), data.len()))
     }
 }
 
@@ -161,16 +204,11 @@ unsafe fn verify_data(
     data: &[u8],
     options: &Options,
 ) -> Option<bool> {
-    // SAFETY: as in `sign_data`.
+    let (signature_at, data_at) = (signature.as_ptr(), data.as_ptr());
+    // SAFETY: key and context are live.
     unsafe {
-        let context = Handle::take(sys::EVP_MD_CTX_new())?;
-        let (ctx, mut inner) = (context.get(), ptr::null_mut());
-        let begun = sys::EVP_DigestVerifyInit(ctx, &mut inner, options.digest, ptr::null_mut(), key);
-        if begun != 1 || !options.apply(inner) {
-            return None;
-        }
-        let done = sys::EVP_DigestVerify(ctx, signature.as_ptr(), signature.len(), data.as_ptr(), data.len());
-        Some(done == 1)
+        let context = options.begin_data(key, sys::EVP_DigestVerifyInit)?;
+        Some(sys::EVP_DigestVerify(context.get(), signature_at, signature.len(), data_at, data.len()) == 1)
     }
 }
 
@@ -182,18 +220,11 @@ unsafe fn verify_digest(
     data: &[u8],
     options: &Options,
 ) -> Option<bool> {
-    // SAFETY: the context is live.
+    let (signature_at, data_at) = (signature.as_ptr(), data.as_ptr());
+    // SAFETY: key and context are live.
     unsafe {
-        let context = Handle::take(sys::EVP_PKEY_CTX_new(key, ptr::null_mut()))?;
-        let ctx = context.get();
-        if sys::EVP_PKEY_verify_init(ctx) != 1 || !options.apply(ctx) {
-            return None;
-        }
-        if !options.digest.is_null() && sys::EVP_PKEY_CTX_set_signature_md(ctx, options.digest) != 1 {
-            return None;
-        }
-        let done = sys::EVP_PKEY_verify(ctx, signature.as_ptr(), signature.len(), data.as_ptr(), data.len());
-        Some(done == 1)
+        let context = options.begin_digest(key, sys::EVP_PKEY_verify_init)?;
+        Some(sys::EVP_PKEY_verify(context.get(), signature_at, signature.len(), data_at, data.len()) == 1)
     }
 }
 
