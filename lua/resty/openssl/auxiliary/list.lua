@@ -1,5 +1,5 @@
 -- resty.openssl.auxiliary.list: what lists of certificates and of extensions have in common.
-local getmetatable, insert, setmetatable = getmetatable, table.insert, setmetatable
+local getmetatable, insert, setmetatable, type = getmetatable, table.insert, setmetatable, type
 
 
 -- A kind of list; `name` is the module's in messages.
@@ -31,7 +31,7 @@ return function(name)
   end
 
   function _M:add(item)
-    if not item or not item.ctx then
+    if type(item) ~= "table" or not item.ctx then
       return nil, "expect an instance at #1"
     end
     insert(self, item)
