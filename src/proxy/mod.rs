@@ -9,6 +9,7 @@
 //! - [`upstream`]: peers, connections, tries, answers
 //! - [`tls`]: certificates and handshakes
 //! - [`routing`], [`forwarded`], [`response_fields`], [`error_response`]: what the gateway itself decides
+//! - [`Plugins`]: who runs the plugins of a phase; [`request_debug`]: where the time of a request went
 //! - [`Worker`]: what the connections of one thread share; [`serve_worker`] runs it
 //!
 //! One thread serves one worker: connections, pools and exchanges are never shared between threads.
