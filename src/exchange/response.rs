@@ -10,19 +10,23 @@ pub enum Source {
     None,
     /// The upstream.
     Upstream,
-    /// A plugin, or the gateway by its own rules (no route, redirect to https …).
+    /// A plugin by `kong.response`, or the gateway by its own rules (no route, redirect to https …).
     Exit,
+    /// A plugin by `ngx.exit`, `ngx.say` and their like.
+    Script,
     /// The gateway because something failed.
     Error,
 }
 
 impl Source {
     /// As `kong.response.get_source()` tells it.
+    ///
+    /// *Kong parity*: it knows only of responses made by functions of `kong.response`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Source::Upstream => "service",
             Source::Exit => "exit",
-            Source::None | Source::Error => "error",
+            Source::None | Source::Script | Source::Error => "error",
         }
     }
 }
@@ -35,6 +39,8 @@ pub struct Response {
     /// Whether `ngx.exit` ended the request with an error before anything was written: nginx's page for
     /// the status becomes the body.
     pub wants_page: bool,
+    /// Whether the body is a page of nginx's own.
+    pub is_page: bool,
     /// Who made it.
     pub source: Source,
     /// Status and field lines, as the client gets them; plugins change them until they are sent.
@@ -99,6 +105,9 @@ impl Response {
 
     /// Forgets everything and keeps the memory.
     pub(super) fn renew(&mut self) {
+        self.is_unexpected = false;
+        self.wants_page = false;
+        self.is_page = false;
         self.source = Source::None;
         self.head.clear();
         self.early.clear();
