@@ -5,13 +5,13 @@ local native = require "kong.native"
 require "kong.declarations"
 
 -- Functions that read at most so many items where nothing is asked, by the property that says how
--- many, and which argument asks.
+-- many, which argument asks, and what the log calls the items.
 local LIMITED = {
-  { "lua_max_req_headers", ngx.req, "get_headers", 1 },
-  { "lua_max_resp_headers", ngx.resp, "get_headers", 1 },
-  { "lua_max_uri_args", ngx.req, "get_uri_args", 1 },
-  { "lua_max_uri_args", ngx, "decode_args", 2 },
-  { "lua_max_post_args", ngx.req, "get_post_args", 1 },
+  { "lua_max_req_headers", ngx.req, "get_headers", 1, "request headers" },
+  { "lua_max_resp_headers", ngx.resp, "get_headers", 1, "response headers" },
+  { "lua_max_uri_args", ngx.req, "get_uri_args", 1, "uri args" },
+  { "lua_max_uri_args", ngx, "decode_args", 2, "decode args" },
+  { "lua_max_post_args", ngx.req, "get_post_args", 1, "post args" },
 }
 
 -- Numbers and sparse arrays in what Kong encodes.
@@ -22,14 +22,22 @@ local function set_up_json()
 end
 
 
-local function limited(read, position, most)
+local function told(items, read, err)
+  if err == "truncated" then
+    kong.log.notice(items, " truncated")
+  end
+  return read, err
+end
+
+
+local function limited(read, position, most, items)
   if position == 1 then
     return function(max, ...)
-      return read(max or most, ...)
+      return told(items, read(max or most, ...))
     end
   end
   return function(text, max, ...)
-    return read(text, max or most, ...)
+    return told(items, read(text, max or most, ...))
   end
 end
 
@@ -37,9 +45,7 @@ end
 local function limit(values)
   for _, rule in ipairs(LIMITED) do
     local most, noun, name = values[rule[1]] or 100, rule[2], rule[3]
-    if most ~= 100 then
-      noun[name] = limited(noun[name], rule[4], most)
-    end
+    noun[name] = limited(noun[name], rule[4], most, rule[5])
   end
 end
 

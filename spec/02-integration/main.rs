@@ -25,6 +25,7 @@ mod lua_limit;
 mod lua_memory;
 mod memory;
 mod messages;
+mod own_responses;
 mod paths;
 mod plugin_order;
 mod plugins_auth;

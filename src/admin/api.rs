@@ -75,6 +75,9 @@ impl Api {
         if !endpoint.methods.contains(&call.method.as_str()) {
             return Reply::method_not_allowed();
         }
+        if let Some(refusal) = arguments::excess(call) {
+            return refusal;
+        }
         self.handled(call, &matched).await
     }
 

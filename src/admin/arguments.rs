@@ -41,6 +41,19 @@ pub fn body(call: &Call) -> Result<Map<String, Value>, Reply> {
     }
 }
 
+/// The answer to a call with more arguments than are read.
+pub fn excess(call: &Call) -> Option<Reply> {
+    let exceeds = |text: &[u8]| {
+        let mut read = Args::new(text, MAX_ARGS);
+        read.by_ref().for_each(drop);
+        read.truncated()
+    };
+    let is_form =
+        call.content_type().is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+    let too_many = exceeds(call.query.as_bytes()) || is_form && exceeds(&call.body);
+    too_many.then(|| Reply::message(400, "Too many arguments"))
+}
+
 /// Urlencoded arguments; an argument without `=` is true, a repeated one a list.
 pub fn decode(text: &[u8]) -> Map<String, Value> {
     let mut arguments = Map::new();

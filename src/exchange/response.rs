@@ -10,19 +10,23 @@ pub enum Source {
     None,
     /// The upstream.
     Upstream,
-    /// A plugin, or the gateway by its own rules (no route, redirect to https …).
+    /// A plugin by `kong.response`, or the gateway by its own rules (no route, redirect to https …).
     Exit,
+    /// A plugin by `ngx.exit`, `ngx.say` and their like.
+    Script,
     /// The gateway because something failed.
     Error,
 }
 
 impl Source {
     /// As `kong.response.get_source()` tells it.
+    ///
+    /// *Kong parity*: it knows only of responses made by functions of `kong.response`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Source::Upstream => "service",
             Source::Exit => "exit",
-            Source::None | Source::Error => "error",
+            Source::None | Source::Script | Source::Error => "error",
         }
     }
 }
@@ -35,6 +39,8 @@ pub struct Response {
     /// Whether `ngx.exit` ended the request with an error before anything was written: nginx's page for
     /// the status becomes the body.
     pub wants_page: bool,
+    /// Whether the body is a page of nginx's own.
+    pub is_page: bool,
     /// Who made it.
     pub source: Source,
     /// Status and field lines, as the client gets them; plugins change them until they are sent.
@@ -103,6 +109,7 @@ impl Response {
         let Response {
             is_unexpected,
             wants_page,
+            is_page,
             source,
             head,
             early,
@@ -115,7 +122,7 @@ impl Response {
             sent,
             trailers,
         } = self;
-        for flag in [is_unexpected, wants_page, begun, ended, head_sent, &mut chunk.eof] {
+        for flag in [is_unexpected, wants_page, is_page, begun, ended, head_sent, &mut chunk.eof] {
             *flag = false;
         }
         *source = Source::None;

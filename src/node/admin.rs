@@ -7,7 +7,7 @@ use crate::admin::reply::{Body, Reply};
 use crate::admin::{ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, ReplyFuture, Statistics};
 use crate::balancer::{Balancer, UpstreamStatus};
 use crate::conf::directives::BodyLimit;
-use crate::conf::{Conf, Database, HeaderTokens};
+use crate::conf::{Conf, ConfValue, Database, HeaderTokens};
 use crate::db::declarative::document::Document;
 use crate::db::declarative::{ConfigError, Configuration, Reader};
 use crate::db::off::{Dataset, EMPTY_HASH};
@@ -76,7 +76,7 @@ fn identity(control: &Control) -> Identity {
         is_dbless: conf.database == Database::Off,
         role: conf.role.as_str().to_owned(),
         plugins: control.source.kinds().iter().map(plugin).collect(),
-        cors_origins: conf.admin_gui_url.clone(),
+        cors_origins: cors_origins(conf),
         latency_header: conf.headers.contains(HeaderTokens::ADMIN_LATENCY),
         server_header: conf.headers.contains(HeaderTokens::SERVER),
         max_body: match conf.nginx.admin.client_max_body_size {
@@ -84,6 +84,16 @@ fn identity(control: &Control) -> Identity {
             BodyLimit::Bytes(bytes) => bytes as usize,
         },
     }
+}
+
+/// The origins of `admin_gui_url`, which may have paths.
+fn cors_origins(conf: &Conf) -> Vec<String> {
+    let Some(ConfValue::Array(origins)) = conf.value("admin_gui_origin") else { return Vec::new() };
+    let text = |origin: &ConfValue| match origin {
+        ConfValue::String(text) => Some(text.clone()),
+        _ => None,
+    };
+    origins.iter().filter_map(text).collect()
 }
 
 /// The call as an exchange has it.
@@ -160,8 +170,11 @@ impl Node for AdminNode {
             let capacity = dict.capacity() as u64;
             (dict.name().to_owned(), capacity.saturating_sub(dict.free_space() as u64), capacity)
         });
+        // Workers are threads: they share a process, and `ngx.worker.pid()` says so too.
+        let pid = std::process::id();
         Statistics {
             master_pid: nix::unistd::getppid().as_raw() as u32,
+            workers: counters::lua_memory().into_iter().map(|bytes| (pid, bytes)).collect(),
             dictionaries: dictionaries.collect(),
             ..counts()
         }

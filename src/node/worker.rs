@@ -37,6 +37,7 @@ pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String>
     runner.configure(&shared.published.current()).await;
     let balancers = balancers(&shared);
     let worker = make_worker(&shared, runner.clone(), balancers.clone())?;
+    note_memory(setup.id, &vm);
     if !setup.ready.announce().await {
         return Ok(());
     }
@@ -44,6 +45,7 @@ pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String>
         spawn_local(follow_snapshots(shared.clone(), runner)),
         spawn_local(async move { renew_targets(&balancers).await }),
         spawn_local(replace_outgrown(vm.clone(), shared.conf.lua_memory_limit << 20, setup.orders.clone())),
+        spawn_local(tell_memory(setup.id, vm.clone())),
     ];
     let doors = listeners::open(&shared, setup.sockets, &setup.orders)?;
     let serving = proxy::serve_worker(worker, doors, ordered_to(setup.orders.clone(), Order::Drain));
@@ -74,6 +76,21 @@ async fn replace_outgrown(vm: Vm, limit: usize, orders: watch::Receiver<Order>) 
         }
         tokio::time::sleep(ASK_AGAIN).await;
     }
+}
+
+/// How old what `/status` says of a VM may be; Kong renews it as often.
+const MEMORY_TOLD: Duration = Duration::from_secs(10);
+
+/// Tells, now and then, how much the worker's VM holds.
+async fn tell_memory(worker: usize, vm: Vm) {
+    loop {
+        tokio::time::sleep(MEMORY_TOLD).await;
+        note_memory(worker, &vm);
+    }
+}
+
+fn note_memory(worker: usize, vm: &Vm) {
+    counters::note_lua_memory(worker, vm.lua().used_memory() as u64);
 }
 
 /// Waits for an order at least as strong as `least`.

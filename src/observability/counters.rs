@@ -49,6 +49,25 @@ thread_local! {
     };
 }
 
+/// Bytes of Lua memory, by the worker's number.
+static LUA_MEMORY: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
+/// A worker tells how many bytes its VM holds.
+pub fn note_lua_memory(worker: usize, bytes: u64) {
+    let mut noted = LUA_MEMORY.lock();
+    if noted.len() <= worker {
+        noted.resize(worker + 1, 0);
+    }
+    if let Some(slot) = noted.get_mut(worker) {
+        *slot = bytes;
+    }
+}
+
+/// How many bytes the VM of each worker held when it last told.
+pub fn lua_memory() -> Vec<u64> {
+    LUA_MEMORY.lock().clone()
+}
+
 /// A client connected.
 pub fn connection_accepted() {
     OWN.with(|block| add(&block.accepted));

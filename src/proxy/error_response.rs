@@ -45,6 +45,7 @@ fn page(worker: &Worker, exchange: &mut Exchange, status: u16) {
         exchange.response.head.fields.set(b"Content-Type", b"text/html");
         let body = &mut exchange.response.body;
         error_pages::plain_page(status, body);
+        exchange.response.is_page = true;
         set_length(exchange);
     }
 }
@@ -56,6 +57,7 @@ pub fn finish_bare(worker: &Worker, exchange: &mut Exchange) {
     if !std::mem::take(&mut exchange.response.wants_page) || !exchange.response.body.is_empty() {
         return;
     }
+    exchange.response.source = Source::Error;
     page(worker, exchange, exchange.response.head.status);
 }
 
@@ -70,6 +72,7 @@ pub fn begin(exchange: &mut Exchange, status: u16, source: Source) {
     response.head.status = status;
     response.head.reason.clear();
     response.body.clear();
+    response.is_page = false;
     response.source = source;
 }
 

@@ -174,10 +174,32 @@ async fn send_own<D: Downstream>(
 ) -> Result<(), ProxyError> {
     client.head(exchange);
     let body = std::mem::take(&mut exchange.response.body);
-    filter_body(worker, exchange, client, &body, true)?;
+    filter_own(worker, exchange, client, &body)?;
     exchange.response.body = body;
     client.end(exchange);
     flush(client).await
+}
+
+/// Queues the body of a response made here.
+///
+/// *Kong parity*: filters see it and then, apart from it, its end; a page of nginx's comes with its end.
+/// They see nothing of a response that has no body by its method or status.
+fn filter_own<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+    body: &[u8],
+) -> Result<(), ProxyError> {
+    let status = exchange.response.head.status;
+    if exchange.request.head.method == Method::HEAD || matches!(status, 204 | 304) {
+        return Ok(());
+    }
+    let is_whole = body.is_empty() || exchange.response.is_page || !runs(exchange, Phase::BodyFilter);
+    if is_whole {
+        return filter_body(worker, exchange, client, body, true);
+    }
+    filter_body(worker, exchange, client, body, false)?;
+    filter_body(worker, exchange, client, b"", true)
 }
 
 /// Sends a response that no plugin may touch, because one of them is to blame for it.
@@ -232,13 +254,16 @@ async fn relay<D: Downstream>(
 }
 
 /// Passes the body on, piece by piece, no faster than the client takes it.
+///
+/// *Kong parity*: no filter runs for the answer to HEAD.
 async fn relay_body<D: Downstream>(
     worker: &Worker,
     exchange: &mut Exchange,
     client: &mut D,
     answer: &mut Answer,
 ) -> Result<(), ProxyError> {
-    let filtered = runs(exchange, Phase::BodyFilter) || exchange.timing.is_some();
+    let bodiless = exchange.request.head.method == Method::HEAD;
+    let filtered = !bodiless && (runs(exchange, Phase::BodyFilter) || exchange.timing.is_some());
     let mut room = buffers::USUAL / 2;
     let mut passed = 0;
     loop {

@@ -21,7 +21,7 @@ pub(in crate::admin) fn all(node: &dyn Node, call: &Call) -> Reply {
 /// The entities with one tag.
 pub(in crate::admin) fn one(node: &dyn Node, call: &Call, matched: &Matched<'_>) -> Reply {
     let wanted = parameter(matched, 0);
-    if wanted.contains([',', '/']) {
+    if wanted.contains([',', '/', char::REPLACEMENT_CHARACTER]) {
         let message = format!(
             "invalid tag '{wanted}': expected printable ascii (except `,` and `/`) or valid utf-8 sequences"
         );
@@ -57,7 +57,8 @@ pub(super) fn filter(argument: Option<&Value>) -> Result<Option<TagFilter>, DbEr
         (false, true) => (split('/'), false),
         (true, true) => return Err(wrong("invalid filter syntax")),
     };
-    if !printable(text) || tags.iter().any(String::is_empty) {
+    let is_utf8 = !text.contains(char::REPLACEMENT_CHARACTER);
+    if !is_utf8 || !printable(text) || tags.iter().any(String::is_empty) {
         return Err(wrong("invalid filter syntax"));
     }
     if tags.len() > MAX_TAGS {
@@ -127,6 +128,7 @@ mod tests {
     #[test]
     fn a_filter_that_is_none_is_refused() {
         assert_eq!(read(""), Err("invalid option (tags: cannot be null)".to_owned()));
+        assert_eq!(read("a\u{FFFD}"), Err("invalid option (tags: invalid filter syntax)".to_owned()));
         assert_eq!(read("a,b/c"), Err("invalid option (tags: invalid filter syntax)".to_owned()));
         assert_eq!(
             read("a,b,c,d,e,f"),

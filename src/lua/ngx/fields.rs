@@ -8,16 +8,21 @@ use std::ffi::c_int;
 /// Field lines that are read when nobody says otherwise.
 const DEFAULT_MAX: usize = 100;
 
-/// Pushes field lines as a table; names in lower case unless the argument `raw` says otherwise.
+/// How many field lines `get_headers(max, raw)` may read: its first argument.
 ///
-/// Arguments are those of `get_headers(max, raw)`: at most `max` lines (0: all), a second result
-/// "truncated" where there were more.
-pub(super) fn push_fields(frame: &Frame, fields: &Fields) -> Answer {
-    let max = match frame.optional_number(1)? {
+/// # Errors
+/// An argument that is no number.
+pub(super) fn most(frame: &Frame) -> Result<usize, Flow> {
+    Ok(match frame.optional_number(1)? {
         None => DEFAULT_MAX,
         Some(max) if max <= 0.0 => usize::MAX,
         Some(max) => max as usize,
-    };
+    })
+}
+
+/// Pushes at most `max` field lines as a table; names in lower case unless the argument `raw` of
+/// `get_headers(max, raw)` says otherwise.
+pub(super) fn push_fields(frame: &Frame, fields: &Fields, max: usize) {
     let raw = frame.truth(2);
     frame.push_table(0, fields.len().min(max));
     let table = frame.top();
@@ -30,11 +35,15 @@ pub(super) fn push_fields(frame: &Frame, fields: &Fields) -> Answer {
         }
         push_multi(frame, table, &lower, |frame| frame.push_bytes(value));
     }
-    if fields.len() > max {
-        frame.push_text("truncated");
-        return Ok(2);
+}
+
+/// How many results `get_headers` has: a second one, "truncated", where there were more than `max`.
+pub(super) fn push_excess(frame: &Frame, lines: usize, max: usize) -> Answer {
+    if lines <= max {
+        return Ok(1);
     }
-    Ok(1)
+    frame.push_text("truncated");
+    Ok(2)
 }
 
 /// Pushes the value of a field: a string, a list of them where it has several lines, or `nil`.

@@ -5,6 +5,12 @@ use crate::http::{Known, Version};
 use crate::lua::frame::Frame;
 use std::ffi::c_int;
 
+/// How many lines [`push`] adds.
+pub(super) fn count(exchange: &Exchange) -> usize {
+    let connection = !exchange.response.head.fields.has(Known::Connection);
+    usize::from(connection) + usize::from(is_chunked(exchange))
+}
+
 /// Adds `connection`, and `transfer-encoding` once the head is on its way, to the table of a
 /// response's fields, under these names or, if `raw`, in their usual case.
 ///

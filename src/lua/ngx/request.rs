@@ -2,7 +2,7 @@
 
 use super::constants;
 use super::encode::{encoded_args, push_args};
-use super::fields::{add_field, push_fields, set_field};
+use super::fields::{add_field, most, push_excess, push_fields, set_field};
 use crate::exchange::{Exchange, Phase, RequestBody};
 use crate::http::{Known, Method, query::DEFAULT_MAX_ARGS};
 use crate::lua::context::{self, with_exchange};
@@ -22,7 +22,12 @@ fn install_head(frame: &Frame, table: c_int) {
     });
     frame.set_function(table, "set_method", set_method);
     frame.set_function(table, "get_headers", |frame| {
-        with_exchange(|exchange| push_fields(frame, &exchange.request.head.fields))?
+        let max = most(frame)?;
+        with_exchange(|exchange| {
+            let fields = &exchange.request.head.fields;
+            push_fields(frame, fields, max);
+            push_excess(frame, fields.len(), max)
+        })?
     });
     frame.set_function(table, "set_header", set_header);
     frame.set_function(table, "add_header", add_header);

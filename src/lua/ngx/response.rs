@@ -1,6 +1,6 @@
 //! The response in `ngx`: status, fields, body, the chunk of `body_filter`, and ending the phase.
 
-use super::fields::{add_field, push_field, push_fields, set_field, without_breaks};
+use super::fields::{add_field, most, push_excess, push_field, push_fields, set_field, without_breaks};
 use crate::exchange::{Exchange, Phase, Source};
 use crate::http::Method;
 use crate::lua::context::{self, disabled, with_exchange};
@@ -34,13 +34,13 @@ fn install_head(frame: &Frame, ngx: c_int) {
     frame.set_function(ngx, "_set_header", set_header);
     super::noun(frame, ngx, "resp", |frame, table| {
         frame.set_function(table, "get_headers", |frame| {
+            let max = most(frame)?;
             with_exchange(|exchange| {
-                let pushed = push_fields(frame, &exchange.response.head.fields)?;
-                // A second result says that there were more than asked for: these would be, too.
-                if pushed == 1 {
-                    super::framing::push(frame, exchange, frame.top(), frame.truth(2));
-                }
-                Ok(pushed)
+                // The lines that frame the response are there in any case, at the expense of others.
+                let (fields, framing) = (&exchange.response.head.fields, super::framing::count(exchange));
+                push_fields(frame, fields, max.saturating_sub(framing));
+                super::framing::push(frame, exchange, frame.top(), frame.truth(2));
+                push_excess(frame, fields.len() + framing, max)
             })?
         });
         // A status with a reason phrase of its own.
@@ -182,7 +182,7 @@ fn begin_response(exchange: &mut Exchange) {
     if exchange.response.head.status == 0 {
         exchange.response.head.status = 200;
     }
-    exchange.response.source = Source::Exit;
+    exchange.response.source = Source::Script;
     exchange.lua.exited = true;
 }
 
@@ -333,7 +333,10 @@ fn set_exit_status(status: i64) -> Result<(), Flow> {
             }
             response.wants_page = !exited && response.body.is_empty() && has_page(status);
         }
-        response.source = Source::Exit;
+        // A filter that sets a status has not made the response that it filters.
+        if exchange.phase != Phase::HeaderFilter && !exited {
+            response.source = Source::Script;
+        }
         exchange.lua.exited = true;
     })
 }

@@ -123,18 +123,10 @@ pub(super) fn same_but_dashes(one: &[u8], other: &[u8]) -> bool {
 }
 
 fn clear_query_arg(exchange: &mut Exchange, name: &[u8]) {
-    let Some(query) = exchange.request.query() else { return };
-    let kept: Vec<&[u8]> = query
-        .split(|byte| *byte == b'&')
-        .filter(|part| {
-            let key = part.split(|byte| *byte == b'=').next().unwrap_or_default();
-            *query::unescape(key) != *name
-        })
-        .collect();
-    let joined = kept.join(&b'&');
-    if joined.len() != query.len() {
-        exchange.request.args = Some((!joined.is_empty()).then_some(joined));
-    }
+    let Some(query) = exchange.request.query().filter(|query| !query.is_empty()) else { return };
+    let mut kept = Vec::with_capacity(query.len());
+    query::push_without(&mut kept, query, name);
+    exchange.request.args = Some((!kept.is_empty()).then_some(kept));
 }
 
 /// Sets the authority of a gRPC request; refuses for any other.

@@ -157,7 +157,7 @@ impl Runner {
             Ok(Outcome::Exit) if !exchange.lua.exited => PhaseOutcome::Continue,
             Ok(Outcome::Exit) => {
                 self.collect_rest(exchange, number);
-                exchange.response.source = Source::Exit;
+                note_exit(exchange);
                 PhaseOutcome::Exited
             }
             Err(error) => {
@@ -262,7 +262,7 @@ impl Runner {
             Ok(Outcome::Done) => PhaseOutcome::Continue,
             Ok(Outcome::Exit) => {
                 if exchange.phase != Phase::Log {
-                    exchange.response.source = Source::Exit;
+                    note_exit(exchange);
                 }
                 PhaseOutcome::Exited
             }
@@ -428,6 +428,13 @@ fn plan_of(exchange: &Exchange) -> &Arc<Plan> {
     match &exchange.matched {
         Some(found) => plans.of_route(found.route),
         None => plans.global(),
+    }
+}
+
+/// Code that ended the phase without a response of its own has made an empty one.
+fn note_exit(exchange: &mut Exchange) {
+    if exchange.response.source == Source::None {
+        exchange.response.source = Source::Script;
     }
 }
 

@@ -160,7 +160,7 @@ fn the_response_is_what_the_code_makes_of_it() {
         "#,
     );
     assert_eq!(exchange.response.body, b"a1nilbtruenull\nend");
-    assert_eq!((exchange.response.head.status, exchange.response.source), (201, Source::Exit));
+    assert_eq!((exchange.response.head.status, exchange.response.source), (201, Source::Script));
     assert_eq!(exchange.response.head.fields.value(b"content-type"), Some(&b"text/plain"[..]));
 }
 

@@ -1,0 +1,117 @@
+//! Responses that plugins make, what filters see of them, and what the Admin API tells of the node.
+
+use crate::support::{Connection, Setup, Upstream, get};
+
+/// Each `body_filter` call logs what it got.
+const FILTERED: &str = "
+plugins:
+- name: post-function
+  config:
+    header_filter: ['kong.response.set_header(\"X-Source\", kong.response.get_source()) kong.response.clear_header(\"Content-Length\")']
+    body_filter: ['kong.log.notice(\"piece <\", ngx.arg[1], \"> \", ngx.arg[2])']
+";
+
+fn start(access: &str) -> crate::support::Gateway {
+    let upstream = Upstream::start();
+    Setup::declarative(format!(
+        "_format_version: '3.0'
+services:
+- url: {}
+  routes:
+  - name: r
+    paths: [/r]
+    plugins:
+    - name: pre-function
+      config: {{access: ['{access}']}}
+  - {{name: plain, paths: [/]}}
+{FILTERED}",
+        upstream.url()
+    ))
+    .start()
+}
+
+#[test]
+fn filters_see_an_own_body_and_then_its_end() {
+    let gateway = start("kong.response.exit(200, \"whole\")");
+    let reply = get(gateway.proxy, "/r", &[]);
+    assert_eq!((reply.text().as_str(), reply.field("X-Source")), ("whole", Some("exit")));
+    gateway.wait_for_log("piece <whole> false");
+    gateway.wait_for_log("piece <> true");
+}
+
+#[test]
+fn no_filter_sees_the_body_of_head() {
+    let gateway =
+        start("if kong.request.get_method() == \"HEAD\" then kong.response.exit(200, \"whole\") end");
+    let mut connection = Connection::open(gateway.proxy);
+    for path in ["/r", "/bytes/10"] {
+        let reply = connection.request("HEAD", path, &[], b"");
+        assert_eq!((reply.status, reply.body.len()), (200, 0), "{path}");
+    }
+    assert_eq!(connection.get("/r", &[]).status, 200, "filters run for the others");
+    gateway.wait_for_log("> true");
+    assert_eq!(gateway.error_log().matches("> true").count(), 1);
+}
+
+#[test]
+fn a_page_of_nginx_is_one_piece_and_no_response_of_a_plugin() {
+    let gateway = start("ngx.exit(403)");
+    let reply = get(gateway.proxy, "/r", &[]);
+    assert_eq!((reply.status, reply.field("X-Source")), (403, Some("error")));
+    gateway.wait_for_log("> true");
+    assert!(!gateway.error_log().contains("> false"));
+    assert!(!gateway.error_log().contains("piece <> true"));
+}
+
+#[test]
+fn ngx_exit_and_ngx_say_are_not_kong_response_exit() {
+    let gateway = start("if kong.request.get_query_arg(\"say\") then ngx.say(\"hi\") end ngx.exit(500)");
+    let mut connection = Connection::open(gateway.proxy);
+    let said = connection.get("/r?say", &[]);
+    assert_eq!((said.status, said.field("X-Source"), said.text().as_str()), (200, Some("error"), "hi\n"));
+    let page = connection.get("/r", &[]);
+    assert_eq!((page.status, page.field("X-Source")), (500, Some("error")));
+    assert_eq!(page.field("Connection"), Some("close"), "as after any error page of nginx's for this status");
+}
+
+#[test]
+fn what_is_cut_off_is_noted() {
+    let gateway = start(
+        "ngx.req.get_headers(2) ngx.req.get_uri_args(1) ngx.decode_args(\"a=1&b=2\", 1) kong.response.exit(200)",
+    );
+    assert_eq!(get(gateway.proxy, "/r?a=1&b=2", &[("X-One", "1"), ("X-Two", "2")]).status, 200);
+    for items in ["request headers", "uri args", "decode args"] {
+        gateway.wait_for_log(&format!("{items} truncated"));
+    }
+}
+
+#[test]
+fn the_lines_that_frame_a_response_count_as_its_headers() {
+    let gateway = start(
+        "kong.response.set_header(\"X-One\", 1) local all, cut = ngx.resp.get_headers(1) kong.response.exit(200, { one = all[\"x-one\"] or \"none\", connection = all.connection, cut = cut })",
+    );
+    let told = get(gateway.proxy, "/r", &[]).json();
+    assert_eq!(
+        (told["one"].as_str(), told["connection"].as_str(), told["cut"].as_str()),
+        (Some("none"), Some("keep-alive"), Some("truncated"))
+    );
+}
+
+#[test]
+fn the_admin_api_tells_of_workers_and_refuses_too_many_arguments() {
+    let gateway = Setup::declarative("_format_version: '3.0'\n")
+        .with("nginx_worker_processes", "2")
+        .with("admin_gui_url", "http://admin.test:9100/some/path")
+        .start();
+    let root = get(gateway.admin, "/", &[]);
+    assert_eq!(root.field("Access-Control-Allow-Origin"), Some("http://admin.test:9100"));
+    let pid = serde_json::json!(gateway.worker());
+    assert_eq!(root.json()["pids"]["workers"], serde_json::json!([pid, pid]));
+    let memory = &get(gateway.admin, "/status?unit=b", &[]).json()["memory"]["workers_lua_vms"];
+    assert_eq!(memory.as_array().unwrap().len(), 2);
+    assert!(memory[0]["http_allocated_gc"].as_u64().unwrap() > 100_000, "{memory}");
+    let many = get(gateway.admin, &format!("/plugins?{}", "a=1&".repeat(1001)), &[]);
+    assert_eq!((many.status, many.json()["message"].as_str()), (400, Some("Too many arguments")));
+    let tags = get(gateway.admin, "/consumers?tags=%ff", &[]).json();
+    assert_eq!(tags["message"], "invalid option (tags: invalid filter syntax)");
+}
