@@ -70,7 +70,10 @@ local function keep_body(res)
       was_read = true
       body, err = read(self)
     end
-    return body, err
+    if err then
+      return body, err
+    end
+    return body -- and no second value, which a function called on the result would take for an argument
   end
   return res
 end

@@ -164,6 +164,7 @@ end
 -- Each directive's code in the order of nginx's phases; nil where there is none.
 local function serve(server, location, captures)
   local own = {}
+  ngx.ctx.spec_header_filter = location.header_filter
   ngx.ctx.spec_variables = own
   for i, capture in ipairs(captures or {}) do
     own[tostring(i)] = capture
@@ -195,9 +196,6 @@ local function serve(server, location, captures)
     run(location.content)
   elseif not (location.access or location.rewrite) then
     ngx.status = 404
-  end
-  if location.header_filter then
-    run(location.header_filter)
   end
 end
 
@@ -259,6 +257,10 @@ end
 -- The gateway's own header fields are none of a mock server's.
 function SpecServer:header_filter()
   native.pass_as_proxied()
+  local filter = ngx.ctx.spec_header_filter
+  if filter then
+    run(filter)
+  end
 end
 
 
