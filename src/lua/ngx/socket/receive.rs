@@ -159,12 +159,15 @@ async fn wait(socket: &Socket, wanted: &Wanted) -> Received {
                 None => continue,
             }
         }
-        let taken = match &read {
-            // A socket whose peer is silent stays open: the caller may try again.
-            Err(message) if message == "timeout" => {
-                slot.borrow_mut().as_mut().map(|connection| wanted.partial(connection))
-            }
-            _ => socket.take().map(|mut connection| wanted.partial(&mut connection)),
+        let stays_open = match &read {
+            // The peer is silent: the caller may try again.
+            Err(message) => message == "timeout",
+            // Who wanted all there is got it, and closes the socket.
+            Ok(_) => matches!(wanted, Wanted::All),
+        };
+        let taken = match stays_open {
+            true => slot.borrow_mut().as_mut().map(|connection| wanted.partial(connection)),
+            false => socket.take().map(|mut connection| wanted.partial(&mut connection)),
         };
         let partial = taken.unwrap_or_default();
         return match (read, wanted) {

@@ -73,6 +73,9 @@ fn lines_sizes_and_rests_are_received() {
             local n, err = sock:send("x") assert(n == nil and err == "closed")
             local ok, err = sock:close() assert(ok == nil and err == "closed")
             assert(not pcall(sock.receive, sock, "*x"))
+            local sock = ngx.socket.tcp()
+            sock:connect("127.0.0.1", port) sock:send("all") ngx.sleep(0.02) sock:send("quit")
+            assert(sock:receive("*a") == "all" and sock:close() == 1)
             "#,
         )
         .await;
