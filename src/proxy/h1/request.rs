@@ -55,11 +55,24 @@ pub fn parse(
     }
     let taken = parse_lines::<USUAL_LINES>(input, head, host)?;
     let text = taken.and_then(|taken| input.get(..taken)).unwrap_or(input);
-    check_lines(text, limits)?;
+    if let Err(error) = check_lines(text, limits) {
+        if matches!(error, ProxyError::UriTooLong) {
+            keep_method(text, head, host);
+        }
+        return Err(error);
+    }
     if taken.map_or(full, |taken| taken > limits.total()) {
         return Err(ProxyError::HeadTooLarge);
     }
     Ok(taken)
+}
+
+/// *Kong parity*: of a request line that is too long nginx knows the method and nothing else.
+fn keep_method(text: &[u8], head: &mut RequestHead, host: &mut Vec<u8>) {
+    head.clear();
+    host.clear();
+    let word = text.split(|byte| *byte == b' ').next().unwrap_or_default();
+    head.method = Method::new(word).unwrap_or_default();
 }
 
 /// Refuses lines that are too long or do not end in CRLF.
@@ -249,6 +262,19 @@ mod tests {
             parse(text.as_bytes(), &mut HeadEnd::default(), HeadLimits::default(), &mut head, &mut host)
                 .map_err(|e| e.status())?;
         Ok(taken.map(|_| (head, String::from_utf8(host).unwrap())))
+    }
+
+    #[test]
+    fn of_a_target_that_is_too_long_only_the_method_is_known() {
+        let long = "a".repeat(10_000);
+        for text in [format!("POST /{long}"), format!("POST /{long} HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n")] {
+            let (mut head, mut host) = (RequestHead::default(), Vec::new());
+            let limits = HeadLimits::default();
+            let parsed = parse(text.as_bytes(), &mut HeadEnd::default(), limits, &mut head, &mut host);
+            assert_eq!(parsed.unwrap_err().status(), 414);
+            assert_eq!((head.method.as_bytes(), head.target.len()), (&b"POST"[..], 0));
+            assert!(head.fields.is_empty() && host.is_empty());
+        }
     }
 
     #[test]
