@@ -85,7 +85,8 @@ function mocks.serve(servers, dicts, prefix)
     nginx_main_worker_processes = "1", trusted_ips = "127.0.0.1", real_ip_header = "X-Real-IP",
         anonymous_reports = "off",
     lua_package_path = settings.folder .. "/?.lua", admin_gui_listen = "off",
-    nginx_http_client_max_body_size = "0", nginx_http_charset = "off", untrusted_lua = "on", ssl_cert = cert, ssl_cert_key = key,
+    nginx_http_client_max_body_size = "0", nginx_http_charset = "off", untrusted_lua = "on",
+    ssl_cert = cert, ssl_cert_key = key,
     lua_max_req_headers = "1000", lua_max_uri_args = "1000", lua_max_post_args = "1000",
   }
   for _, dict in ipairs(dicts or {}) do
