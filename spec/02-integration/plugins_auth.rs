@@ -126,7 +126,7 @@ fn hidden_credentials_do_not_reach_the_upstream() {
     for (asked, expected) in [
         ("/plain?c=1&apikey=kong&a=2", "/?c=1&apikey=kong&a=2"),
         ("/hidden?c=1&apikey=kong&a=2", "/?c=1&a=2"),
-        ("/hidden?c=v%201&api%6bey=kong&a=2", "/?c=v%201&a=2"),
+        ("/hidden?c=v%201&api%6bey=kong&a=2", "/?c=v+1&a=2"),
     ] {
         assert_eq!(get(gateway.proxy, asked, &[]).json()["uri"], expected, "{asked}");
     }

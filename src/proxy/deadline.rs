@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// Deadlines are looked at no more often than this.
 const GRAIN: u64 = 5;
+/// How far the coarse clock may be behind: a deadline is set so much later, so that none passes early.
+const BEHIND: u64 = 4;
 /// How long the watch sleeps when nothing is armed.
 const FAR: u64 = 3_600_000;
 const OFF: u64 = u64::MAX;
@@ -56,7 +58,7 @@ impl Deadline {
     ///
     /// *Cost*: a clock read and a store.
     pub fn set(&self, millis: u64) {
-        TABLE.with(|table| table.arm(self.slot, now().saturating_add(millis), false));
+        TABLE.with(|table| table.arm(self.slot, now().saturating_add(millis).saturating_add(BEHIND), false));
     }
 
     /// Sets it `millis` from now, for an idle time that [`cut_idle_short`] may cut short.
@@ -233,14 +235,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_deadline_passes_about_when_it_was_set_for() {
-        let started = now();
-        watched(async {
-            assert!(within(60, std::future::pending::<()>()).await.is_none());
-        })
-        .await;
-        let took = now() - started;
-        assert!((50..500).contains(&took), "{took}");
+    async fn a_deadline_passes_soon_after_it_was_set_for_and_never_before() {
+        for _ in 0..5 {
+            let started = std::time::Instant::now();
+            watched(async {
+                assert!(within(30, std::future::pending::<()>()).await.is_none());
+            })
+            .await;
+            let took = started.elapsed().as_millis();
+            assert!((30..400).contains(&took), "{took}");
+        }
     }
 
     #[tokio::test]
