@@ -53,7 +53,7 @@ fn the_document_lists_the_names_that_are_checked() {
         .map(|row| {
             let row = row.unwrap();
             let text = |name: &str| row.get::<String>(name).unwrap();
-            format!("| {} | `{}` | {} |", text("kind"), text("name"), text("phases"))
+            format!("| {} | `{}` | {} | {} |", text("kind"), text("name"), text("phases"), text("served"))
         })
         .collect();
     lines.sort();
@@ -61,7 +61,7 @@ fn the_document_lists_the_names_that_are_checked() {
         "# What plugins find in `ngx`\n\n\
          Written by a test from spec/01-unit/ngx_surface.lua, where each row has a check \
          (`KONG_WRITE_DOCS=1 cargo test --lib ngx::tests::surface`).\n\n\
-         | kind | name | where |\n|---|---|---|\n{}\n",
+         | kind | name | where | served |\n|---|---|---|---|\n{}\n",
         lines.join("\n")
     );
     if std::env::var_os("KONG_WRITE_DOCS").is_some() {
