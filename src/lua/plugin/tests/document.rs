@@ -12,7 +12,16 @@ const ASK: &str = r#"
         "vault" }
     local NO_PHASE = 0x40000
     local lines = {}
-    local function line(name, phases) lines[#lines + 1] = "| `" .. name .. "` | " .. phases .. " |" end
+    -- What is there only to refuse: it checks phase and arguments, and answers an error.
+    local REFUSES = {
+        ["kong.client.tls.request_client_certificate"] = true, ["kong.client.tls.disable_session_reuse"] = true,
+        ["kong.client.tls.disable_http2_alpn"] = true, ["kong.service.set_tls_cert_key"] = true,
+        ["kong.service.set_tls_verify_store"] = true,
+    }
+    local function line(name, phases)
+        lines[#lines + 1] = "| `" .. name .. "` | " .. phases .. " | " .. (REFUSES[name] and "no" or "yes") .. " |"
+        REFUSES[name] = nil
+    end
 
     local function phases_of(call)
         for _, phase in ipairs { NO_PHASE, require("kong.pdk.private.phases").phases.init_worker } do
@@ -61,16 +70,17 @@ const ASK: &str = r#"
                             "pdk_version", "pdk_major_version" } do
         if kong[name] ~= nil then line("kong." .. name, "any") end
     end
+    assert(next(REFUSES) == nil, "there is no function named " .. tostring(next(REFUSES)))
     DOCUMENT = table.concat(lines, "\n")
 "#;
 
 const HEAD: &str = "# The PDK that is served
 
 Made from the code by `UPDATE_DOCS=1 cargo test --lib document`. The phases are those that the functions
-themselves accept; *any* has no check.
+themselves accept; *any* has no check. What is not served answers an error that says so.
 
-| function | phases |
-|---|---|
+| function | phases | served |
+|---|---|---|
 ";
 
 #[test]
