@@ -310,12 +310,8 @@ local function follow(parent)
     if alive then
       alive:close()
     elseif not premature then
-      local file = io.open(kong.configuration.nginx_pid)
-      local pid = file and file:read("*l")
-      if pid then
-        file:close()
-        os.execute("kill -TERM " .. pid)
-      end
+      -- Asked of the runtime: the prefix with the pid file may be gone with the process.
+      os.execute("kill -TERM " .. require("ngx.process").get_master_pid())
     end
   end
   watches = true
