@@ -25,6 +25,8 @@ use tokio::sync::{mpsc, watch};
 /// How long a changed configuration is prepared on cores that nobody else wants; with the 100 ms until a row of
 /// changes counts as over, and as much again for the work itself, it is in force within a second on busy ones, too.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// How long requests are given to let go of an old snapshot before they are asked again.
+const LET_GO: Duration = Duration::from_millis(100);
 
 /// The shared dictionary, and the key in it, that hold the hash of the declarative configuration read last.
 const DICT: &str = "kong";
@@ -137,15 +139,26 @@ async fn renew_targets(control: Rc<Control>) {
     }
 }
 
-/// Frees snapshots that requests have let go of, so that no worker has to.
+/// Frees old snapshots soon after the last request has let go of them: the fewer there are at once, the less
+/// memory lies scattered between them afterwards.
 async fn free_snapshots(control: Rc<Control>) {
-    let mut ticks = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        ticks.tick().await;
-        let published = &control.shared.published;
-        if published.has_retired() {
-            runtime::stand_back(PATIENCE, || published.free_retired());
+    let published = &control.shared.published;
+    let mut changes = published.changes();
+    while changes.changed().await.is_ok() {
+        while published.holds_retired() {
+            tokio::time::sleep(LET_GO).await;
+            if published.has_retired() {
+                runtime::stand_back(PATIENCE, || free(&control));
+            }
         }
+    }
+}
+
+fn free(control: &Control) {
+    control.shared.published.free_retired();
+    // What Lua schemas made while they judged: the VM rests until the next change.
+    if let Err(error) = control.vm.lua().gc_collect() {
+        log::warn!("a plugin's finalizer failed: {error}");
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String>
         return Ok(());
     }
     let background = [
-        spawn_local(follow_snapshots(shared.clone(), runner)),
+        spawn_local(follow_snapshots(shared.clone(), worker.clone(), runner)),
         spawn_local(async move { renew_targets(&balancers).await }),
         spawn_local(replace_outgrown(vm.clone(), shared.conf.lua_memory_limit << 20, setup.orders.clone())),
         spawn_local(tell_memory(setup.id, vm.clone())),
@@ -170,14 +170,15 @@ fn make_worker(
     }))
 }
 
-/// Tells plugins each new configuration.
-async fn follow_snapshots(shared: Arc<Configuration>, runner: Runner) {
+/// Lets go of each old configuration, and tells plugins the new one.
+async fn follow_snapshots(shared: Arc<Configuration>, worker: Rc<proxy::Worker>, runner: Runner) {
     let mut generation = shared.published.generation();
     let mut changes = shared.published.changes();
     while changes.changed().await.is_ok() {
         let snapshot = shared.published.current();
         if snapshot.generation != generation {
             generation = snapshot.generation;
+            worker.release_old_snapshots();
             runner.configure(&snapshot).await;
         }
     }

@@ -154,6 +154,11 @@ impl Worker {
     pub fn tick(&self) {
         self.pool.sweep();
         self.access_log.borrow_mut().tick(std::time::Instant::now());
+        self.release_old_snapshots();
+    }
+
+    /// Lets go of the snapshots that exchanges kept for later still hold, except the one in force.
+    pub fn release_old_snapshots(&self) {
         let generation = self.published.generation();
         self.exchanges.borrow_mut().retain(|exchange| exchange.snapshot.generation == generation);
     }

@@ -58,6 +58,11 @@ impl Published {
         self.retired.lock().push(old);
     }
 
+    /// Whether a snapshot that is no longer in force is still in memory.
+    pub fn holds_retired(&self) -> bool {
+        !self.retired.lock().is_empty()
+    }
+
     /// Whether there is anything for [`Published::free_retired`] to free.
     pub fn has_retired(&self) -> bool {
         self.retired.lock().iter().any(|old| Arc::strong_count(old) == 1)
