@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::balancer::UpstreamStatus;
-use crate::db::Entities;
 use crate::db::declarative::document::Document;
 use crate::db::declarative::{ConfigError, Configuration, Reader};
 use crate::db::off::Dataset;
+use crate::db::{Dao, Entities};
 use crate::entities::Registry;
 use crate::lua::plugin::api::PluginRoute;
 
@@ -24,6 +24,12 @@ use super::reply::Reply;
 pub trait Node {
     /// The entities that are served now.
     fn dataset(&self) -> Arc<Dataset>;
+
+    /// Access to the database; `None` without one, where [`Node::dataset`] has all there is. With one, what it has is
+    /// only what is kept in memory: not consumers, and not what plugins bring.
+    fn dao(&self) -> Option<&Dao> {
+        None
+    }
 
     /// The schemas of the control thread.
     fn registry(&self) -> &Registry;

@@ -38,6 +38,14 @@ pub enum ErrorCode {
     DeclarativeConfig = 14,
     /// A field could not be computed from others.
     TransformationError = 15,
+    /// A foreign key does not have the form of one.
+    InvalidForeignKey = 16,
+    /// There is no such workspace.
+    InvalidWorkspace = 17,
+    /// A value that is unique within a workspace was looked up in all of them.
+    InvalidUniqueGlobal = 18,
+    /// Other entities name the one to be deleted.
+    ReferencedByOthers = 19,
 }
 
 impl ErrorCode {
@@ -59,6 +67,10 @@ impl ErrorCode {
             ErrorCode::ForeignKeysUnresolved => "foreign keys unresolved",
             ErrorCode::DeclarativeConfig => "invalid declarative configuration",
             ErrorCode::TransformationError => "transformation error",
+            ErrorCode::InvalidForeignKey => "invalid foreign key",
+            ErrorCode::InvalidWorkspace => "invalid workspace",
+            ErrorCode::InvalidUniqueGlobal => "invalid global query",
+            ErrorCode::ReferencedByOthers => "referenced by others",
         }
     }
 
@@ -165,6 +177,76 @@ impl DbError {
     /// A field that could not be computed from others.
     pub fn transformation(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::TransformationError, message.into(), None)
+    }
+
+    /// A foreign key that does not have the form of one.
+    pub fn invalid_foreign_key(errors: Map<String, Value>) -> Self {
+        let literal = lua_literal::compact(&Value::Object(errors.clone()));
+        Self::new(ErrorCode::InvalidForeignKey, format!("invalid foreign key: '{literal}'"), Some(errors))
+    }
+
+    /// An entity with this primary key is there already.
+    pub fn primary_key_violation(primary_key: Map<String, Value>) -> Self {
+        let literal = lua_literal::compact(&Value::Object(primary_key.clone()));
+        let message = format!("primary key violation on key '{literal}'");
+        Self::new(ErrorCode::PrimaryKeyViolation, message, Some(primary_key))
+    }
+
+    /// An entity with these values of unique fields is there already.
+    pub fn unique_violation(unique: Map<String, Value>) -> Self {
+        let literal = lua_literal::compact(&Value::Object(unique.clone()));
+        Self::new(
+            ErrorCode::UniqueViolation,
+            format!("UNIQUE violation detected on '{literal}'"),
+            Some(unique),
+        )
+    }
+
+    /// The foreign field `name` points to an entity of kind `parent` that is not there.
+    pub fn foreign_key_dangling(key: Map<String, Value>, name: &str, parent: &str) -> Self {
+        let literal = lua_literal::compact(&Value::Object(key.clone()));
+        let message =
+            format!("the foreign key '{literal}' does not reference an existing '{parent}' entity.");
+        let fields = Map::from_iter([(name.to_owned(), Value::Object(key))]);
+        Self::new(ErrorCode::ForeignKeyViolation, message, Some(fields))
+    }
+
+    /// An entity of kind `child` points to the one of kind `parent` that was to be deleted.
+    pub fn foreign_key_restricted(parent: &str, child: &str) -> Self {
+        let message = format!("an existing '{child}' entity references this '{parent}' entity");
+        let fields = Map::from_iter([("@referenced_by".to_owned(), Value::from(child))]);
+        Self::new(ErrorCode::ForeignKeyViolation, message, Some(fields))
+    }
+
+    /// Foreign keys that were given by unique fields lead nowhere; `errors` has a text for each of these.
+    pub fn foreign_keys_unresolved(errors: Map<String, Value>) -> Self {
+        let found = violations(&errors);
+        let message = match found.as_slice() {
+            [only] => format!("foreign key unresolved ({only})"),
+            all => format!("{} foreign keys unresolved ({})", all.len(), all.join("; ")),
+        };
+        Self::new(ErrorCode::ForeignKeysUnresolved, message, Some(errors))
+    }
+
+    /// There is no workspace with this id.
+    pub fn invalid_workspace(id: &str) -> Self {
+        Self::new(ErrorCode::InvalidWorkspace, format!("invalid workspace '{id}'"), None)
+    }
+
+    /// The field `name`, unique within a workspace, was asked for in all of them.
+    pub fn invalid_unique_global(name: &str) -> Self {
+        let message = format!("unique key {name} is invalid for global query");
+        Self::new(ErrorCode::InvalidUniqueGlobal, message, None)
+    }
+
+    /// Other entities name the one to be deleted, in a field that is no foreign key.
+    pub fn referenced_by_others(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::ReferencedByOthers, message.into(), None)
+    }
+
+    /// The store failed or is away; `message` is its word.
+    pub fn database(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::DatabaseError, message.into(), None)
     }
 
     /// The body of the Admin API's answer.

@@ -1,23 +1,41 @@
-//! Data access: the declarative configuration and the stores.
+//! Data access: the declarative configuration, the stores, and the [`Dao`] over them.
 //!
 //! [`declarative`] turns a kong.yml into [`Entities`] and back; [`off`] makes a [`off::Dataset`] of them,
-//! which answers look-ups without a database. What a store must know about the kinds of entities is in
-//! [`Model`], plain data taken once from the schemas, so that a store needs no schema engine and can be
-//! shared between threads. Errors are [`DbError`]s with Kong's codes and words.
+//! which answers look-ups without a database. A database is a [`Store`]: rows in, rows out, [`Change`]s applied
+//! whole or not at all; there is a folder for each, with the same names of files, and [`memory`] as the model that
+//! tests compare them with. The [`Dao`] stands on the control thread, between the Admin API and a store: it has the
+//! schemas prepare and check an entity, has the store write it, and tells its [`Observer`] what was written.
+//!
+//! What a store must know about the kinds of entities is in [`Model`], plain data taken once from the schemas, so
+//! that a store needs no schema engine and can be shared between threads. Errors are [`DbError`]s with Kong's codes
+//! and words.
 
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+mod change;
+pub mod dao;
 pub mod declarative;
 mod error;
+mod field;
 pub mod lua_literal;
+pub mod memory;
 mod model;
 pub mod off;
+mod page;
+mod records;
+mod store;
 
+pub use change::{Change, Expiry, Place, Removed, Write, Written};
+pub use dao::{Dao, DaoOptions, Observer, Workspace};
 pub use error::{DbError, ErrorCode};
+pub use field::{FieldKind, StoredField};
 pub use model::{EntityModel, ForeignField, Model, UniqueField};
+pub use page::{Page, PageRequest, TagFilter};
+pub use records::{ClusterEvent, Counter, Lock, TagPage, Tagged};
+pub use store::{Answer, Query, Store, StoreInfo, View};
 
 /// One entity: field name → value, all fields of its schema included.
 pub type Entity = Map<String, Value>;

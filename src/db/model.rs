@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::Entity;
+use super::{DbError, Entity, StoredField};
 use crate::schema::Schema;
 
 /// The kinds of entities by name, parents before children.
@@ -41,6 +41,10 @@ pub struct EntityModel {
     pub admin_api_nested_name: Option<String>,
     /// Whether exports of the configuration contain the kind.
     pub exported: bool,
+    /// The table of its rows in a database.
+    pub table: String,
+    /// What is stored of an entity, in the order of the schema: all fields that are not transient.
+    pub fields: Vec<StoredField>,
 }
 
 /// A field no two entities share a value of.
@@ -124,7 +128,19 @@ impl EntityModel {
             admin_api_name: schema.admin_api_name.clone(),
             admin_api_nested_name: schema.admin_api_nested_name.clone(),
             exported: schema.is_exported(),
+            table: schema.table().to_owned(),
+            fields: StoredField::all_of(schema),
         }
+    }
+
+    /// The stored field of this name.
+    pub fn field(&self, name: &str) -> Option<&StoredField> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// Whether the cache key has several fields, which together are unique, too.
+    pub fn has_composite_cache_key(&self) -> bool {
+        self.cache_key.len() > 1
     }
 
     /// The name of the kind in paths of the Admin API.
@@ -159,12 +175,41 @@ impl EntityModel {
         self.primary_key.iter().filter_map(part).collect()
     }
 
+    /// A row of all stored fields, and of `ws_id` where the kind has one; null where the entity has nothing.
+    pub fn row(&self, mut entity: Entity) -> Entity {
+        let mut row = Entity::with_capacity(self.fields.len() + 1);
+        for field in &self.fields {
+            row.insert(field.name.clone(), entity.swap_remove(&field.name).unwrap_or_default());
+        }
+        if self.workspaceable {
+            row.insert("ws_id".to_owned(), entity.swap_remove("ws_id").unwrap_or_default());
+        }
+        row
+    }
+
+    /// The error of an entity whose value of a unique field another one has.
+    pub fn unique_violation(&self, field: &str, entity: &Entity) -> DbError {
+        let value = entity.get(field).cloned().unwrap_or_default();
+        DbError::unique_violation(Entity::from_iter([(field.to_owned(), value)]))
+    }
+
+    /// The error of an entity whose composite cache key another one has.
+    pub fn cache_key_violation(&self, entity: &Entity) -> DbError {
+        let value = |name: &String| (name.clone(), entity.get(name).cloned().unwrap_or_default());
+        DbError::unique_violation(self.cache_key.iter().map(value).collect())
+    }
+
     /// The text by which caches know an entity: kind, five parts, workspace.
     ///
     /// *Kong parity*: parts come from the cache key's fields or, if all of those are absent, from the
     /// primary key; the workspace is left out of kinds that belong to none.
+    ///
+    /// Keys are known by their `kid` and the set they are in, in whatever workspace.
     pub fn cache_key_text(&self, entity: &Entity, default_workspace: &str) -> String {
         const PARTS: usize = 5;
+        if self.name == "keys" {
+            return format!("keys:{}:{}", part_text(entity.get("kid")), part_text(entity.get("set")));
+        }
         let texts = |fields: &[String]| -> Vec<String> {
             fields.iter().map(|name| part_text(entity.get(name))).collect()
         };

@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use foldhash::fast::RandomState;
 use serde_json::Value;
 
-use super::page::{Page, PageRequest, offset_after};
 use crate::db::model::part_text;
+use crate::db::page::{Page, PageRequest, offset_after};
 use crate::db::{DbError, Entity, EntityModel, Rows};
 
 /// Text → the place of a row.

@@ -156,7 +156,7 @@ mod tests {
             ..EntityModel::default()
         };
         let keys = EntityModel {
-            name: "keys".to_owned(),
+            name: "tokens".to_owned(),
             primary_key: id(),
             cache_key: vec!["key".to_owned()],
             has_ttl: true,
@@ -176,7 +176,7 @@ mod tests {
             let service = if number % 2 == 0 { "s0" } else { "s1" };
             routes.insert(id.as_str().into(), entity(json!({"id": id, "service": {"id": service}})));
         }
-        let keys = entities.entry("keys".to_owned()).or_default();
+        let keys = entities.entry("tokens".to_owned()).or_default();
         keys.insert("k1".into(), entity(json!({"id": "k1", "key": "secret", "ttl": null})));
         keys.insert("k2".into(), entity(json!({"id": "k2", "key": "old", "ttl": 1000})));
         keys.insert("k3".into(), entity(json!({"id": "k3", "key": "new", "ttl": 99_999_999_999_i64})));
@@ -207,7 +207,7 @@ mod tests {
         let before = Dataset::build(model.clone(), rows(&["a"]), "1").unwrap();
         let after = Dataset::build_after(Some(&before), model, rows(&["a", "b"]), "2").unwrap();
         let is_same = |kind| std::ptr::eq(before.collection(kind).unwrap(), after.collection(kind).unwrap());
-        assert!(is_same("services") && is_same("keys"));
+        assert!(is_same("services") && is_same("tokens"));
         assert!(!is_same("routes"));
         assert_eq!(after.collection("routes").unwrap().len(), 2);
     }
@@ -219,8 +219,8 @@ mod tests {
         assert_eq!(services.select("s1").unwrap()["name"], "one");
         assert_eq!(services.select_by("name", "zero").unwrap()["id"], "s0");
         assert!(services.select_by("name", "none").is_none());
-        let keys = dataset.collection("keys").unwrap();
-        assert_eq!(keys.select_by_cache_key("keys:secret:::::").unwrap()["id"], "k1");
+        let keys = dataset.collection("tokens").unwrap();
+        assert_eq!(keys.select_by_cache_key("tokens:secret:::::").unwrap()["id"], "k1");
         assert_eq!(dataset.follow("services", Some(&json!({"id": "s0"}))).unwrap()["name"], "zero");
     }
 
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn an_expired_entity_is_not_there_and_a_living_one_says_how_long() {
         let dataset = dataset();
-        let keys = dataset.collection("keys").unwrap();
+        let keys = dataset.collection("tokens").unwrap();
         assert!(keys.select("k2").is_none());
         let ttl = keys.select("k3").unwrap()["ttl"].as_i64().unwrap();
         assert!(ttl > 0 && ttl < 99_999_999_999);

@@ -8,11 +8,10 @@
 mod collection;
 mod dataset;
 mod kept;
-mod page;
 mod refusal;
 
+pub use super::page::{Page, PageRequest, TagFilter};
 pub use collection::Collection;
 pub use dataset::{DEFAULT_WORKSPACE, Dataset, EMPTY_HASH, invalid_key};
 pub use kept::{Kept, KeptError};
-pub use page::{Page, PageRequest, TagFilter};
 pub use refusal::{Write, refuse};

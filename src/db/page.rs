@@ -6,7 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::{alphabet, engine::DecodePaddingMode};
 
-use crate::db::{DbError, Entity};
+use serde_json::Value;
+
+use super::{DbError, Entity};
 
 /// What part of a collection is wanted.
 #[derive(Debug, Clone)]
@@ -52,7 +54,7 @@ impl PageRequest {
     ///
     /// # Errors
     /// An offset that is not base64.
-    pub(super) fn after(&self) -> Result<Option<Vec<u8>>, DbError> {
+    pub(in crate::db) fn after(&self) -> Result<Option<Vec<u8>>, DbError> {
         let Some(offset) = &self.offset else { return Ok(None) };
         let invalid = |_| DbError::invalid_offset(offset, "bad base64 encoding");
         BASE64.decode(offset).map(Some).map_err(invalid)
@@ -62,7 +64,7 @@ impl PageRequest {
 /// The offset of the page that begins after the row with this key.
 ///
 /// *Kong parity*: base64 without padding of the store's own key and a NUL.
-pub(super) fn offset_after(prefix: &str, key: &str) -> String {
+pub(in crate::db) fn offset_after(prefix: &str, key: &str) -> String {
     BASE64.encode(format!("{prefix}{key}\0"))
 }
 
@@ -78,10 +80,28 @@ impl TagFilter {
     }
 }
 
-const BASE64: GeneralPurpose = GeneralPurpose::new(
+/// Base64 without padding, as offsets are written.
+pub(in crate::db) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
         .with_encode_padding(false)
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true),
 );
+
+/// The offset of the page that begins after the row with this primary key.
+///
+/// *Kong parity*: base64 without padding of the key's values as a JSON list.
+pub(in crate::db) fn key_offset(key: &[Value]) -> String {
+    BASE64.encode(Value::from(key).to_string())
+}
+
+/// The primary key that an offset of [`key_offset`] stands for.
+///
+/// # Errors
+/// An offset that is none.
+pub(in crate::db) fn offset_key(offset: &str) -> Result<Vec<Value>, DbError> {
+    let invalid = |reason| DbError::invalid_offset(offset, reason);
+    let text = BASE64.decode(offset).map_err(|_| invalid("bad base64 encoding"))?;
+    serde_json::from_slice(&text).map_err(|_| invalid("bad json encoding"))
+}

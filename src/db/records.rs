@@ -1,0 +1,79 @@
+//! What stores keep besides entities: tags, events between nodes, locks, counters.
+
+use super::DbError;
+
+/// A tag of an entity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tagged {
+    /// The kind of the entity.
+    pub kind: String,
+    /// Its primary key.
+    pub id: String,
+    /// The tag.
+    pub tag: String,
+}
+
+/// A page of tags.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TagPage {
+    /// The tags, one row for each entity that has it.
+    pub rows: Vec<Tagged>,
+    /// Where the next page begins.
+    pub offset: Option<String>,
+}
+
+/// An event that all nodes hear of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClusterEvent {
+    /// Its id, a UUID.
+    pub id: String,
+    /// The node it comes from.
+    pub node_id: String,
+    /// When it was sent, in seconds since 1970 by the store's clock; what a sender gives is not looked at.
+    pub at: f64,
+    /// Not to be heard before this time.
+    pub not_before: Option<f64>,
+    /// How long it is kept, in seconds.
+    pub lifetime: f64,
+    /// What it is about.
+    pub channel: String,
+    /// Its text.
+    pub data: String,
+}
+
+/// A lock that one node holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lock {
+    /// What it is for.
+    pub key: String,
+    /// Who wants it or has it.
+    pub owner: String,
+    /// How long it is held unless it is given back, in seconds.
+    pub lifetime: u64,
+}
+
+/// A counter of the `cluster` policy of rate limits, which Kong keeps in `ratelimiting_metrics`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Counter {
+    /// Whose requests are counted.
+    pub identifier: String,
+    /// `second` to `year`.
+    pub period: String,
+    /// When the period began, in seconds since 1970.
+    pub period_date: i64,
+    /// The service, or an empty UUID.
+    pub service_id: String,
+    /// The route, or an empty UUID.
+    pub route_id: String,
+}
+
+/// Where a page of tags begins: after this many.
+///
+/// # Errors
+/// An offset that is not a number.
+pub(super) fn tag_offset(offset: Option<&str>) -> Result<usize, DbError> {
+    match offset {
+        None => Ok(0),
+        Some(text) => text.parse().map_err(|_| DbError::invalid_offset(text, "bad offset string")),
+    }
+}
