@@ -79,4 +79,5 @@ return function(values)
   kong.core_cache = cache.new("kong_core_db_cache", { ttl = ttl, neg_ttl = neg_ttl,
                                                        resurrect_ttl = values.resurrect_ttl })
   kong.default_workspace = native.default_workspace()
+  require("kong.pdk.vault").load(values.loaded_vaults)
 end

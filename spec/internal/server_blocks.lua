@@ -135,6 +135,13 @@ end
 local function location_of(directive)
   local words = directive.words
   local location = { kind = words[3] and words[2] or "", path = words[3] or words[2] }
+  if not words[3] then
+    -- nginx takes the modifier also without a space behind it.
+    local kind, path = match(words[2], "^([=^]?~?%*?)(.+)$")
+    if kind == "=" or kind == "~" or kind == "~*" or kind == "^~" then
+      location.kind, location.path = kind, path
+    end
+  end
   for _, inner in ipairs(directive.inner) do
     apply(location, inner)
   end

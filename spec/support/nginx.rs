@@ -20,13 +20,18 @@ pub struct Nginx {
 impl Nginx {
     /// Starts one that passes requests for host `case-N` on to the N-th of `upstreams`; `None` where none is installed.
     pub fn start(upstreams: &[u16]) -> Option<Nginx> {
+        Nginx::configured(|root, port| configuration(&root.display().to_string(), port, upstreams))
+    }
+
+    /// Starts one with the configuration made for a folder and the port to listen on; `None` where none is installed.
+    pub fn configured(configuration: impl FnOnce(&Path, u16) -> String) -> Option<Nginx> {
         if !Path::new(EXECUTABLE).exists() {
             return None;
         }
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (root, port) = (folder.path().display(), super::free_port());
+        let port = super::free_port();
         let conf = folder.path().join("nginx.conf");
-        fs::write(&conf, configuration(&root.to_string(), port, upstreams)).expect("nginx.conf");
+        fs::write(&conf, configuration(folder.path(), port)).expect("nginx.conf");
         let process = Command::new(EXECUTABLE)
             .arg("-p")
             .arg(folder.path())

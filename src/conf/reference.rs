@@ -66,6 +66,9 @@ pub enum ReferenceError {
     /// The vault has no such secret.
     #[error("could not get value from external vault (no value found)")]
     NoValue,
+    /// The vault is written in Lua, and no worker has asked it yet.
+    #[error("could not get value from external vault (it was not asked yet)")]
+    NotAsked,
     /// The secret is no JSON object, so that it has no field.
     #[error(
         "could not get value from external vault (could not get subfield value: unable to json decode value ({value}): {reason})"

@@ -65,6 +65,8 @@ pub struct Tls {
     pub version: &'static str,
     /// The cipher suite as OpenSSL spells it: `TLS_AES_256_GCM_SHA384`, `ECDHE-RSA-AES128-GCM-SHA256`.
     pub cipher: &'static str,
+    /// Whether an earlier session was resumed.
+    pub resumed: bool,
     /// The client's certificate chain in DER, leaf first; empty when none was sent.
     pub client_certificates: Vec<Vec<u8>>,
     /// What verifying that chain gave, in nginx's words: `NONE`, `SUCCESS`, `FAILED:reason`.

@@ -10,12 +10,14 @@
 //! - [`Response`]: what the client gets, from the upstream or from the gateway
 //! - [`Times`]: when each step happened, by the clock that [`timed`] keeps
 //! - [`Phase`]: the step that runs now
+//! - [`Handshake`]: what plugins say about a TLS handshake
 //! - [`current`]: the exchange that Lua code of this thread acts on
 
 mod body;
 mod client;
 mod clock;
 pub mod current;
+mod handshake;
 mod id;
 mod log_context;
 mod match_input;
@@ -30,6 +32,7 @@ pub use crate::snapshot::Timeouts;
 pub use body::{BodyError, BodySource, RequestBody, SpoolFile};
 pub use client::{Address, Client, Tls};
 pub use clock::{Timed, now, refresh, timed};
+pub use handshake::{Brought, ClientCertificateRequest, ClientIdentity, Handshake, OwnCertificate};
 pub use id::RequestId;
 pub use log_context::LogContext;
 pub use request::{Forwarded, Request};
@@ -68,6 +71,8 @@ pub struct Exchange {
     pub times: Times,
     /// Where the time went, for a request that asked (`X-Kong-Request-Debug`).
     pub timing: Option<Box<Timing>>,
+    /// What plugins say about the handshake, in the `certificate` phase.
+    pub handshake: Option<Box<Handshake>>,
     /// What the Lua runtime keeps for this exchange.
     pub lua: LuaSlots,
 }
@@ -106,6 +111,7 @@ impl Exchange {
             response: Response::default(),
             times: Times::starting_now(),
             timing: None,
+            handshake: None,
             lua: LuaSlots::default(),
         }
     }

@@ -1,8 +1,10 @@
 //! Where the request goes, and what came of it.
 
+use super::{Brought, ClientIdentity};
 use crate::balancer::{AddressId, Peer};
 use crate::http::{ResponseHead, Scheme};
 use crate::snapshot::Timeouts;
+use rustls_pki_types::CertificateDer;
 use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,6 +35,10 @@ pub struct Upstream {
     pub tls_verify_depth: Option<u32>,
     /// Id of the certificate entity shown to the peer.
     pub client_certificate: Option<Arc<str>>,
+    /// What a plugin shows to the peer instead.
+    pub identity: Option<Arc<Brought<ClientIdentity>>>,
+    /// By what authorities the peer is verified, when a plugin says so.
+    pub authorities: Option<Arc<Brought<Vec<CertificateDer<'static>>>>>,
     /// Every try, in order.
     pub tries: SmallVec<[Try; 1]>,
     /// The head the upstream sent, before filters: kept only when a phase after it runs Lua.

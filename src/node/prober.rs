@@ -9,7 +9,7 @@
 
 use crate::balancer::{ActiveChecks, Balancers, Outcome, Probed, UpstreamSpec};
 use crate::observability::log;
-use crate::proxy::upstream::{TlsKey, UpstreamTls};
+use crate::proxy::upstream::{Authorities, Identity, TlsKey, UpstreamTls};
 use crate::snapshot::Published;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -175,8 +175,8 @@ impl Prober {
     ) -> Result<impl AsyncRead + AsyncWrite + Unpin + use<>, String> {
         let key = TlsKey {
             sni: sni(active, address).as_bytes().into(),
-            client_certificate: active.client_certificate.clone(),
-            verified: active.verify.then(|| (u32::from(u8::MAX), Vec::new())),
+            identity: active.client_certificate.clone().map_or(Identity::Configured, Identity::Entity),
+            verified: active.verify.then(|| (u32::from(u8::MAX), Authorities::Entities(Vec::new()))),
         };
         let (connector, name) = self.tls.connector(&key, address.ip).map_err(|error| error.to_string())?;
         let done = timeout(active.timeout, connector.connect(name, stream)).await;

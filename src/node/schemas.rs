@@ -5,7 +5,7 @@ use super::entities::EntitySource;
 use super::worker::runner_settings;
 use crate::conf::{BUNDLED_PLUGINS, Conf, ConfValue, Role};
 use crate::entities::{Options, Registry, RouterFlavor};
-use crate::lua::plugin::{RunnerSettings, load_kinds, load_schemas};
+use crate::lua::plugin::{RunnerSettings, load_kinds, load_schemas, load_vault_schemas};
 use crate::lua::vm::Settings as VmSettings;
 use crate::lua::{Vm, sources};
 use crate::observability::{Level, log};
@@ -46,6 +46,7 @@ fn registry(vm: &Vm, conf: &Conf, plugins: &[String]) -> Result<Registry, String
     };
     let registry = Registry::new(options).map_err(|error| error.to_string())?;
     load_schemas(vm, plugins, &registry).map_err(|error| error.to_string())?;
+    load_vault_schemas(vm, &conf.vaults, &registry).map_err(|error| error.to_string())?;
     Ok(registry)
 }
 

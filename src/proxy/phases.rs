@@ -3,7 +3,7 @@
 use super::Worker;
 use crate::exchange::{Exchange, Phase, refresh};
 use crate::lua::plugin::{PhaseOutcome, Runner};
-use crate::snapshot::Plan;
+use crate::snapshot::{Plan, Snapshot};
 
 /// Who runs plugins.
 ///
@@ -39,6 +39,13 @@ impl Plugins {
             },
             #[cfg(test)]
             Plugins::Script(script) => script(exchange, phase),
+        }
+    }
+
+    /// Waits for the secrets of a certificate entity that vaults written in Lua have.
+    pub async fn resolve_certificate(&self, snapshot: &Snapshot, id: &str) {
+        if let Plugins::Lua(runner) = self {
+            runner.resolve_certificate(snapshot, id).await;
         }
     }
 

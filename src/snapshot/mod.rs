@@ -27,7 +27,7 @@ pub use plan::{Plan, Plans, Step};
 pub use plugin::{Plugin, PluginKind, Scope};
 pub use published::Published;
 pub use route::{Protocols, Route};
-pub use secrets::{revealed, secret};
+pub use secrets::{keep_secret, revealed, secret, unknown_secrets};
 pub use service::{Service, Timeouts};
 
 use crate::balancer::UpstreamSpec;

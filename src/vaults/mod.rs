@@ -1,13 +1,17 @@
 //! `{vault://…}` references, for whoever meets one at run time: fields of entities, plugins, `kong vault`.
 //!
 //! [`Vaults`] knows the vaults by the name before the first slash: the bundled `env` vault under its own name. What
-//! `vaults` entities define under their prefix, whoever has the entities looks up by [`Vaults::look_up_as`].
+//! `vaults` entities define under their prefix, whoever has the entities looks up by [`Vaults::look_up_as`]. Vaults
+//! written in Lua are asked by the Lua runtime alone; what they say is kept here ([`kept`]) for everybody else.
 //!
 //! *Kong parity*: the environment is that at the start of the process.
+
+pub mod kept;
 
 use std::collections::BTreeMap;
 
 use crate::conf::{Conf, EnvVault, Reference, ReferenceError};
+use kept::Kept;
 
 /// The vaults of the process.
 #[derive(Debug, Clone)]
@@ -15,6 +19,8 @@ pub struct Vaults {
     environment: BTreeMap<String, String>,
     /// Vaults by name, each with the prefix of its variables.
     prefixes: BTreeMap<String, String>,
+    /// The vaults that are written in Lua, by name.
+    scripted: Vec<String>,
 }
 
 impl Vaults {
@@ -30,12 +36,34 @@ impl Vaults {
     pub fn new(conf: &Conf, environment: BTreeMap<String, String>) -> Vaults {
         let loaded = conf.vaults.iter().filter(|name| *name == "env");
         let prefixes = loaded.map(|name| (name.clone(), conf.vault_env_prefix.clone())).collect();
-        Vaults { environment, prefixes }
+        let scripted = conf.vaults.iter().filter(|name| *name != "env").cloned().collect();
+        Vaults { environment, prefixes, scripted }
     }
 
     /// Whether a vault of the process has this name, which no entity can take.
     pub fn knows(&self, name: &str) -> bool {
         self.prefixes.contains_key(name)
+    }
+
+    /// Whether a vault of this name is written in Lua.
+    pub fn is_scripted(&self, name: &str) -> bool {
+        self.scripted.iter().any(|scripted| scripted == name)
+    }
+
+    /// Whether any vault is written in Lua.
+    pub fn has_scripted(&self) -> bool {
+        !self.scripted.is_empty()
+    }
+
+    /// What a vault written in Lua said of `reference`; `configuration` is that of the entity, empty without one.
+    ///
+    /// *Errors*: it has no value, or was not asked yet.
+    pub fn kept(&self, reference: &str, configuration: &str) -> Result<String, ReferenceError> {
+        match kept::find(reference, configuration) {
+            Kept::Secret(secret) => Ok(secret.to_string()),
+            Kept::Nothing => Err(ReferenceError::NoValue),
+            Kept::Unknown => Err(ReferenceError::NotAsked),
+        }
     }
 
     /// The value that `reference` stands for in the vault of an entity: one of `kind`, whose variables begin with

@@ -1,5 +1,6 @@
 -- kong.service: where the request goes.
 
+local kong_tls = require "resty.kong.tls"
 local native = require "kong.native"
 local phase_checker = require "kong.pdk.private.phases"
 
@@ -75,12 +76,12 @@ end
 
 function _SERVICE.set_tls_cert_key(chain, key)
   check_phase(UNTIL_BALANCER)
-  if type(chain) ~= "cdata" then
+  if type(chain) ~= "userdata" then
     error("chain must be a parsed cdata object", 2)
-  elseif type(key) ~= "cdata" then
+  elseif type(key) ~= "userdata" then
     error("key must be a parsed cdata object", 2)
   end
-  return nil, "client certificates of OpenSSL are not supported; use a certificate entity"
+  return kong_tls.set_upstream_cert_and_key(chain, key)
 end
 
 
@@ -89,8 +90,7 @@ function _SERVICE.set_tls_verify(on)
   if type(on) ~= "boolean" then
     error("argument must be a boolean", 2)
   end
-  native.upstream_set("tls_verify", on)
-  return true
+  return kong_tls.set_upstream_ssl_verify(on)
 end
 
 
@@ -99,8 +99,7 @@ function _SERVICE.set_tls_verify_depth(depth)
   if type(depth) ~= "number" then
     error("argument must be a number", 2)
   end
-  native.upstream_set("tls_verify_depth", depth)
-  return true
+  return kong_tls.set_upstream_ssl_verify_depth(depth)
 end
 
 
@@ -109,7 +108,7 @@ function _SERVICE.set_tls_verify_store(store)
   if type(store) ~= "table" then
     error("argument must be a resty.openssl.x509.store object", 2)
   end
-  return nil, "certificate stores of OpenSSL are not supported; use ca_certificates of the service"
+  return kong_tls.set_upstream_ssl_trusted_store(store)
 end
 
 

@@ -13,6 +13,7 @@ local context = require "kong.runloop.context"
 local native = require "kong.native"
 local registry = require "kong.runloop.registry"
 local shape = require "kong.runloop.shape"
+local vault = require "kong.pdk.vault"
 
 local kong, ngx = kong, ngx
 local ipairs, pcall = ipairs, pcall
@@ -96,6 +97,7 @@ end)
 -- Runs `init_worker` of all plugins, or of `only` those named. What one throws is told and does not keep the
 -- others from it.
 function _M.init_worker(stopped, only)
+  kong.vault.init_worker()
   initialize(stopped, only)
 end
 
@@ -146,6 +148,7 @@ function _M.define(number, ...)
     local n, by_consumer = #plan.steps + 1, flat[i + 2]
     plan.steps[n] = { plugin = plugins[flat[i]], by_consumer = by_consumer }
     plan[CONFS][n] = flat[i + 1]
+    vault.watch(flat[i + 1])
     plan.chosen = plan.chosen or by_consumer
   end
   plans[number] = shaped(plan, false)
@@ -200,6 +203,10 @@ function _M.log_rest(number)
   end
   ctx.KONG_PLUGIN, ctx.KONG_PLUGIN_CONF = nil, nil
 end
+
+
+-- Gets secrets of vaults written in Lua, which configurations of a plan to be made refer to.
+_M.resolve = vault.resolve
 
 
 -- The name of the plugin that runs now, for the error log.

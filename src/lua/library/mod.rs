@@ -7,6 +7,7 @@ mod bytes;
 mod cjson;
 mod digest;
 mod errlog;
+mod handshake;
 mod openssl;
 mod process;
 mod self_signed;
@@ -18,6 +19,7 @@ mod threads;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::lua) use handshake::certificates;
 pub(in crate::lua) use openssl::short_name as openssl_short_name;
 
 use super::frame::Frame;
@@ -36,7 +38,7 @@ const MODULES: &[(&str, Open)] = &[
     ("ngx.errlog", |frame| frame.push_function(errlog::load)),
     ("ngx.process", |frame| frame.push_function(errlog::load_process)),
     ("ngx.semaphore", |frame| frame.push_function(semaphore::load)),
-    ("ngx.ssl", |frame| frame.push_function(ssl::load)),
+    ("ngx.ssl.native", |frame| frame.push_function(ssl::load)),
     ("resty.md5", |frame| frame.push_function(digest::load)),
     ("resty.openssl.native", |frame| frame.push_function(openssl::load)),
     ("resty.random", |frame| frame.push_function(bytes::load_random)),

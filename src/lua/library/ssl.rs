@@ -1,6 +1,6 @@
 //! `ngx.ssl`: certificates and keys as objects, and what the client's handshake said.
 
-use crate::exchange::current;
+use crate::exchange::{Address, current};
 use crate::lua::frame::{Answer, Frame};
 use crate::lua::ngx::socket::tls::{Chain, Key};
 use crate::lua::object;
@@ -8,12 +8,13 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::ffi::c_int;
 
-/// Loader of `ngx.ssl`.
+/// Loader of `ngx.ssl.native`, on which `ngx.ssl` is built.
 pub(super) fn load(frame: &Frame) -> Answer {
     frame.push_table(0, 16);
     let table = frame.top();
     install_parsers(frame, table);
     install_client(frame, table);
+    super::handshake::install(frame, table);
     for (name, number) in [
         ("SSL3_VERSION", 0x300),
         ("TLS1_VERSION", 0x301),
@@ -95,16 +96,49 @@ fn install_client(frame: &Frame, table: c_int) {
         }
         Ok(1)
     });
-    frame.set_function(table, "raw_client_addr", |frame| {
-        let address = current::with(|exchange| exchange.client.peer.ip());
-        match address {
-            Some(std::net::IpAddr::V4(ip)) => frame.push_bytes(&ip.octets()),
-            Some(std::net::IpAddr::V6(ip)) => frame.push_bytes(&ip.octets()),
+    frame.set_function(table, "get_tls1_version", |frame| {
+        match current::with(|exchange| exchange.client.tls.as_ref().map(|tls| tls.version)).flatten() {
+            Some("TLSv1.2") => frame.push_integer(0x303),
+            Some("TLSv1.3") => frame.push_integer(0x304),
+            _ => return frame.fail("bad ssl conn"),
+        }
+        Ok(1)
+    });
+    frame.set_function(table, "server_port", |frame| {
+        match current::with(|exchange| exchange.client.local.port()) {
+            Some(port) if port > 0 => frame.push_integer(port.into()),
+            Some(_) => return frame.fail("unix domain has no port"),
             None => return frame.fail("no request found"),
         }
-        frame.push_text(if matches!(address, Some(std::net::IpAddr::V6(_))) { "inet6" } else { "inet" });
-        Ok(2)
+        Ok(1)
     });
+    frame.set_function(table, "raw_client_addr", |frame| {
+        push_address(frame, current::with(|exchange| exchange.client.peer.clone()))
+    });
+    frame.set_function(table, "raw_server_addr", |frame| {
+        push_address(frame, current::with(|exchange| exchange.client.local.clone()))
+    });
+}
+
+/// Answers the bytes of an address and their kind.
+fn push_address(frame: &Frame, address: Option<Address>) -> Answer {
+    let Some(address) = address else { return frame.fail("no request found") };
+    let kind = match address.socket.map(|socket| socket.ip().to_canonical()) {
+        Some(std::net::IpAddr::V4(ip)) => {
+            frame.push_bytes(&ip.octets());
+            "inet"
+        }
+        Some(std::net::IpAddr::V6(ip)) => {
+            frame.push_bytes(&ip.octets());
+            "inet6"
+        }
+        None => {
+            frame.push_text(&address.text);
+            "unix"
+        }
+    };
+    frame.push_text(kind);
+    Ok(2)
 }
 
 #[cfg(test)]

@@ -40,12 +40,6 @@ pub(super) fn install(frame: &Frame, table: c_int) {
     });
     frame.set_function(table, "set_authority", set_authority);
     frame.set_function(table, "client_certificate_chain", client_certificate_chain);
-    frame.set_function(table, "request_client_certificate", |frame| {
-        frame.fail("client certificates are asked for by the listener in this version")
-    });
-    frame.set_function(table, "disable_session_reuse", |frame| {
-        frame.fail("session reuse is set for the listener in this version")
-    });
 }
 
 /// The value of the first line of a request header, and how many lines it has. Dashes and underscores

@@ -4,7 +4,7 @@ use super::settings;
 use crate::conf::Reference;
 use crate::lua::frame::{Answer, Frame};
 use crate::observability::log;
-use crate::snapshot::secret;
+use crate::snapshot::{keep_secret, secret};
 use serde_json::{Map, Value};
 use std::ffi::c_int;
 
@@ -15,6 +15,15 @@ pub(super) fn install(frame: &Frame, table: c_int) {
     });
     frame.set_function(table, "parse_reference", parse);
     frame.set_function(table, "resolve_reference", resolve);
+    frame.set_function(table, "keep_secret", |frame| {
+        let reference = frame.text(1)?;
+        let secret = frame.optional_bytes(2)?.map(String::from_utf8_lossy);
+        if let Some(vaults) = settings().and_then(|settings| settings.vaults.clone()) {
+            let dataset = super::entities::dataset();
+            keep_secret(&vaults, dataset.as_deref(), &reference, secret.as_deref());
+        }
+        Ok(0)
+    });
 }
 
 /// The parts of a reference as a table; nil and why not.

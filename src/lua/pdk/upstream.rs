@@ -1,14 +1,31 @@
 //! The upstream's side of an exchange: `kong.service`, `ngx.ctx.balancer_data`.
 
-use crate::exchange::{Exchange, Timeouts, Try};
+use crate::exchange::{Brought, ClientIdentity, Exchange, Timeouts, Try};
 use crate::http::Scheme;
 use crate::lua::context;
 use crate::lua::frame::{Answer, Flow, Frame};
+use crate::lua::ngx::socket::tls::{Chain, Key};
+use crate::lua::{library, object};
 use std::ffi::c_int;
+use std::sync::Arc;
 
 pub(super) fn install(frame: &Frame, table: c_int) {
     frame.set_function(table, "upstream_set", set);
     frame.set_function(table, "upstream_get", get);
+    frame.set_function(table, "upstream_identity", |frame| {
+        let chain = object::at::<Chain>(frame, 1)?.0.clone();
+        let key = object::at::<Key>(frame, 2)?.0.clone_key();
+        let identity = Arc::new(Brought::identity(ClientIdentity { chain, key }));
+        context::with_exchange(|exchange| exchange.upstream.identity = Some(identity))?;
+        frame.push_boolean(true);
+        Ok(1)
+    });
+    frame.set_function(table, "upstream_authorities", |frame| {
+        let authorities = Arc::new(Brought::authorities(library::certificates(frame, 1)?));
+        context::with_exchange(|exchange| exchange.upstream.authorities = Some(authorities))?;
+        frame.push_boolean(true);
+        Ok(1)
+    });
     frame.set_function(table, "upstream_tries", tries);
     frame.set_function(table, "upstream_status", |frame| {
         let status = context::with_exchange(|exchange| exchange.upstream.status)?;

@@ -16,6 +16,7 @@ pub(super) struct Functions {
     pub(super) collect_rest: Reference,
     pub(super) log_rest: Reference,
     pub(super) running: Reference,
+    pub(super) resolve: Reference,
     /// The table of plans, by their number.
     pub(super) plans: Reference,
 }
@@ -85,6 +86,7 @@ impl Functions {
             collect_rest: function("collect_rest")?,
             log_rest: function("log_rest")?,
             running: function("running")?,
+            resolve: function("resolve")?,
             plans: vm.reference(table.get::<mlua::Table>("plans")?)?,
         })
     }

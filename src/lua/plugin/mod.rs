@@ -3,7 +3,7 @@
 //! - [`Runner`]: one per worker; runs a phase of all plugins that a request has
 //! - [`RunnerSettings`]: what plugins see of the gateway: configuration, node, shared state
 //! - [`load_kinds`]: the installed plugins as the snapshot wants them
-//! - [`load_schemas`]: the schemas that plugins bring, for the control thread
+//! - [`load_schemas`], [`load_vault_schemas`]: the schemas that plugins and vaults bring, for the control thread
 //! - [`api::PluginApi`]: the endpoints that plugins bring to the Admin and Status API, for the control thread
 //!
 //! What calls the plugins of a phase one after the other is Lua (`lua/kong/runloop/runner.lua` and `shape.lua`),
@@ -30,5 +30,5 @@ mod tests;
 pub use configs::Configs;
 pub use outcome::PhaseOutcome;
 pub use runner::{Runner, load_kinds};
-pub use schemas::load_schemas;
+pub use schemas::{load_schemas, load_vault_schemas};
 pub use settings::{RunnerSettings, Statistics};

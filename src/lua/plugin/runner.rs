@@ -9,7 +9,9 @@ use crate::exchange::{Exchange, LogContext, Phase, Source};
 use crate::lua::ngx::ctx;
 use crate::lua::{Context, Frame, LuaError, Outcome, Reference, Vm, pdk};
 use crate::observability::log;
-use crate::snapshot::{Plan, Plugin, PluginKind, Snapshot, Step};
+use crate::snapshot::{Plan, Plugin, PluginKind, Snapshot, Step, unknown_secrets};
+use crate::vaults::Vaults;
+use serde_json::Value;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ struct Inner {
     functions: Functions,
     numbers: PlanNumbers,
     configs: Configs,
+    /// The vaults, where some are written in Lua.
+    scripted: Option<Arc<Vaults>>,
 }
 
 thread_local! {
@@ -65,7 +69,8 @@ impl Runner {
         let functions = Functions::of(vm)?;
         let configurable = vm.lua().load("return require 'kong.runloop.runner'.configurable()").eval()?;
         let (numbers, configs) = (PlanNumbers::default(), Configs::default());
-        let inner = Inner { vm: vm.clone(), kinds, configurable, functions, numbers, configs };
+        let scripted = settings.vaults.clone().filter(|vaults| vaults.has_scripted());
+        let inner = Inner { vm: vm.clone(), kinds, configurable, functions, numbers, configs, scripted };
         let runner = Runner { inner: Rc::new(inner) };
         CURRENT.set(Some(runner.clone()));
         Ok(runner)
@@ -96,6 +101,7 @@ impl Runner {
         if !self.inner.configurable.contains(&true) {
             return;
         }
+        self.resolve(snapshot, snapshot.plugins.iter().map(|plugin| &*plugin.config)).await;
         let push = |frame: &Frame| {
             self.push_all_configs(frame, snapshot);
             1
@@ -142,6 +148,7 @@ impl Runner {
         if plan.steps.is_empty() {
             return PhaseOutcome::Continue;
         }
+        self.resolve_secrets(&exchange.snapshot, plan).await;
         let Some(number) = self.number(&exchange.snapshot, plan) else {
             return self.fail(exchange, &LuaError::Setup("a plan could not be made".into()));
         };
@@ -217,6 +224,9 @@ impl Runner {
 
     async fn early(&self, exchange: &mut Exchange, phase: Phase) -> PhaseOutcome {
         exchange.phase = phase;
+        if exchange.lua.plan == 0 {
+            self.resolve_secrets(&exchange.snapshot, exchange.snapshot.plans.global()).await;
+        }
         let Some(number) = self.number_for(exchange, phase) else { return PhaseOutcome::Continue };
         let planned = self.planned(exchange, number, phase);
         let call = self.inner.vm.call(&planned, Context::of(exchange), |_| 0).await;
@@ -293,6 +303,52 @@ impl Runner {
         let function = &self.inner.functions.collect_rest;
         let rest = self.inner.vm.call_now(function, Context::of(exchange), push_number(number));
         report(rest.err().as_ref(), "access");
+    }
+
+    /// Before a plan is made, waits for the secrets of vaults written in Lua that its configurations refer to.
+    ///
+    /// *Cost*: one test of a flag while no such vault is enabled.
+    async fn resolve_secrets(&self, snapshot: &Arc<Snapshot>, plan: &Arc<Plan>) {
+        if self.inner.scripted.is_none() || self.inner.numbers.find(snapshot, plan).is_some() {
+            return;
+        }
+        let own = plan.steps.iter().filter_map(|step| snapshot.plugins.get(step.plugin?));
+        let of_consumers = plan
+            .steps
+            .iter()
+            .filter(|step| step.by_consumer)
+            .flat_map(|step| snapshot.plugins.iter().filter(|plugin| plugin.kind == step.kind));
+        self.resolve(snapshot, own.chain(of_consumers).map(|plugin| &*plugin.config)).await;
+    }
+
+    /// Waits for the secrets of a certificate entity that vaults written in Lua have.
+    pub async fn resolve_certificate(&self, snapshot: &Snapshot, id: &str) {
+        let certificates = snapshot.dataset.as_ref().and_then(|dataset| dataset.collection("certificates"));
+        if self.inner.scripted.is_some()
+            && let Some(entity) = certificates.and_then(|certificates| certificates.select(id))
+        {
+            self.resolve(snapshot, entity.values()).await;
+        }
+    }
+
+    /// Waits for the secrets of vaults written in Lua that these values refer to, where they are not known yet.
+    async fn resolve<'a>(&self, snapshot: &Snapshot, values: impl Iterator<Item = &'a Value>) {
+        let Some(vaults) = &self.inner.scripted else { return };
+        let mut unknown = Vec::new();
+        values.for_each(|value| unknown_secrets(vaults, snapshot.dataset.as_deref(), value, &mut unknown));
+        if unknown.is_empty() {
+            return;
+        }
+        let push = |frame: &Frame| {
+            frame.push_table(unknown.len(), 0);
+            for (at, reference) in unknown.iter().enumerate() {
+                frame.push_text(reference);
+                frame.set_index(-2, at + 1);
+            }
+            1
+        };
+        let done = self.inner.vm.call(&self.inner.functions.resolve, Context::bare(Phase::Timer), push).await;
+        report(done.err().as_ref(), "vault");
     }
 
     /// The number of a plan, made at its first use.

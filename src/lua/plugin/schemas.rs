@@ -1,4 +1,4 @@
-//! The schemas that plugins bring: their configurations and their own entities.
+//! The schemas that plugins and vaults written in Lua bring: their configurations and plugins' own entities.
 
 use crate::entities::Registry;
 use crate::lua::{LuaError, Vm};
@@ -45,6 +45,40 @@ fn load(vm: &Vm, plugin: &str, registry: &Registry) -> Result<(), String> {
     }
 }
 
+/// Adds the configuration of each vault that is written in Lua to the schemas of this thread.
+///
+/// # Errors
+/// One text with every vault whose schema cannot be used and why, in Kong's words.
+pub fn load_vault_schemas(vm: &Vm, vaults: &[String], registry: &Registry) -> Result<(), LuaError> {
+    let scripted = vaults.iter().filter(|name| *name != "env");
+    let problems: Vec<String> = scripted
+        .filter_map(|name| {
+            let problem = load_vault(vm, name, registry).err()?;
+            Some(format!("on vault '{name}': {problem}"))
+        })
+        .collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(LuaError::Setup(format!("error loading vault schemas: {}", problems.join("; "))))
+}
+
+fn load_vault(vm: &Vm, vault: &str, registry: &Registry) -> Result<(), String> {
+    let name = format!("kong.vaults.{vault}");
+    let (found, why) = load_module(vm, &name)?;
+    if !found {
+        let why = why.as_string().map(|why| why.to_string_lossy()).unwrap_or_default();
+        return Err(format!("{vault} vault is enabled but not installed;\n{why}"));
+    }
+    let (true, Value::Table(schema)) = load_module(vm, &format!("{name}.schema"))? else {
+        return Err(format!("no configuration schema found for vault: {vault}"));
+    };
+    let configuration = read_configuration(vm.lua(), vault, &schema).map_err(|error| error.to_string())?;
+    registry
+        .add_vault(vault, configuration.record)
+        .map_err(|error| format!("error initializing schema for vault: {error}"))
+}
+
 fn load_entities(vm: &Vm, plugin: &str, entities: &Table, registry: &Registry) -> Result<(), String> {
     let listed = entities.raw_len() > 0 || entities.is_empty();
     let tables: Vec<Table> = if listed {
@@ -66,12 +100,16 @@ fn load_entities(vm: &Vm, plugin: &str, entities: &Table, registry: &Registry) -
 
 /// A module of a plugin; `None` when it has none of that name.
 fn module(vm: &Vm, plugin: &str, part: &str) -> Result<Option<Value>, String> {
+    let (found, module) = load_module(vm, &format!("kong.plugins.{plugin}.{part}"))?;
+    Ok(found.then_some(module))
+}
+
+/// Whether there is a module, and what it returned or why it was not found.
+fn load_module(vm: &Vm, name: &str) -> Result<(bool, Value), String> {
     let load: mlua::Function = vm
         .lua()
         .load("return require('kong.tools.module').load_module_if_exists")
         .eval()
         .map_err(|error| error.to_string())?;
-    let name = format!("kong.plugins.{plugin}.{part}");
-    let (found, module): (bool, Value) = load.call(name).map_err(|error| error.to_string())?;
-    Ok(found.then_some(module))
+    load.call(name).map_err(|error| error.to_string())
 }

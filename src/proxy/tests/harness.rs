@@ -1,12 +1,13 @@
 //! A worker between a raw client and a scripted upstream, all on one thread.
 
 use crate::conf::{Conf, Sources};
+use crate::exchange::ClientIdentity;
 use crate::exchange::{Address, Exchange, Phase, Timeouts};
 use crate::http::Scheme;
 use crate::lua::plugin::PhaseOutcome;
 use crate::observability::{AccessLog, LogFormat, Target};
 use crate::proxy::tls::ServerTls;
-use crate::proxy::upstream::{ClientIdentity, LookupPeers, UpstreamTrust};
+use crate::proxy::upstream::{LookupPeers, UpstreamTrust};
 use crate::proxy::{Accept, Arrival, Entrance, Plain, Plugins, Settings, Worker, WorkerParts, serve_worker};
 use crate::router::{Flavor, PathHandling, Protocol, RouteSpec, Router, Subsystem};
 use crate::snapshot::{Plans, Protocols, Published, Route, Service, Snapshot};

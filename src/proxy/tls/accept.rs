@@ -1,19 +1,22 @@
 //! The handshake.
 
 use super::certificates::Chooser;
+use super::tailored::tailored;
 use super::{TlsError, cipher_name, cipher_suites, pem, version_name, versions};
 use crate::conf::Conf;
-use crate::exchange::{Client, Exchange, Phase, Request, Tls};
+use crate::exchange::{Client, Exchange, Handshake as Wanted, Phase, Request, Tls};
 use crate::http::Scheme;
 use crate::lua::plugin::PhaseOutcome;
 use crate::observability::log;
 use crate::proxy::{Plain, Stream, Worker};
 use crate::snapshot::Published;
+use crate::tls::client_verify;
 use crate::vaults::Vaults;
-use rustls::ServerConfig;
+use rustls::HandshakeKind;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::Acceptor;
 use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, SupportedProtocolVersion};
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
@@ -22,6 +25,8 @@ use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 #[derive(Debug, Clone)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
+    versions: Arc<[&'static SupportedProtocolVersion]>,
+    chooser: Arc<Chooser>,
 }
 
 /// What a connection on a TLS listener turned out to be.
@@ -68,6 +73,7 @@ impl ServerTls {
     }
 
     fn with(conf: &Conf, chooser: Chooser, http2: bool) -> Result<ServerTls, TlsError> {
+        let chooser = Arc::new(chooser);
         let (suites, unknown) = match &conf.ssl_ciphers {
             Some(list) => cipher_suites(list),
             None => (aws_lc_rs::ALL_CIPHER_SUITES.to_vec(), Vec::new()),
@@ -84,7 +90,7 @@ impl ServerTls {
         let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&versions)?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::new(chooser));
+            .with_cert_resolver(chooser.clone());
         config.ignore_client_order = tls.ssl_prefer_server_ciphers;
         if tls.ssl_session_tickets {
             config.ticketer = aws_lc_rs::Ticketer::new()?;
@@ -93,7 +99,7 @@ impl ServerTls {
             true => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             false => vec![b"http/1.1".to_vec()],
         };
-        Ok(ServerTls { config: Arc::new(config) })
+        Ok(ServerTls { config: Arc::new(config), versions: versions.into(), chooser })
     }
 
     /// Handshakes, with the `certificate` phase of plugins between the client's hello and ours. Fills in
@@ -112,11 +118,22 @@ impl ServerTls {
         let sni: Option<Box<str>> = start.client_hello().server_name().map(|n| n.to_ascii_lowercase().into());
         client.scheme = Scheme::Https;
         client.tls = Some(Tls { sni, client_verify: "NONE".into(), ..Tls::default() });
-        if !run_certificate_phase(worker, client).await {
-            return Handshake::Failed;
+        let Some(wanted) = run_certificate_phase(worker, client).await else { return Handshake::Failed };
+        let snapshot = worker.published.current();
+        let name = client.tls.as_ref().and_then(|tls| tls.sni.as_deref());
+        if let Some(id) = self.chooser.with_secrets(&snapshot, name) {
+            worker.plugins.resolve_certificate(&snapshot, &id).await;
         }
-        match start.into_stream(self.config.clone()).await {
-            Ok(stream) => done(stream, client),
+        let config = match wanted.as_deref().map(|wanted| tailored(&self.config, &self.versions, wanted)) {
+            None => self.config.clone(),
+            Some(Ok(config)) => config,
+            Some(Err(error)) => {
+                log::error!("*{} {error}, client: {}", client.serial, client.peer.text);
+                return Handshake::Failed;
+            }
+        };
+        match start.into_stream(config).await {
+            Ok(stream) => done(stream, client, wanted.as_deref()),
             Err(error) => failed(client, &error),
         }
     }
@@ -125,11 +142,21 @@ impl ServerTls {
 /// The first byte of every TLS connection.
 const HANDSHAKE: u8 = 0x16;
 
-fn done(stream: tokio_rustls::server::TlsStream<Plain>, client: &mut Client) -> Handshake {
+fn done(
+    stream: tokio_rustls::server::TlsStream<Plain>,
+    client: &mut Client,
+    wanted: Option<&Wanted>,
+) -> Handshake {
     let session = stream.get_ref().1;
     if let Some(tls) = &mut client.tls {
         tls.version = session.protocol_version().map_or("", version_name);
         tls.cipher = session.negotiated_cipher_suite().map_or("", |suite| cipher_name(suite.suite()));
+        tls.resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+        if let Some(request) = wanted.and_then(|wanted| wanted.client_certificate.as_ref()) {
+            let chain = session.peer_certificates().unwrap_or_default();
+            tls.client_verify = client_verify(chain, &request.authorities, request.depth);
+            tls.client_certificates = chain.iter().map(|der| der.to_vec()).collect();
+        }
     }
     let http2 = session.alpn_protocol() == Some(b"h2");
     Handshake::Done { stream: Stream::Tls(Box::new(stream.into())), http2 }
@@ -140,11 +167,12 @@ fn failed(client: &Client, error: &std::io::Error) -> Handshake {
     Handshake::Failed
 }
 
-/// Lets plugins see the connection before its certificate is chosen; false when one of them threw.
-async fn run_certificate_phase(worker: &Worker, client: &Client) -> bool {
+/// Lets plugins see the connection before its certificate is chosen, and answers what they said about the handshake;
+/// none when one of them threw.
+async fn run_certificate_phase(worker: &Worker, client: &Client) -> Option<Option<Box<Wanted>>> {
     let snapshot = worker.published.current();
     if snapshot.plans.global().phases & Phase::Certificate.bit() == 0 {
-        return true;
+        return Some(None);
     }
     let shown = Client {
         serial: client.serial,
@@ -158,7 +186,8 @@ async fn run_certificate_phase(worker: &Worker, client: &Client) -> bool {
     };
     let mut exchange = Box::new(Exchange::new(Rc::new(shown), snapshot, Request::default()));
     exchange.phase = Phase::Certificate;
-    worker.plugins.run(&mut exchange, Phase::Certificate).await != PhaseOutcome::Failed
+    let outcome = worker.plugins.run(&mut exchange, Phase::Certificate).await;
+    (outcome != PhaseOutcome::Failed).then(|| exchange.handshake.take())
 }
 
 /// The certificates that are configured, or those under the prefix, whose names begin with `own`; the

@@ -5,7 +5,7 @@ use crate::conf::Reference;
 use crate::db::Entity;
 use crate::observability::log;
 use crate::snapshot::{Published, Snapshot, revealed};
-use crate::vaults::Vaults;
+use crate::vaults::{Vaults, kept};
 use parking_lot::Mutex;
 use rustls::SignatureScheme;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -28,7 +28,8 @@ pub struct Chooser {
 
 #[derive(Default)]
 struct Parsed {
-    version: u64,
+    /// Of the certificates and of secrets of vaults written in Lua.
+    version: (u64, u64),
     /// By certificate id; empty when the entity cannot be used.
     keys: HashMap<Arc<str>, Keys>,
 }
@@ -46,6 +47,13 @@ impl Chooser {
         Chooser { published, defaults, vaults, parsed: Mutex::default() }
     }
 
+    /// Id of the certificate entity for a server name in lower case, where it may have secrets of vaults that are
+    /// written in Lua.
+    pub(super) fn with_secrets(&self, snapshot: &Snapshot, name: Option<&str>) -> Option<Arc<str>> {
+        let id = snapshot.certificates.find(name.unwrap_or("*"));
+        id.filter(|_| self.vaults.has_scripted()).cloned()
+    }
+
     /// The certificate for a server name in lower case, of a kind that the client can verify.
     fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let snapshot = self.published.current();
@@ -58,8 +66,9 @@ impl Chooser {
 
     fn keys(&self, snapshot: &Snapshot, id: &Arc<str>) -> Vec<Arc<CertifiedKey>> {
         let mut parsed = self.parsed.lock();
-        if parsed.version != snapshot.certificates_version {
-            parsed.version = snapshot.certificates_version;
+        let version = (snapshot.certificates_version, kept::version());
+        if parsed.version != version {
+            parsed.version = version;
             parsed.keys.retain(|id, known| stays(known.entity.as_ref(), certificate(snapshot, id).as_ref()));
         }
         let make = || Keys { entity: certificate(snapshot, id), keys: parse(snapshot, &self.vaults, id) };
@@ -76,7 +85,7 @@ fn stays(one: Option<&Arc<Entity>>, other: Option<&Arc<Entity>>) -> bool {
 }
 
 /// The one whose key can make a signature that the client verifies; the last for want of one.
-fn suitable(keys: &[Arc<CertifiedKey>], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+pub(super) fn suitable(keys: &[Arc<CertifiedKey>], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
     keys.iter().find(|key| key.key.choose_scheme(schemes).is_some()).or(keys.last()).cloned()
 }
 

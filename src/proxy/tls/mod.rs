@@ -2,15 +2,18 @@
 //!
 //! [`ServerTls`] is made once per worker process and listener, and shared by its workers, so that
 //! tickets of one are taken by all. The certificate is chosen by the server name that the client asks
-//! for: a certificate entity of the snapshot ([`Chooser`]), or the configured default.
+//! for: a certificate entity of the snapshot ([`Chooser`]), or the configured default; plugins may show another and
+//! ask the client for its own in the `certificate` phase.
 //!
 //! *Kong parity*: TLS 1.2 and 1.3. Older versions and cipher suites without forward secrecy or AEAD,
 //! which Kong's `old` suite has, are not spoken; the log says so at start.
 
 mod accept;
 mod certificates;
+mod client_auth;
 mod names;
 mod pem;
+mod tailored;
 mod trust;
 
 pub use accept::{Handshake, ServerTls};

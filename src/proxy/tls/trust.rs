@@ -3,10 +3,11 @@
 use super::certificates::certificate;
 use super::pem;
 use crate::conf::Conf;
+use crate::exchange::ClientIdentity;
 use crate::observability::log;
-use crate::proxy::upstream::{ClientIdentity, UpstreamTrust};
+use crate::proxy::upstream::UpstreamTrust;
 use crate::snapshot::{Published, revealed};
-use crate::vaults::Vaults;
+use crate::vaults::{Vaults, kept};
 use rustls::RootCertStore;
 use std::sync::Arc;
 
@@ -97,6 +98,7 @@ impl UpstreamTrust for SnapshotTrust {
     }
 
     fn version(&self) -> u64 {
-        self.published.current().certificates_version
+        // Both only grow: the sum is another when one is.
+        self.published.current().certificates_version + kept::version()
     }
 }

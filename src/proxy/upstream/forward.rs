@@ -2,7 +2,7 @@
 
 use super::request_head::{self, server_name};
 use super::send::Sending;
-use super::{Answer, Connection, Outcome, Payload, Peer, PoolKey, TlsKey, connect};
+use super::{Answer, Authorities, Connection, Identity, Outcome, Payload, Peer, PoolKey, TlsKey, connect};
 use crate::exchange::{BodySource, Exchange, PeerFailure, RequestBody, Times, Try, now};
 use crate::http::{ResponseHead, Scheme};
 use crate::observability::log;
@@ -164,6 +164,9 @@ impl Attempt {
         key: &PoolKey,
     ) -> Result<Connection, ProxyError> {
         let timeout = exchange.upstream.timeouts.connect;
+        if let Some(Identity::Entity(id)) = key.tls.as_ref().map(|tls| &tls.identity) {
+            Box::pin(worker.plugins.resolve_certificate(&exchange.snapshot, id)).await;
+        }
         // Boxed: connecting is rare, and its future large.
         let mut connecting = Box::pin(connect::connect(key.clone(), &worker.upstream_tls, timeout));
         poll_fn(|cx| match connecting.as_mut().poll(cx) {
@@ -234,13 +237,21 @@ fn pool_key(worker: &Worker, exchange: &Exchange, peer: &Peer) -> PoolKey {
     let upstream = &exchange.upstream;
     let verify = upstream.tls_verify.unwrap_or(worker.settings.proxy_ssl_verify);
     let service = upstream.service.and_then(|index| exchange.snapshot.services.get(index));
-    let authorities = || service.map(|service| service.ca_certificates.clone()).unwrap_or_default();
+    let authorities = || match &upstream.authorities {
+        Some(brought) => Authorities::Brought(brought.clone()),
+        None => Authorities::Entities(service.map(|s| s.ca_certificates.clone()).unwrap_or_default()),
+    };
+    let identity = match (&upstream.identity, &upstream.client_certificate) {
+        (Some(brought), _) => Identity::Brought(brought.clone()),
+        (None, Some(id)) => Identity::Entity(id.clone()),
+        (None, None) => Identity::Configured,
+    };
     let depth = upstream.tls_verify_depth.unwrap_or(worker.settings.proxy_ssl_verify_depth);
     PoolKey {
         address: peer.address,
         tls: Some(Rc::new(TlsKey {
             sni: server_name(exchange, peer).into(),
-            client_certificate: upstream.client_certificate.clone(),
+            identity,
             verified: verify.then(|| (depth, authorities())),
         })),
     }

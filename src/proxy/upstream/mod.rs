@@ -19,6 +19,6 @@ pub use answer::Answer;
 pub use connection::Connection;
 pub use payload::Payload;
 pub use peer::{LookupPeers, Outcome, Peer, PeerPicker};
-pub use pool::{Pool, PoolKey, PoolLimits, TlsKey};
+pub use pool::{Authorities, Identity, Pool, PoolKey, PoolLimits, TlsKey};
 pub use request_head::{listed, wants_trailers};
-pub use tls::{ClientIdentity, UpstreamTls, UpstreamTrust};
+pub use tls::{UpstreamTls, UpstreamTrust};

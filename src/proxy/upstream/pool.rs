@@ -1,7 +1,9 @@
 //! Idle upstream connections of this worker.
 
 use super::Connection;
+use crate::exchange::{Brought, ClientIdentity};
 use crate::proxy::deadline;
+use rustls::pki_types::CertificateDer;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -26,10 +28,30 @@ pub struct PoolKey {
 pub struct TlsKey {
     /// The server name.
     pub sni: Box<[u8]>,
-    /// Id of the client certificate.
-    pub client_certificate: Option<Arc<str>>,
-    /// Chain length limit and CA certificate ids, when the peer was verified.
-    pub verified: Option<(u32, Vec<Arc<str>>)>,
+    /// The client certificate.
+    pub identity: Identity,
+    /// Chain length limit and authorities, when the peer was verified.
+    pub verified: Option<(u32, Authorities)>,
+}
+
+/// Which client certificate a peer is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// That of `client_ssl_cert`, if any.
+    Configured,
+    /// The certificate entity with this id.
+    Entity(Arc<str>),
+    /// One that a plugin brought.
+    Brought(Arc<Brought<ClientIdentity>>),
+}
+
+/// By what a peer is verified.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Authorities {
+    /// The CA certificate entities with these ids; with none the authorities of the configuration.
+    Entities(Vec<Arc<str>>),
+    /// Those that a plugin brought.
+    Brought(Arc<Brought<Vec<CertificateDer<'static>>>>),
 }
 
 /// Bounds on idle connections, from `upstream_keepalive_*`.

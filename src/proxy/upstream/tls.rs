@@ -4,27 +4,20 @@
 //! for it; then against the service's CA certificates, or the system's when it names none.
 
 use super::TlsKey;
+use super::{Authorities, Identity};
+use crate::exchange::ClientIdentity;
 use crate::proxy::ProxyError;
 use crate::tls::{DepthLimited, Unverified};
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, Error, RootCertStore};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio_rustls::TlsConnector;
-
-/// A certificate chain and its private key.
-#[derive(Debug)]
-pub struct ClientIdentity {
-    /// The chain, leaf first.
-    pub chain: Vec<CertificateDer<'static>>,
-    /// The leaf's key.
-    pub key: PrivateKeyDer<'static>,
-}
 
 /// Where certificates of TLS to upstreams come from.
 pub trait UpstreamTrust {
@@ -45,7 +38,11 @@ const SESSIONS: usize = 1024;
 ///
 /// *Invariant*: not the server name, which clients choose where a route preserves their host: as many as they
 /// ask for would be kept.
-type Terms = (Option<Arc<str>>, Option<(u32, Vec<Arc<str>>)>);
+type Terms = (Identity, Option<(u32, Authorities)>);
+
+/// Configurations that are kept; when there would be more, those made so far are forgotten: plugins may bring
+/// another certificate with each request.
+const KEPT: usize = 256;
 
 /// Makes TLS sessions to upstreams; configurations are made once, so that sessions are resumed.
 pub struct UpstreamTls {
@@ -75,10 +72,10 @@ impl UpstreamTls {
         let name = name.unwrap_or(ServerName::IpAddress(address.into()));
         let version = self.trust.version();
         let mut made = self.made.borrow_mut();
-        if made.0 != version {
+        if made.0 != version || made.1.len() >= KEPT {
             *made = (version, HashMap::new());
         }
-        let terms = (key.client_certificate.clone(), key.verified.clone());
+        let terms = (key.identity.clone(), key.verified.clone());
         if let Some(connector) = made.1.get(&terms) {
             return Ok((connector.clone(), name));
         }
@@ -91,8 +88,8 @@ impl UpstreamTls {
         let unusable = |error: Error| ProxyError::Tls(error.to_string());
         let verifier: Arc<dyn ServerCertVerifier> = match &key.verified {
             None => Arc::new(Unverified::new(self.provider.clone())),
-            Some((depth, ids)) => {
-                let roots = self.trust.authorities(ids);
+            Some((depth, authorities)) => {
+                let roots = self.roots(authorities);
                 let inner = WebPkiServerVerifier::builder_with_provider(roots, self.provider.clone())
                     .build()
                     .map_err(|error| ProxyError::Tls(error.to_string()))?;
@@ -104,7 +101,7 @@ impl UpstreamTls {
             .map_err(unusable)?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        let mut config = match self.trust.identity(key.client_certificate.as_deref()) {
+        let mut config = match self.identity(&key.identity) {
             Some(ClientIdentity { chain, key }) => {
                 builder.with_client_auth_cert(chain, key).map_err(unusable)?
             }
@@ -112,6 +109,28 @@ impl UpstreamTls {
         };
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
         Ok(config)
+    }
+
+    fn identity(&self, identity: &Identity) -> Option<ClientIdentity> {
+        match identity {
+            Identity::Configured => self.trust.identity(None),
+            Identity::Entity(id) => self.trust.identity(Some(id)),
+            Identity::Brought(brought) => Some(ClientIdentity {
+                chain: brought.value.chain.clone(),
+                key: brought.value.key.clone_key(),
+            }),
+        }
+    }
+
+    fn roots(&self, authorities: &Authorities) -> Arc<RootCertStore> {
+        match authorities {
+            Authorities::Entities(ids) => self.trust.authorities(ids),
+            Authorities::Brought(brought) => {
+                let mut roots = RootCertStore::empty();
+                roots.add_parsable_certificates(brought.value.iter().cloned());
+                Arc::new(roots)
+            }
+        }
     }
 }
 
@@ -140,7 +159,8 @@ mod tests {
         let tls = UpstreamTls::new(Box::new(Nothing));
         let connector = |number: u32, certificate: Option<&str>| {
             let sni = format!("host-{number}.test").into_bytes().into();
-            let key = TlsKey { sni, client_certificate: certificate.map(Arc::from), verified: None };
+            let identity = certificate.map_or(Identity::Configured, |id| Identity::Entity(Arc::from(id)));
+            let key = TlsKey { sni, identity, verified: None };
             tls.connector(&key, IpAddr::from([127, 0, 0, 1])).unwrap().1
         };
         for number in 0..20 {

@@ -1,6 +1,7 @@
 -- kong.client.tls: the client's side of TLS.
 
-local native = require "kong.native"
+local kong_tls = require "resty.kong.tls"
+local ngx_ssl = require "ngx.ssl"
 local phase_checker = require "kong.pdk.private.phases"
 
 local assert, error, find, tostring, type = assert, error, string.find, tostring, type
@@ -12,28 +13,29 @@ local AND_LOG = phase_checker.new(BEFORE_LOG, PHASES.log)
 
 
 local function new()
-  local _TLS = {}
+  local namespace = {}
 
 
-  function _TLS.request_client_certificate(ca_certs)
+  function namespace.request_client_certificate(ca_certs)
     check_phase(PHASES.certificate)
-    return native.request_client_certificate(ca_certs)
+    -- Only authorities that signed the client's certificate themselves are meant.
+    return ngx_ssl.verify_client(ca_certs, 0)
   end
 
 
-  function _TLS.disable_session_reuse()
+  function namespace.disable_session_reuse()
     check_phase(PHASES.certificate)
-    return native.disable_session_reuse()
+    return kong_tls.disable_session_reuse()
   end
 
 
-  function _TLS.get_full_client_certificate_chain()
+  function namespace.get_full_client_certificate_chain()
     check_phase(AND_LOG)
-    return native.client_certificate_chain()
+    return kong_tls.get_full_client_certificate_chain()
   end
 
 
-  function _TLS.set_client_verify(v)
+  function namespace.set_client_verify(v)
     check_phase(BEFORE_LOG)
     assert(type(v) == "string")
     if v ~= "SUCCESS" and v ~= "NONE" and not find(v, "^FAILED:") then
@@ -44,13 +46,13 @@ local function new()
   end
 
 
-  function _TLS.disable_http2_alpn()
+  function namespace.disable_http2_alpn()
     check_phase(PHASES.client_hello)
-    return nil, "the client_hello phase does not run in this version"
+    return kong_tls.disable_http2_alpn()
   end
 
 
-  return _TLS
+  return namespace
 end
 
 

@@ -7,8 +7,14 @@ return function(name)
   local _M = {}
   local mt = { __index = _M }
 
+  -- What is handed on as the list's `ctx` is the list itself.
+  local function made(items)
+    items.ctx = items
+    return setmetatable(items, mt)
+  end
+
   function _M.new()
-    return setmetatable({}, mt)
+    return made({})
   end
 
   function _M.istype(object)
@@ -27,7 +33,7 @@ return function(name)
     if not _M.istype(other) then
       return nil, name .. ".dup: expect an instance at #1"
     end
-    return setmetatable(other:all(), mt)
+    return made(other:all())
   end
 
   function _M:add(item)

@@ -18,7 +18,7 @@ pub(super) fn read(exchange: &Exchange, name: &[u8], out: &mut Vec<u8>) -> Value
         b"client_verify" => put(out, tls.client_verify.as_bytes()),
         b"client_raw_cert" => client_certificate(tls, out),
         b"client_cert" => indented(tls, out),
-        b"session_reused" => put(out, "."),
+        b"session_reused" => put(out, if tls.resumed { "r" } else { "." }),
         b"early_data" => put(out, ""),
         _ if name.starts_with(b"client_") => client_fact(tls, name, out),
         b"client_escaped_cert" => {

@@ -14,9 +14,7 @@ const ASK: &str = r#"
     local lines = {}
     -- What is there only to refuse: it checks phase and arguments, and answers an error.
     local REFUSES = {
-        ["kong.client.tls.request_client_certificate"] = true, ["kong.client.tls.disable_session_reuse"] = true,
-        ["kong.client.tls.disable_http2_alpn"] = true, ["kong.service.set_tls_cert_key"] = true,
-        ["kong.service.set_tls_verify_store"] = true,
+        ["kong.client.tls.disable_http2_alpn"] = true,
     }
     local function line(name, phases)
         lines[#lines + 1] = "| `" .. name .. "` | " .. phases .. " | " .. (REFUSES[name] and "no" or "yes") .. " |"

@@ -4,7 +4,7 @@
 use super::certificate::{self, Certificate};
 use super::revocation::Revocations;
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
-use crate::lua::library::openssl::raw::{Handle, c_text, failed};
+use crate::lua::library::openssl::raw::{Handle, c_text, encoded, failed};
 use crate::lua::object::{self, Object};
 use aws_lc_sys as sys;
 use std::ffi::{CStr, c_int, c_ulong};
@@ -67,6 +67,7 @@ pub(super) fn install(frame: &Frame, table: c_int) {
         done_or(frame, done, "x509.store:set")
     });
     frame.set_function(table, "store_verify", verify);
+    frame.set_function(table, "store_ders", ders);
 }
 
 fn at(frame: &Frame, at: c_int) -> Result<*mut sys::X509_STORE, Flow> {
@@ -82,6 +83,29 @@ fn done_or(frame: &Frame, done: c_int, context: &str) -> Answer {
         return frame.fail(failed(context));
     }
     frame.push_boolean(true);
+    Ok(1)
+}
+
+/// The certificates of a store as a list of DER texts.
+fn ders(frame: &Frame) -> Answer {
+    let store = at(frame, 1)?;
+    frame.push_table(4, 0);
+    // SAFETY: the list stays the store's, and is not changed meanwhile.
+    unsafe {
+        let objects = sys::X509_STORE_get0_objects(store).cast::<sys::OPENSSL_STACK>();
+        let mut count = 0;
+        for index in 0..sys::OPENSSL_sk_num(objects) {
+            let one = sys::X509_OBJECT_get0_X509(sys::OPENSSL_sk_value(objects, index).cast());
+            if one.is_null() {
+                continue;
+            }
+            if let Some(der) = encoded(one, sys::i2d_X509) {
+                count += 1;
+                frame.push_bytes(&der);
+                frame.set_index(-2, count);
+            }
+        }
+    }
     Ok(1)
 }
 
