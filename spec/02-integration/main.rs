@@ -26,6 +26,7 @@ mod lua_memory;
 mod lua_vaults;
 mod memory;
 mod messages;
+mod migrations;
 mod own_responses;
 mod paths;
 mod plugin_certificates;

@@ -22,9 +22,11 @@ mod error;
 mod field;
 pub mod lua_literal;
 pub mod memory;
+pub mod migrations;
 mod model;
 pub mod off;
 mod page;
+pub mod postgres;
 mod records;
 mod store;
 

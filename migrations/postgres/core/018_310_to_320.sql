@@ -1,0 +1,6 @@
+ALTER TABLE plugins ADD COLUMN IF NOT EXISTS instance_name TEXT;
+DO $body$
+BEGIN
+  ALTER TABLE plugins ADD CONSTRAINT plugins_ws_id_instance_name_unique UNIQUE (ws_id, instance_name);
+EXCEPTION WHEN duplicate_table THEN NULL;
+END $body$;

@@ -1,0 +1,2 @@
+CREATE TABLE IF NOT EXISTS acme_storage (
+  id UUID PRIMARY KEY, key TEXT UNIQUE, value TEXT, created_at TIMESTAMPTZ, ttl TIMESTAMPTZ);

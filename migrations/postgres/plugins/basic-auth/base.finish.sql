@@ -1,0 +1,1 @@
+ALTER TABLE basicauth_credentials ALTER COLUMN ws_id DROP DEFAULT;

@@ -1,0 +1,1 @@
+ALTER TABLE hmacauth_credentials ALTER COLUMN ws_id DROP DEFAULT;

@@ -1,0 +1,1 @@
+ALTER TABLE jwt_secrets ALTER COLUMN ws_id DROP DEFAULT;

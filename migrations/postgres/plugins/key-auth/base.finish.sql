@@ -1,0 +1,1 @@
+ALTER TABLE keyauth_credentials ALTER COLUMN ws_id DROP DEFAULT;

@@ -1,0 +1,2 @@
+UPDATE plugins SET config = config - 'functions'
+  WHERE name = 'post-function' AND jsonb_typeof(config -> 'functions') = 'array' AND config -> 'functions' <> '[]';

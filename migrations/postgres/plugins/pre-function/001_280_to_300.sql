@@ -1,0 +1,3 @@
+-- Functions without a phase were those of the access phase.
+UPDATE plugins SET config = config || jsonb_build_object('access', config -> 'functions')
+  WHERE name = 'pre-function' AND jsonb_typeof(config -> 'functions') = 'array' AND config -> 'functions' <> '[]';

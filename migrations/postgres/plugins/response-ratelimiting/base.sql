@@ -1,0 +1,5 @@
+CREATE TABLE IF NOT EXISTS response_ratelimiting_metrics (
+  identifier TEXT NOT NULL, period TEXT NOT NULL, period_date TIMESTAMPTZ NOT NULL,
+  service_id UUID NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+  route_id UUID NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+  value INTEGER, PRIMARY KEY (identifier, period, period_date, service_id, route_id));
