@@ -7,7 +7,7 @@
 local cjson = require "cjson"
 local connector = require "kong.db.strategies.connector"
 local iteration = require "kong.db.iteration"
-local keys = require "kong.db.dao.keys"
+local cache_keys = require "kong.db.dao.cache_keys"
 local module = require "kong.tools.module"
 local options_of = require "kong.db.dao.options"
 local writes = require "kong.db.dao.writes"
@@ -231,7 +231,7 @@ function DAO:truncate()
 end
 
 
-DAO.cache_key = keys.cache_key
+DAO.cache_key = cache_keys.cache_key
 DAO.post_crud_event = writes.post_crud_event
 
 

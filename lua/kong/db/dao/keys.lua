@@ -1,69 +1,60 @@
---- The keys by which caches know entities.
+--- Keys by their `kid` and set, and the key pairs in them.
 
-local null = ngx.null
-local concat, error, tostring, type = table.concat, error, tostring, type
+local pkey = require "resty.openssl.pkey"
 
--- Parts of a key between the kind's name and the workspace.
-local PARTS = 5
+local fmt, tostring, type = string.format, tostring, type
+
+local ERR_PART = "part needs to be public or private"
+local ERR_PUBLIC_ONLY = "could not load a private key from public key material"
 
 local _M = {}
 
 
--- The text of a part that was given as it is.
-local function given(part)
-  return (part == nil or part == null) and "" or tostring(part)
+--- The key in caches; `kid` and set are unique over all workspaces.
+function _M:cache_key(key)
+  local set = type(key.set) == "table" and key.set.id or ""
+  return fmt("keys:%s:%s", tostring(key.kid), set)
 end
 
 
--- The text of an entity's field: itself, or the id of the entity it points to; nil where there is none.
-local function text_of(entity, name, fields)
-  local value = entity[name]
-  if type(value) == "table" and fields[name].type == "foreign" then
-    value = value.id
+-- The key pair of an entity, and the format it is in.
+local function load(entity, part)
+  if entity.jwk then
+    local pair, err = pkey.new(entity.jwk, { format = "JWK" })
+    return pair, err, "JWK"
   end
-  if value ~= nil and value ~= null then
-    return tostring(value)
+  local text = (entity.pem or {})[part .. "_key"]
+  if not text and part == "private" then
+    return nil, ERR_PUBLIC_ONLY
   end
+  local pair, err = pkey.new(text, { format = "PEM" })
+  return pair, err, "PEM"
 end
 
 
--- Puts the texts of these fields in their places; tells whether there was one.
-local function collect(texts, entity, names, fields)
-  local found = false
-  for i = 1, #names do
-    local text = text_of(entity, names[i], fields)
-    texts[i + 1] = text or ""
-    found = found or text ~= nil
+local function text_of(entity, part)
+  if part ~= "public" and part ~= "private" then
+    return nil, ERR_PART
   end
-  return found
+  local pair, err, format = load(entity, part)
+  if err == ERR_PUBLIC_ONLY then
+    return nil, err
+  elseif not pair then
+    return nil, "could not load pkey. " .. tostring(err)
+  elseif part == "private" and not pair:is_private() then
+    return nil, ERR_PUBLIC_ONLY
+  end
+  return pair:tostring(part, format)
 end
 
 
---- The key of an entity, of its cache key's fields or, where all of these are absent, of its primary key;
--- or the key of up to five parts that are given.
-function _M.cache_key(self, key, arg2, arg3, arg4, arg5, ws_id)
-  local schema = self.schema
-  if (ws_id == nil or ws_id == null) and schema.workspaceable then
-    ws_id = kong.default_workspace
-  end
-  if type(key) == "string" then
-    return schema.name .. ":" .. key .. ":" .. given(arg2) .. ":" .. given(arg3) .. ":" .. given(arg4) .. ":"
-           .. given(arg5) .. ":" .. given(ws_id)
-  elseif type(key) ~= "table" then
-    error("key must be a string or an entity table", 2)
-  end
+function _M:get_pubkey(key)
+  return text_of(key, "public")
+end
 
-  if schema.workspaceable and key.ws_id ~= nil and key.ws_id ~= null then
-    ws_id = key.ws_id
-  end
-  local texts = { schema.name, "", "", "", "", "", given(ws_id) }
-  if not (schema.cache_key and collect(texts, key, schema.cache_key, schema.fields)) then
-    for i = 2, PARTS + 1 do
-      texts[i] = ""
-    end
-    collect(texts, key, schema.primary_key, schema.fields)
-  end
-  return concat(texts, ":")
+
+function _M:get_privkey(key)
+  return text_of(key, "private")
 end
 
 
