@@ -3,6 +3,7 @@
 -- Timers of the host cost little, so that each is one of them; there is no wheel to turn.
 local ngx = ngx
 local now = ngx.now
+local concat, sort, floor, max, min = table.concat, table.sort, math.floor, math.max, math.min
 local error, pairs, pcall, setmetatable, tostring, type = error, pairs, pcall, setmetatable, tostring, type
 
 local _M = {}
@@ -13,7 +14,7 @@ function _M.new(options)
   if options ~= nil and type(options) ~= "table" then
     error("options must be a table", 2)
   end
-  return setmetatable({ jobs = {}, count = 0, enabled = false, frozen = false }, mt)
+  return setmetatable({ jobs = {}, count = 0, runs = 0, enabled = false, frozen = false }, mt)
 end
 
 function _M:start()
@@ -42,10 +43,12 @@ local function run(premature, self, job, ...)
     return
   end
   local began = now()
-  job.runs = job.runs + 1
+  job.runs, job.is_running = job.runs + 1, true
+  self.runs = self.runs + 1
   local ok, err = pcall(job.callback, premature, ...)
   local took = now() - began
-  job.last_took, job.longest = took, took > job.longest and took or job.longest
+  job.is_running, job.last_took, job.total = false, took, job.total + took
+  job.longest, job.shortest = max(took, job.longest), min(took, job.shortest or took)
   if not ok then
     job.failures = job.failures + 1
     job.last_err = tostring(err)
@@ -72,8 +75,8 @@ local function create(self, name, delay, callback, repeats, ...)
     return false, "already exists timer"
   end
   local job = {
-    name = name, callback = callback, repeats = repeats, runs = 0, failures = 0, longest = 0, last_took = 0,
-    last_err = "",
+    name = name, callback = callback, repeats = repeats, runs = 0, failures = 0, last_err = "",
+    longest = 0, last_took = 0, total = 0,
   }
   local ok, err = (repeats and ngx.timer.every or ngx.timer.at)(delay, run, self, job, ...)
   if not ok then
@@ -116,23 +119,55 @@ function _M:cancel(name)
 end
 
 
+-- What a timer has done so far.
+local function told(job)
+  return {
+    name = job.name, meta = { name = job.name },
+    elapsed_time = { max = job.longest, min = job.shortest, avg = job.runs > 0 and job.total / job.runs or 0,
+                     last = job.last_took },
+    runs = job.runs, faults = job.failures, last_err_msg = job.last_err,
+  }
+end
+
+
+-- Lines of a flame graph: a name and a number for each timer that `count` has one for.
+local function folded(jobs, count)
+  local lines = {}
+  for name, job in pairs(jobs) do
+    local number = count(job)
+    if number > 0 then
+      lines[#lines + 1] = name .. " " .. number
+    end
+  end
+  sort(lines)
+  return concat(lines, "\n")
+end
+
+
+-- Counts timers; with `verbose` tells of each, with `flamegraph` also as text to draw a flame graph of.
 function _M:stats(options)
-  local jobs, count = {}, 0
-  for name, job in pairs(self.jobs) do
+  local count = 0
+  for _ in pairs(self.jobs) do
     count = count + 1
-    jobs[name] = {
-      name = name, meta = { name = name }, elapsed_time = { max = job.longest, last = job.last_took },
-      runs = job.runs, faults = job.failures, last_err_msg = job.last_err,
-    }
   end
   local stats = {
     sys = {
       running = ngx.timer.running_count(), pending = ngx.timer.pending_count(),
-      waiting = count, total = count,
+      waiting = count, total = count, runs = self.runs,
     },
   }
   if not options or options.verbose then
-    stats.timers = jobs
+    stats.timers = {}
+    for name, job in pairs(self.jobs) do
+      stats.timers[name] = told(job)
+    end
+  end
+  if options and options.flamegraph then
+    stats.flamegraph = {
+      running = folded(self.jobs, function(job) return job.is_running and 1 or 0 end),
+      pending = folded(self.jobs, function(job) return job.is_running and 0 or 1 end),
+      elapsed_time = folded(self.jobs, function(job) return floor(job.total * 1000) end),
+    }
   end
   return stats
 end

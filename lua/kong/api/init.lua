@@ -1,4 +1,5 @@
---- The endpoints that plugins bring: `api.lua` for the Admin API, `status_api.lua` for the Status API.
+--- The endpoints in Lua: those that plugins bring, `api.lua` for the Admin API and `status_api.lua` for the
+-- Status API, and some of our own, which are about what lives in Lua.
 --
 -- An `api.lua` is of one of two styles. With a `schema` at its endpoints, these are laid over the ones that
 -- follow from entities, and a handler may call what it replaces as its fourth argument. Without, they stand
@@ -17,6 +18,9 @@ local ipairs, pairs, sort, type = ipairs, pairs, table.sort, type
 
 local METHODS = { GET = true, HEAD = true, POST = true, PUT = true, DELETE = true, CONNECT = true,
                   OPTIONS = true, TRACE = true, PATCH = true }
+
+-- Modules with endpoints of our own, by kind.
+local OWN = { api = { "kong.api.caches", "kong.api.timers" }, status_api = {} }
 
 -- Lists of endpoints by kind of module.
 local served = {}
@@ -110,6 +114,9 @@ end
 -- methods, by whose places `serve` knows the endpoints.
 function _M.load(kind, plugins)
   local routes, paths, list, rows = {}, {}, {}, {}
+  for _, own in ipairs(OWN[kind]) do
+    collect(routes, require(own))
+  end
   for _, plugin in ipairs(plugins) do
     local found, endpoints = module.load_module_if_exists("kong.plugins." .. plugin .. "." .. kind)
     if found and type(endpoints) == "table" then
