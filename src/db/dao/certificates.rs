@@ -105,4 +105,23 @@ impl Dao {
         }
         Ok(Some(given.clone()))
     }
+
+    /// The changes that remove the names of a certificate, which goes after them; none for other kinds.
+    pub(super) async fn removal_of_names(
+        &self,
+        kind: &Kind<'_>,
+        key: &Entity,
+        options: &DaoOptions,
+    ) -> Result<Vec<Change>, DbError> {
+        if kind.model.name != "certificates" {
+            return Ok(Vec::new());
+        }
+        let snis = self.kind("snis")?;
+        let names = self.names_of_certificate(key).await?;
+        let remove = |name: String| {
+            let write = Write::Delete(Place::Field("name".to_owned(), Value::from(name)));
+            Change::new(snis.model, self.workspace_of(options), write)
+        };
+        Ok(names.into_iter().map(remove).collect())
+    }
 }

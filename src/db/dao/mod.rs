@@ -105,12 +105,6 @@ impl Dao {
         done.await.unwrap_or_else(|error| Err(DbError::database(format!("the write failed: {error}"))))
     }
 
-    /// Makes a change that is one row's.
-    async fn commit_one(&self, change: Change) -> Result<Written, DbError> {
-        let written = self.commit(vec![change]).await?;
-        written.into_iter().next().ok_or_else(|| DbError::database("the store made no change"))
-    }
-
     fn kind(&self, name: &str) -> Result<Kind<'_>, DbError> {
         let unknown = || super::store::unknown_kind(name);
         let schema = self.registry.named(name).ok_or_else(unknown)?;

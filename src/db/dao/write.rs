@@ -160,8 +160,12 @@ impl Dao {
 
     async fn delete_at(&self, kind: &Kind<'_>, place: Place, options: &DaoOptions) -> Result<(), DbError> {
         kind.check_options(options)?;
-        let change = Change::new(kind.model, self.workspace_of(options), Write::Delete(place));
-        self.commit_one(change).await.map(drop)
+        let mut changes = match &place {
+            Place::Key(key) => self.removal_of_names(kind, key, options).await?,
+            Place::Field(..) => Vec::new(),
+        };
+        changes.push(Change::new(kind.model, self.workspace_of(options), Write::Delete(place)));
+        self.commit(changes).await.map(drop)
     }
 
     async fn update_known(
