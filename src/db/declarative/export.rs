@@ -41,7 +41,7 @@ fn head() -> Map<String, Value> {
     Map::from_iter([("_format_version".to_owned(), json!("3.0")), ("_transform".to_owned(), json!(false))])
 }
 
-fn exported(model: &Model) -> impl Iterator<Item = &EntityModel> {
+pub(super) fn exported(model: &Model) -> impl Iterator<Item = &EntityModel> {
     model.kinds().filter(|kind| kind.exported && kind.name != "workspaces")
 }
 

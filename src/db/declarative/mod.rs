@@ -14,7 +14,7 @@
 //!
 //! What is wrong is a tree of errors, told by [`report`] in Kong's words and with lines (`lines`), or by
 //! `flattened` as a list of entities. The way out is [`export`] with `yaml_writer`; [`diff`] says what
-//! changes between two sets of entities.
+//! changes between two sets of entities; [`transfer`] is the way from a document to a database and back.
 //!
 //! *Kong parity*: what is accepted, what it means, every message, and every generated id.
 
@@ -35,6 +35,7 @@ mod recall;
 pub mod report;
 mod scalar;
 mod stored;
+pub mod transfer;
 mod validate;
 pub mod yaml;
 pub mod yaml_writer;
