@@ -88,30 +88,31 @@ impl Api {
             Action::Config if reads => config::get(node),
             Action::Config => config::post(node, call).await,
             Action::Validate(kind) => schemas::validate(node, call, *kind, matched),
-            Action::ChangeLogLevel => information::change_log_level(node),
-            Action::SetHealth(available) => health::set(node, *available, matched),
+            Action::ChangeLogLevel(reach) => information::change_log_level(node, call, matched, *reach).await,
+            Action::SetHealth(available) => health::set(node, *available, call, matched).await,
             Action::Ready if !reads => information::drain(node, call),
+            Action::Resolver => information::resolver(node),
             Action::Wasm => Reply::message(400, "this endpoint is only available when wasm is enabled"),
             Action::NotServed => {
                 Reply::message(501, "not implemented: this version does not serve this endpoint yet")
             }
-            _ if !reads => writes::refuse(node, call, matched),
+            _ if !reads => writes::write(node, call, matched).await,
             Action::Root => information::root(node),
             Action::Endpoints => information::endpoints(&self.endpoints),
-            Action::Health => health::health(node, call, matched),
-            Action::Status => information::status(node, call),
+            Action::Health => health::health(node, call, matched).await,
+            Action::Status => information::status(node, call).await,
             Action::Ready => information::ready(node),
             Action::EnabledPlugins => information::enabled_plugins(node),
             Action::LogLevel => information::log_level(node),
             Action::Clustering => information::clustering(node),
             Action::Robots => Reply::text("text/plain", "User-agent: *\nDisallow: /"),
-            Action::Tags => tags::all(node, call),
-            Action::Tag => tags::one(node, call, matched),
-            Action::Collection(kind) => entities::collection(node, call, kind),
-            Action::Entity(kind) => entities::entity(node, kind, matched),
-            Action::Children(relation) => entities::children(node, call, relation, matched),
-            Action::Child(relation) => entities::child(node, relation, matched),
-            Action::Parent(relation) => entities::parent(node, relation, matched),
+            Action::Tags => tags::all(node, call).await,
+            Action::Tag => tags::one(node, call, matched).await,
+            Action::Collection(_)
+            | Action::Entity(_)
+            | Action::Children(_)
+            | Action::Child(_)
+            | Action::Parent(_) => entities::read(node, call, matched).await,
             Action::Schema => schemas::entity(node, matched),
             Action::PluginSchema => schemas::plugin(node, matched),
             Action::PluginConfigSchema => schemas::plugin_config(node, matched),

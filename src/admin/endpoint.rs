@@ -49,8 +49,8 @@ pub enum Action {
     SetHealth(bool),
     /// `/debug/node/log-level`: the level of the error log.
     LogLevel,
-    /// `/debug/…/log-level/:log_level`: its change.
-    ChangeLogLevel,
+    /// `/debug/…/log-level/:log_level`: its change, on this node or on all of them.
+    ChangeLogLevel(Reach),
     /// `/clustering/…`: for control planes.
     Clustering,
     /// Filter chains, which need wasm.
@@ -61,8 +61,19 @@ pub enum Action {
     Robots,
     /// In Kong, and not here yet.
     NotServed,
-    /// Only a plugin knows it.
+    /// `/status/dns`: what the resolver did.
+    Resolver,
+    /// Only code in Lua knows it.
     Plugin,
+}
+
+/// Which nodes a change is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// This one.
+    Node,
+    /// All that share the database.
+    Cluster,
 }
 
 /// A foreign field with the kinds at its ends.
@@ -146,7 +157,7 @@ impl Endpoints {
         let mut endpoints = Self::default();
         endpoints.add("/status", &READ, Action::Status);
         endpoints.add("/status/ready", &["GET", "HEAD", "POST"], Action::Ready);
-        endpoints.add("/status/dns", &READ, Action::NotServed);
+        endpoints.add("/status/dns", &READ, Action::Resolver);
         endpoints.add("/metrics", &READ, Action::NotServed);
         let targets = || Relation {
             child: "targets".to_owned(),
@@ -243,12 +254,9 @@ impl Endpoints {
         self.add("/", &READ, Action::Root);
         self.add("/endpoints", &READ, Action::Endpoints);
         self.add("/status", &READ, Action::Status);
-        self.add("/status/dns", &READ, Action::NotServed);
-        self.add("/timers", &READ, Action::NotServed);
+        self.add("/status/dns", &READ, Action::Resolver);
         self.add("/metrics", &READ, Action::NotServed);
         self.add("/config", &COLLECTION, Action::Config);
-        self.add("/cache", &["DELETE"], Action::NotServed);
-        self.add("/cache/:key", &["DELETE", "GET", "HEAD"], Action::NotServed);
         self.add("/plugins/enabled", &READ, Action::EnabledPlugins);
         self.add("/tags", &COLLECTION, Action::Tags);
         self.add("/tags/:tags", &ENTITY, Action::Tag);
@@ -260,8 +268,8 @@ impl Endpoints {
 
     fn add_debug(&mut self) {
         self.add("/debug/node/log-level", &READ, Action::LogLevel);
-        self.add("/debug/node/log-level/:log_level", &["PUT"], Action::ChangeLogLevel);
-        self.add("/debug/cluster/log-level/:log_level", &["PUT"], Action::ChangeLogLevel);
+        self.add("/debug/node/log-level/:log_level", &["PUT"], Action::ChangeLogLevel(Reach::Node));
+        self.add("/debug/cluster/log-level/:log_level", &["PUT"], Action::ChangeLogLevel(Reach::Cluster));
     }
 
     fn add_schemas(&mut self) {

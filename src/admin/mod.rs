@@ -5,9 +5,12 @@
 //! [`Model`](crate::db::Model) of the entities, and answered by one of `handlers` with a `reply`, whose
 //! body `json` writes. All that handlers know of the process is the trait [`Node`].
 //!
-//! *Kong parity*: paths, methods, status codes, bodies and messages of Kong's Admin API without a
-//! database. Endpoints of Kong that are not here yet answer 501 and say so.
+//! What entities there are, with a database or without, is behind `access`.
+//!
+//! *Kong parity*: paths, methods, status codes, bodies and messages of Kong's Admin API. Endpoints of Kong that are
+//! not here yet answer 501 and say so.
 
+mod access;
 mod access_log;
 pub mod api;
 mod arguments;
@@ -23,5 +26,6 @@ mod tests;
 
 pub use access_log::Logs;
 pub use api::Api;
+pub use endpoint::Reach;
 pub use node::{ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, ReplyFuture, Statistics};
 pub use server::{Listener, Socket, serve};

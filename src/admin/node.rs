@@ -16,7 +16,9 @@ use crate::entities::Registry;
 use crate::lua::plugin::api::PluginRoute;
 
 use super::call::Call;
+use super::endpoint::Reach;
 use super::reply::Reply;
+use crate::observability::Level;
 
 /// The running node, as the Admin API sees it.
 ///
@@ -62,6 +64,9 @@ pub trait Node {
 
     /// The level of the error log.
     fn log_level(&self) -> String;
+
+    /// Changes that level for so many seconds.
+    fn change_log_level(&self, level: Level, seconds: u64, reach: Reach) -> ApplyFuture<'_>;
 
     /// What is known of the addresses of an upstream, by its name; `None` while nothing is.
     fn upstream_status(&self, name: &str) -> Option<UpstreamStatus>;

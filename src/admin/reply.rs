@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::json;
 use crate::db::DbError;
+use crate::observability::log;
 
 /// A status, a body and the field lines that are particular to this answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,7 +106,10 @@ impl Reply {
 impl From<DbError> for Reply {
     fn from(error: DbError) -> Self {
         match error.code.http_status() {
-            500 => Self::unexpected(),
+            500 => {
+                log::error!("{error}");
+                Self::unexpected()
+            }
             status => Self::json(status, Value::Object(error.to_json())),
         }
     }

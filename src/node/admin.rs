@@ -4,7 +4,9 @@ use super::control::Control;
 use super::entities::Read;
 use crate::admin::call::Call;
 use crate::admin::reply::{Body, Reply};
-use crate::admin::{ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, ReplyFuture, Statistics};
+use crate::admin::{
+    ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, Reach, ReplyFuture, Statistics,
+};
 use crate::balancer::{Balancer, UpstreamStatus};
 use crate::conf::directives::BodyLimit;
 use crate::conf::{Conf, ConfValue, Database, HeaderTokens};
@@ -14,7 +16,7 @@ use crate::db::off::{Dataset, EMPTY_HASH};
 use crate::entities::Registry;
 use crate::http::{Method, RequestHead};
 use crate::lua::plugin::api::{self, PluginAnswer, PluginApi, PluginRoute};
-use crate::observability::{counters, log};
+use crate::observability::{Level, counters, log};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -205,6 +207,11 @@ impl Node for AdminNode {
 
     fn log_level(&self) -> String {
         log::level().to_string()
+    }
+
+    fn change_log_level(&self, level: Level, seconds: u64, _reach: Reach) -> ApplyFuture<'_> {
+        super::log_level::change(&self.control, level, seconds);
+        Box::pin(std::future::ready(Ok(())))
     }
 
     fn apply(&self, loaded: Loaded) -> ApplyFuture<'_> {

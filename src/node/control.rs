@@ -16,6 +16,7 @@ use crate::proxy::upstream::UpstreamTls;
 use crate::runtime::{self, ControlSetup, Inherited, Order, Socket, resolve};
 use crate::shm::{Found, Kind, Value};
 use crate::status;
+use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 const LET_GO: Duration = Duration::from_millis(100);
 
 /// The shared dictionary, and the key in it, that hold the hash of the declarative configuration read last.
-const DICT: &str = "kong";
+pub(super) const DICT: &str = "kong";
 const LAST_READ: &[u8] = b"declarative_config:last_read";
 
 /// The key in it that is false once the node was told to leave service; Kong's.
@@ -49,6 +50,8 @@ pub(super) struct Control {
     pub(super) balancers: Rc<Balancers>,
     /// The shared dictionaries.
     pub(super) dicts: crate::shm::Dicts,
+    /// When the level of the error log is the configured one again, in seconds since 1970.
+    pub(super) level_until: Cell<f64>,
 }
 
 /// Runs the control thread until it is ordered to end.
@@ -64,7 +67,9 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
         lua_version: vm.lua().load("return jit.version").eval().unwrap_or_default(),
         vm,
         dicts: setup.dicts,
+        level_until: Cell::new(0.0),
     });
+    super::log_level::take_over(&control);
     let hash = control.publish_first()?;
     let (admin, status) = (AdminNode::new(&control, "api")?, AdminNode::new(&control, "status_api")?);
     admin.plugins().start().await;

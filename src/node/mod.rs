@@ -9,6 +9,7 @@
 //! - `entities`: the schemas of this node and the way from a text to a snapshot
 //! - `schemas`: the schemas of core entities and plugins
 //! - `admin`: what Admin and Status API see of the control thread
+//! - `log_level`: the level of the error log, changed for a while
 //! - `worker`: a worker; its VM, its plugins, its share of the proxy
 //! - `prober`: active health checks
 //! - [`script`]: the VM of `kong lua` and `kong test`, which has no node around it
@@ -22,6 +23,7 @@ mod control;
 mod entities;
 mod listeners;
 mod load;
+mod log_level;
 mod peers;
 mod prober;
 mod schemas;

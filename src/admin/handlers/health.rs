@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
-use super::entities::{child_of, found, latest_targets, parameter, request, show};
+use super::keys::{self, parameter};
+use super::pages::{self, latest_targets};
+use crate::admin::access::Access;
 use crate::admin::call::Call;
 use crate::admin::endpoint::{Matched, Relation};
 use crate::admin::node::Node;
@@ -15,47 +17,42 @@ use crate::balancer::{TargetStatus, UpstreamStatus};
 const DEFAULT_PORT: u16 = 8000;
 
 /// `/upstreams/:upstreams/health`: of each target, or with `balancer_health=1` of the upstream as a whole.
-pub(in crate::admin) fn health(node: &dyn Node, call: &Call, matched: &Matched<'_>) -> Reply {
-    let dataset = node.dataset();
-    let upstream = match found(node, &dataset, "upstreams", &parameter(matched, 0)) {
-        Ok(Some(upstream)) => upstream,
-        Ok(None) => return Reply::not_found(),
-        Err(error) => return error.into(),
-    };
+pub(in crate::admin) async fn health(node: &dyn Node, call: &Call, matched: &Matched<'_>) -> Reply {
+    told(node, call, matched).await.unwrap_or_else(|refusal| refusal)
+}
+
+async fn told(node: &dyn Node, call: &Call, matched: &Matched<'_>) -> Result<Reply, Reply> {
+    let access = Access::of(node);
+    let upstream = keys::found(node, &access, "upstreams", call, matched).await?;
     let text = |field: &str| upstream.get(field).and_then(Value::as_str).unwrap_or_default();
     let known = node.upstream_status(text("name"));
+    let node_id = Value::from(node.identity().node_id.as_str());
     if call.argument("balancer_health").as_deref() == Some("1") {
         let data = known.map(|known| balancer(text("id"), &known));
-        return Reply::json(200, json!({ "data": data, "next": null, "node_id": node.identity().node_id }));
+        return Ok(Reply::json(200, json!({ "data": data, "next": null, "node_id": node_id })));
     }
-    let Some(targets) = dataset.collection("targets") else { return Reply::not_found() };
-    let page =
-        request(call, targets.model()).and_then(|request| latest_targets(targets, text("id"), &request));
-    let page = match page {
-        Ok(page) => page,
-        Err(error) => return error.into(),
-    };
-    let rows = page.rows.iter().map(|row| with_health(show(&dataset, "targets", row), known.as_ref()));
-    let mut body = Map::from_iter([("data".to_owned(), rows.collect::<Value>())]);
+    let request = pages::request(call, false)?;
+    let key = access.primary_key("upstreams", &upstream);
+    let page = latest_targets(&access, &key, &request).await?;
+    let rows = page.rows.iter().map(|row| with_health(Value::Object(row.as_ref().clone()), known.as_ref()));
     let path = matched.parameters.first().map_or("", String::as_str);
-    let next = page.offset.as_ref().map(|offset| format!("/upstreams/{path}/health?offset={offset}"));
-    body.insert("next".to_owned(), json!(next));
-    body.insert("node_id".to_owned(), Value::from(node.identity().node_id.as_str()));
-    if let Some(offset) = page.offset {
-        body.insert("offset".to_owned(), Value::from(offset));
-    }
-    body.into()
+    let mut body = pages::answer(rows.collect(), page.offset, &format!("/upstreams/{path}/health"), "");
+    body.insert("node_id".to_owned(), node_id);
+    Ok(body.into())
 }
 
 /// `PUT /upstreams/:upstreams/targets/:targets/[:address/](healthy|unhealthy)`.
-pub(in crate::admin) fn set(node: &dyn Node, available: bool, matched: &Matched<'_>) -> Reply {
-    let dataset = node.dataset();
+pub(in crate::admin) async fn set(
+    node: &dyn Node,
+    available: bool,
+    call: &Call,
+    matched: &Matched<'_>,
+) -> Reply {
     let relation = Relation { child: "targets".into(), field: "upstream".into(), parent: "upstreams".into() };
-    let upstream = found(node, &dataset, "upstreams", &parameter(matched, 0));
-    let (upstream, target) = match (upstream, child_of(node, &dataset, &relation, matched)) {
-        (Ok(Some(upstream)), Ok(Some(target))) => (upstream, target),
-        (Err(error), _) | (_, Err(error)) => return error.into(),
-        _ => return Reply::not_found(),
+    let access = Access::of(node);
+    let (upstream, target) = match keys::child(node, &access, &relation, call, matched).await {
+        Ok(found) => found,
+        Err(refusal) => return refusal,
     };
     let name = upstream.get("name").and_then(Value::as_str).unwrap_or_default();
     match node.upstream_status(name) {

@@ -6,9 +6,12 @@ use serde_json::{Map, Value, json};
 
 use crate::admin::arguments;
 use crate::admin::call::Call;
-use crate::admin::endpoint::Endpoints;
+use crate::admin::endpoint::{Endpoints, Matched, Reach};
 use crate::admin::node::Node;
 use crate::admin::reply::Reply;
+use crate::observability::{Level, log};
+
+use super::keys::parameter;
 
 /// `/`: version, plugins, process ids and configuration.
 pub(in crate::admin) fn root(node: &dyn Node) -> Reply {
@@ -50,7 +53,7 @@ pub(in crate::admin) fn enabled_plugins(node: &dyn Node) -> Reply {
 }
 
 /// `/status`: counters.
-pub(in crate::admin) fn status(node: &dyn Node, call: &Call) -> Reply {
+pub(in crate::admin) async fn status(node: &dyn Node, call: &Call) -> Reply {
     let unit = call.argument("unit").unwrap_or_else(|| "m".to_owned());
     let scale = call.argument("scale").and_then(|scale| scale.trim().parse().ok());
     let size = match Size::new(&unit, scale) {
@@ -82,8 +85,12 @@ pub(in crate::admin) fn status(node: &dyn Node, call: &Call) -> Reply {
     body.insert("server".to_owned(), server);
     if node.identity().is_dbless || node.identity().role == "data_plane" {
         body.insert("configuration_hash".to_owned(), Value::from(node.dataset().hash()));
-    } else {
-        body.insert("database".to_owned(), json!({"reachable": true}));
+    } else if let Some(dao) = node.dao() {
+        let reached = dao.store().ping().await;
+        if let Err(error) = &reached {
+            log::error!("failed to connect to the database during /status endpoint check: {error}");
+        }
+        body.insert("database".to_owned(), json!({ "reachable": reached.is_ok() }));
     }
     body.into()
 }
@@ -114,11 +121,46 @@ pub(in crate::admin) fn log_level(node: &dyn Node) -> Reply {
     Reply::message(200, format!("log level: {}", node.log_level()))
 }
 
-/// Its change, which needs a database to tell other nodes.
-pub(in crate::admin) fn change_log_level(node: &dyn Node) -> Reply {
-    match node.identity().is_dbless {
-        true => Reply::message(405, "cannot change log level when not using a database"),
-        false => Reply::message(501, "not implemented: this version does not change the log level yet"),
+/// `PUT /debug/…/log-level/:log_level`: its change, for a time.
+pub(in crate::admin) async fn change_log_level(
+    node: &dyn Node,
+    call: &Call,
+    matched: &Matched<'_>,
+    reach: Reach,
+) -> Reply {
+    const DEFAULT_SECONDS: f64 = 60.0;
+    if node.identity().is_dbless {
+        return Reply::message(405, "cannot change log level when not using a database");
+    }
+    let name = parameter(matched, 0);
+    let Ok(level) = name.parse::<Level>() else {
+        return Reply::message(400, format!("unknown log level: {name}"));
+    };
+    let arguments = match arguments::all(call) {
+        Ok(arguments) => arguments,
+        Err(refusal) => return refusal,
+    };
+    let given = arguments.get("timeout").and_then(|timeout| arguments::number(&arguments::text(timeout)));
+    let seconds = given.and_then(|given| given.as_f64()).unwrap_or(DEFAULT_SECONDS).ceil();
+    if seconds < 0.0 {
+        return Reply::message(400, "timeout must be greater than or equal to 0");
+    }
+    if node.log_level() == name {
+        return Reply::message(200, format!("log level is already {name}"));
+    }
+    match node.change_log_level(level, seconds as u64, reach).await {
+        Ok(()) => Reply::message(200, "log level changed"),
+        Err(error) => Reply::message(500, format!("failed broadcasting to cluster: {error}")),
+    }
+}
+
+/// `/status/dns`: what the resolver did, which the one that Kong calls the legacy one does not tell.
+pub(in crate::admin) fn resolver(node: &dyn Node) -> Reply {
+    match node.configuration().get("new_dns_client") {
+        Some(Value::Bool(true)) => {
+            Reply::message(501, "not implemented: this version keeps no statistics of its resolver yet")
+        }
+        _ => Reply::message(501, "not implemented with the legacy DNS client"),
     }
 }
 

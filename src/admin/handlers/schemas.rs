@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::entities::parameter;
+use super::keys::parameter;
 use super::schema_json;
 use crate::admin::api::written;
 use crate::admin::call::Call;

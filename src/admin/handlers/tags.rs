@@ -2,24 +2,25 @@
 
 use serde_json::{Map, Value, json};
 
-use super::entities::{parameter, request};
+use super::keys::parameter;
+use super::pages;
+use crate::admin::access::Access;
 use crate::admin::call::Call;
 use crate::admin::endpoint::Matched;
 use crate::admin::node::Node;
 use crate::admin::reply::Reply;
-use crate::db::off::{Dataset, PageRequest, TagFilter};
-use crate::db::{DbError, EntityModel};
+use crate::db::{DbError, TagFilter};
 
 /// The most tags that a filter may name.
 const MAX_TAGS: usize = 5;
 
 /// The tags of all entities.
-pub(in crate::admin) fn all(node: &dyn Node, call: &Call) -> Reply {
-    list(&node.dataset(), call, "/tags", |_| true)
+pub(in crate::admin) async fn all(node: &dyn Node, call: &Call) -> Reply {
+    list(node, call, "/tags", None).await.unwrap_or_else(Reply::from)
 }
 
 /// The entities with one tag.
-pub(in crate::admin) fn one(node: &dyn Node, call: &Call, matched: &Matched<'_>) -> Reply {
+pub(in crate::admin) async fn one(node: &dyn Node, call: &Call, matched: &Matched<'_>) -> Reply {
     let wanted = parameter(matched, 0);
     if wanted.contains([',', '/', char::REPLACEMENT_CHARACTER]) {
         let message = format!(
@@ -28,7 +29,7 @@ pub(in crate::admin) fn one(node: &dyn Node, call: &Call, matched: &Matched<'_>)
         return DbError::invalid_unique("tag", message).into();
     }
     let path = format!("/tags/{}", matched.parameters.first().map_or("", String::as_str));
-    list(&node.dataset(), call, &path, |tag| tag == wanted)
+    list(node, call, &path, Some(&wanted)).await.unwrap_or_else(Reply::from)
 }
 
 /// The filter of a query: `a,b` for all of several tags, `a/b` for any.
@@ -67,43 +68,13 @@ pub(super) fn filter(argument: Option<&Value>) -> Result<Option<TagFilter>, DbEr
     Ok(Some(if all { TagFilter::All(tags) } else { TagFilter::Any(tags) }))
 }
 
-/// A page of tags; the offset is the number of tags before it.
-fn list(dataset: &Dataset, call: &Call, path: &str, wanted: impl Fn(&str) -> bool) -> Reply {
-    let request = match request(call, &EntityModel::default()) {
-        Ok(request) => request,
-        Err(error) => return error.into(),
-    };
-    let skip = match start(&request) {
-        Ok(skip) => skip,
-        Err(error) => return error.into(),
-    };
-    let mut rows = Vec::new();
-    for collection in dataset.collections().filter(|collection| collection.model().has_tags) {
-        for entity in collection.each() {
-            let tags = entity.get("tags").and_then(Value::as_array).into_iter().flatten();
-            let tags = tags.filter_map(Value::as_str).filter(|tag| wanted(tag));
-            rows.extend(tags.map(|tag| {
-                json!({"entity_name": collection.model().name, "entity_id": entity.get("id"), "tag": tag})
-            }));
-        }
-    }
-    let end = skip.saturating_add(request.size);
-    let more = end < rows.len();
-    let data: Vec<Value> = rows.into_iter().skip(skip).take(request.size).collect();
-    let mut body = Map::from_iter([("data".to_owned(), Value::Array(data))]);
-    let next = more.then(|| format!("{path}?offset={end}"));
-    body.insert("next".to_owned(), json!(next));
-    if more {
-        body.insert("offset".to_owned(), Value::from(end.to_string()));
-    }
-    body.into()
-}
-
-fn start(request: &PageRequest) -> Result<usize, DbError> {
-    match &request.offset {
-        None => Ok(0),
-        Some(offset) => offset.parse().map_err(|_| DbError::invalid_offset(offset, "bad offset string")),
-    }
+/// A page of tags.
+async fn list(node: &dyn Node, call: &Call, path: &str, wanted: Option<&str>) -> Result<Reply, DbError> {
+    let request = pages::request(call, false)?;
+    let page = Access::of(node).page_tags(wanted, request.size, request.offset.as_deref()).await?;
+    let rows = page.rows.into_iter();
+    let rows = rows.map(|row| json!({"entity_name": row.kind, "entity_id": row.id, "tag": row.tag}));
+    Ok(pages::answer(rows.collect(), page.offset, path, "").into())
 }
 
 #[cfg(test)]

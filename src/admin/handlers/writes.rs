@@ -1,187 +1,197 @@
-//! Writes of entities: checked as if they were done, then refused, since there is no database.
-//!
-//! *Kong parity*: what is wrong with the entity is told before the refusal; a delete of what is not there
-//! succeeds.
-
-use std::sync::Arc;
+//! Writes of entities: new ones, changes, removals, below others too.
 
 use http::Method;
 use serde_json::{Map, Value};
 
-use super::entities::{child_of, found, parameter};
-use crate::admin::api::written;
+use super::certificates;
+use super::keys::{self, Named};
+use crate::admin::access::{Access, by_id, place};
+use crate::admin::arguments;
 use crate::admin::call::Call;
 use crate::admin::endpoint::{Action, Matched, Relation};
 use crate::admin::node::Node;
 use crate::admin::reply::Reply;
-use crate::db::off::{Dataset, Write, refuse as refusal};
-use crate::db::{DbError, Entity};
-use crate::schema::{AutoOptions, Context, Schema, is_uuid};
+use crate::db::{DbError, Entity, Place};
 
 /// Answers a write to an endpoint of entities.
-pub(in crate::admin) fn refuse(node: &dyn Node, call: &Call, matched: &Matched<'_>) -> Reply {
-    if !node.identity().is_dbless {
-        return Reply::message(501, "not implemented: this version does not write to a database yet");
-    }
-    let body = match written(call) {
-        Ok(body) => body,
-        Err(refusal) => return refusal,
+pub(in crate::admin) async fn write(node: &dyn Node, call: &Call, matched: &Matched<'_>) -> Reply {
+    let write = Write { node, access: Access::of(node), call, matched };
+    let answer = match &matched.endpoint.action {
+        Action::Collection(kind) => write.add(kind).await,
+        Action::Entity(kind) => write.entity(kind).await,
+        Action::Children(relation) => write.add_below(relation).await,
+        Action::Child(relation) if relation.child == "targets" => write.target(relation).await,
+        Action::Child(relation) => write.child(relation).await,
+        Action::Parent(relation) => write.parent(relation).await,
+        Action::Tags | Action::Tag => Err(tags_are_not_written().into()),
+        _ => Err(Reply::method_not_allowed()),
     };
-    let dataset = node.dataset();
-    let write = Attempt { node, call, dataset: &dataset, body };
-    match &matched.endpoint.action {
-        Action::Collection(kind) => write.insert(kind),
-        Action::Children(relation) => write.insert_below(relation, matched),
-        Action::Entity(kind) => write.change(kind, &parameter(matched, 0)),
-        Action::Child(relation) => write.change_below(relation, matched),
-        Action::Parent(relation) => write.change_parent(relation, matched),
-        Action::Tags | Action::Tag => {
-            let message = "does not support insert/upsert/update/delete operations";
-            DbError::schema_violation(Map::from_iter([("tags".to_owned(), Value::from(message))])).into()
-        }
-        _ => Reply::method_not_allowed(),
-    }
+    answer.unwrap_or_else(|refusal| refusal)
 }
 
-/// A write on its way to the refusal.
-struct Attempt<'a> {
+fn tags_are_not_written() -> DbError {
+    let message = "does not support insert/upsert/update/delete operations";
+    DbError::schema_violation(Map::from_iter([("tags".to_owned(), Value::from(message))]))
+}
+
+/// A write on its way to the database.
+struct Write<'a> {
     node: &'a dyn Node,
+    access: Access<'a>,
     call: &'a Call,
-    dataset: &'a Dataset,
-    body: Map<String, Value>,
+    matched: &'a Matched<'a>,
 }
 
-impl Attempt<'_> {
-    fn insert(self, kind: &str) -> Reply {
-        match self.check_new(kind) {
-            Ok(()) => refusal(Write::Insert, kind, None).into(),
-            Err(error) => error.into(),
-        }
+/// What is to be written: fields, and how long the entity is to live.
+struct Body {
+    entity: Entity,
+    ttl: Option<f64>,
+}
+
+impl Write<'_> {
+    async fn add(&self, kind: &str) -> Result<Reply, Reply> {
+        let Body { entity, ttl } = self.body(kind)?;
+        created(self.access.insert(kind, entity, ttl).await)
     }
 
-    fn insert_below(mut self, relation: &Relation, matched: &Matched<'_>) -> Reply {
-        match found(self.node, self.dataset, &relation.parent, &parameter(matched, 0)) {
-            Ok(Some(parent)) => {
-                let key = self.key_of(&relation.parent, &parent);
-                self.body.insert(relation.field.clone(), key);
-                self.insert(&relation.child)
-            }
-            Ok(None) => Reply::not_found(),
-            Err(error) => error.into(),
-        }
+    async fn add_below(&self, relation: &Relation) -> Result<Reply, Reply> {
+        let parent = keys::found(self.node, &self.access, &relation.parent, self.call, self.matched).await?;
+        let Body { mut entity, ttl } = self.body(&relation.child)?;
+        entity.insert(relation.field.clone(), self.key(&relation.parent, &parent));
+        created(self.access.insert(&relation.child, entity, ttl).await)
     }
 
-    fn change(self, kind: &str, key: &str) -> Reply {
-        let known = found(self.node, self.dataset, kind, key);
-        let by = self.endpoint_key(kind).filter(|_| !is_uuid(key));
-        match (known, &self.call.method) {
-            (Err(error), _) => error.into(),
-            (Ok(None), &Method::DELETE) => Reply::empty(204),
-            (Ok(Some(_)), &Method::DELETE) => refusal(Write::Delete, kind, by.as_deref()).into(),
-            (Ok(None), &Method::PATCH) => not_found(key, by.as_deref()).into(),
-            (Ok(Some(known)), &Method::PATCH) => self.update(kind, &known, by.as_deref()),
-            (Ok(_), _) => self.upsert(kind, key, by.as_deref()),
-        }
-    }
-
-    fn change_below(self, relation: &Relation, matched: &Matched<'_>) -> Reply {
-        if self.call.method == Method::PUT && relation.child != "targets" {
-            return match found(self.node, self.dataset, &relation.parent, &parameter(matched, 0)) {
-                Ok(Some(parent)) => {
-                    let key = self.key_of(&relation.parent, &parent);
-                    let mut body = self.body.clone();
-                    body.insert(relation.field.clone(), key);
-                    Attempt { body, ..self }.change(&relation.child, &parameter(matched, 1))
+    async fn entity(&self, kind: &str) -> Result<Reply, Reply> {
+        let named = keys::first(self.node, &self.access, kind, self.call, self.matched).await?;
+        match self.call.method {
+            Method::DELETE => self.delete(kind, &named.place).await,
+            Method::PATCH => self.update(kind, &named, None).await,
+            _ => {
+                let Body { mut entity, ttl } = self.body(kind)?;
+                if kind == "certificates" {
+                    certificates::complete_names(&mut entity, named.sni.as_deref(), true);
                 }
-                Ok(None) => Reply::not_found(),
-                Err(error) => error.into(),
-            };
-        }
-        match child_of(self.node, self.dataset, relation, matched) {
-            Ok(Some(child)) if relation.child == "targets" => {
-                let method =
-                    if self.call.method == Method::PUT { Method::PATCH } else { self.call.method.clone() };
-                let call = Call { method, ..self.call.clone() };
-                let id = child.get("id").and_then(Value::as_str).unwrap_or_default();
-                Attempt { call: &call, node: self.node, dataset: self.dataset, body: self.body }
-                    .change(&relation.child, id)
+                done(self.access.upsert(kind, &named.place, entity, ttl).await)
             }
-            Ok(Some(_)) => self.change(&relation.child, &parameter(matched, 1)),
-            Ok(None) => Reply::not_found(),
-            Err(error) => error.into(),
         }
     }
 
-    fn change_parent(self, relation: &Relation, matched: &Matched<'_>) -> Reply {
-        let child = match found(self.node, self.dataset, &relation.child, &parameter(matched, 0)) {
-            Ok(Some(child)) => child,
-            Ok(None) => return Reply::not_found(),
-            Err(error) => return error.into(),
-        };
-        let key = child.get(&relation.field).and_then(|key| key.get("id")).and_then(Value::as_str);
+    /// An entity below another. What is put there may be new; the rest must be there and belong to the other one.
+    async fn child(&self, relation: &Relation) -> Result<Reply, Reply> {
+        let at = place(self.node, &relation.child, &keys::parameter(self.matched, 1));
+        if self.call.method == Method::PUT {
+            let parent =
+                keys::found(self.node, &self.access, &relation.parent, self.call, self.matched).await?;
+            let Body { mut entity, ttl } = self.body(&relation.child)?;
+            entity.insert(relation.field.clone(), self.key(&relation.parent, &parent));
+            return done(self.access.upsert(&relation.child, &at, entity, ttl).await);
+        }
+        let (parent, _) = keys::child(self.node, &self.access, relation, self.call, self.matched).await?;
+        if self.call.method == Method::DELETE {
+            return self.delete(&relation.child, &at).await;
+        }
+        let foreign = (relation.field.as_str(), self.key(&relation.parent, &parent));
+        self.update(&relation.child, &Named { place: at, sni: None }, Some(foreign)).await
+    }
+
+    /// *Kong parity*: a target is changed by PUT as it is by PATCH.
+    async fn target(&self, relation: &Relation) -> Result<Reply, Reply> {
+        let (_, target) = keys::child(self.node, &self.access, relation, self.call, self.matched).await?;
+        let at = by_id(target.get("id").and_then(Value::as_str).unwrap_or_default());
+        match self.call.method {
+            Method::DELETE => self.delete(&relation.child, &at).await,
+            _ => self.update(&relation.child, &Named { place: at, sni: None }, None).await,
+        }
+    }
+
+    /// The entity that one points to. What is put there becomes what it points to.
+    async fn parent(&self, relation: &Relation) -> Result<Reply, Reply> {
+        let Relation { child, field, parent } = relation;
+        let entity = keys::found(self.node, &self.access, child, self.call, self.matched).await?;
+        let key = entity.get(field).and_then(Value::as_object).cloned();
         match (key, &self.call.method) {
-            (None, &Method::PUT) => self.upsert(&relation.parent, &uuid::Uuid::new_v4().to_string(), None),
-            (None, _) => Reply::not_found(),
-            (Some(_), &Method::DELETE) => Reply::method_not_allowed(),
-            (Some(key), _) => self.change(&relation.parent, key),
+            (Some(_), &Method::DELETE) => Err(Reply::method_not_allowed()),
+            (Some(key), &Method::PATCH) => {
+                self.update(parent, &Named { place: Place::Key(key), sni: None }, None).await
+            }
+            (None, &Method::DELETE | &Method::PATCH) => Err(Reply::not_found()),
+            (key, _) => {
+                let is_new = key.is_none();
+                let at = key.map_or_else(|| by_id(&uuid::Uuid::new_v4().to_string()), Place::Key);
+                let Body { entity: body, ttl } = self.body(parent)?;
+                let written = self.access.upsert(parent, &at, body, ttl).await?;
+                if is_new {
+                    let change = Entity::from_iter([(field.clone(), self.key(parent, &written))]);
+                    let at = Place::Key(self.access.primary_key(child, &entity));
+                    self.access.update(child, &at, change, None).await?;
+                }
+                done(Ok(written))
+            }
         }
     }
 
-    fn update(&self, kind: &str, known: &Arc<Entity>, by: Option<&str>) -> Reply {
-        match self.schema(kind).map(|schema| check_update(&schema, self.body.clone(), known)) {
-            Some(Err(error)) => error.into(),
-            _ => refusal(Write::Update, kind, by).into(),
+    async fn delete(&self, kind: &str, at: &Place) -> Result<Reply, Reply> {
+        self.access.delete(kind, at).await?;
+        Ok(Reply::empty(204))
+    }
+
+    /// Changes the entity at a place; a foreign key is given to it unless the body says another one.
+    async fn update(
+        &self,
+        kind: &str,
+        named: &Named,
+        foreign: Option<(&str, Value)>,
+    ) -> Result<Reply, Reply> {
+        let mut entity = arguments::body(self.call)?;
+        if kind == "plugins" && !entity.contains_key("name") {
+            // Without the name nobody knows what the configuration is to look like.
+            let known = self.access.select(kind, &named.place).await?.ok_or_else(Reply::not_found)?;
+            entity.insert("name".to_owned(), known.get("name").cloned().unwrap_or_default());
         }
-    }
-
-    fn upsert(mut self, kind: &str, key: &str, by: Option<&str>) -> Reply {
-        let field = by.unwrap_or("id");
-        self.body.insert(field.to_owned(), Value::from(key));
-        match self.check_new(kind) {
-            Ok(()) => refusal(Write::Upsert, kind, by).into(),
-            Err(error) => error.into(),
+        let Body { mut entity, ttl } = self.typed(kind, entity)?;
+        if kind == "certificates" {
+            certificates::complete_names(&mut entity, named.sni.as_deref(), false);
         }
+        if let Some((field, key)) = foreign {
+            entity.entry(field).or_insert(key);
+        }
+        done(self.access.update(kind, &named.place, entity, ttl).await)
     }
 
-    fn check_new(&self, kind: &str) -> Result<(), DbError> {
-        let Some(schema) = self.schema(kind) else { return Ok(()) };
-        let mut input = self.body.clone();
-        input.shift_remove("snis");
-        let processed = schema.process_auto_fields(input.clone(), Context::Insert, &AutoOptions::default());
-        let processed = processed.map_err(DbError::schema_violation)?;
-        schema.validate_insert(&processed.data, Some(&input)).map_err(DbError::schema_violation)
+    fn body(&self, kind: &str) -> Result<Body, Reply> {
+        self.typed(kind, arguments::body(self.call)?)
     }
 
-    /// The schema to check a JSON body by; forms have text only and are not checked.
-    fn schema(&self, kind: &str) -> Option<std::rc::Rc<Schema>> {
-        let is_form = self.call.content_type().is_some_and(|kind| !kind.contains("json"));
-        if is_form { None } else { self.node.registry().named(kind) }
+    /// Gives the text of a form its types, and takes out how long the entity is to live.
+    fn typed(&self, kind: &str, mut entity: Entity) -> Result<Body, Reply> {
+        let Some(schema) = self.node.registry().named(kind) else { return Err(Reply::not_found()) };
+        if arguments::is_form(self.call) {
+            arguments::infer(&mut entity, &schema);
+        }
+        let ttl = match entity.get("ttl").filter(|ttl| schema.ttl && !ttl.is_null()) {
+            None => None,
+            Some(ttl) => Some(ttl.as_f64().ok_or_else(ttl_is_no_number)?),
+        };
+        if schema.ttl {
+            entity.shift_remove("ttl");
+        }
+        Ok(Body { entity, ttl })
     }
 
-    fn endpoint_key(&self, kind: &str) -> Option<String> {
-        self.dataset.collection(kind)?.model().endpoint_key.clone()
-    }
-
-    fn key_of(&self, kind: &str, entity: &Entity) -> Value {
-        let model = self.dataset.model().kind(kind);
-        Value::Object(model.map(|model| model.primary_key_of(entity)).unwrap_or_default())
+    fn key(&self, kind: &str, entity: &Entity) -> Value {
+        Value::Object(self.access.primary_key(kind, entity))
     }
 }
 
-fn check_update(schema: &Schema, body: Map<String, Value>, known: &Entity) -> Result<(), DbError> {
-    let processed = schema.process_auto_fields(body.clone(), Context::Update, &AutoOptions::default());
-    let processed = processed.map_err(DbError::schema_violation)?;
-    if processed.check_immutable_fields {
-        schema.validate_immutable_fields(&processed.data, known).map_err(DbError::schema_violation)?;
-    }
-    let merged = schema.merge_values(&processed.data, known);
-    schema.validate_update(&merged, Some(&body), Some(known)).map_err(DbError::schema_violation)
+fn ttl_is_no_number() -> Reply {
+    let message = "must be an integer between 0 and 100000000";
+    DbError::invalid_options(Map::from_iter([("ttl".to_owned(), Value::from(message))])).into()
 }
 
-fn not_found(key: &str, by: Option<&str>) -> DbError {
-    let filter = Map::from_iter([(by.unwrap_or("id").to_owned(), Value::from(key))]);
-    match by {
-        Some(_) => DbError::not_found_by_field(filter),
-        None => DbError::not_found(filter),
-    }
+fn created(written: Result<Entity, DbError>) -> Result<Reply, Reply> {
+    Ok(Reply::json(201, Value::Object(written?)))
+}
+
+fn done(written: Result<Entity, DbError>) -> Result<Reply, Reply> {
+    Ok(Reply::json(200, Value::Object(written?)))
 }

@@ -1,5 +1,7 @@
 //! The API over real sockets.
 
+mod database;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,9 +11,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::db::Dao;
 use crate::db::declarative::Reader;
 use crate::db::off::Dataset;
 use crate::entities::{Registry, RouterFlavor};
+use crate::observability::Level;
 
 struct TestNode {
     registry: Registry,
@@ -20,11 +24,15 @@ struct TestNode {
     dataset: RefCell<Arc<Dataset>>,
     drained: Cell<bool>,
     refusal: RefCell<Option<ApplyError>>,
+    dao: Option<Dao>,
 }
 
 impl Node for Rc<TestNode> {
     fn dataset(&self) -> Arc<Dataset> {
         self.dataset.borrow().clone()
+    }
+    fn dao(&self) -> Option<&Dao> {
+        self.dao.as_ref()
     }
     fn registry(&self) -> &Registry {
         &self.registry
@@ -54,6 +62,9 @@ impl Node for Rc<TestNode> {
     fn log_level(&self) -> String {
         "notice".to_owned()
     }
+    fn change_log_level(&self, _: Level, _: u64, _: Reach) -> ApplyFuture<'_> {
+        Box::pin(std::future::ready(Ok(())))
+    }
     fn apply(&self, loaded: Loaded) -> ApplyFuture<'_> {
         Box::pin(async move {
             if let Some(refusal) = self.refusal.borrow_mut().take() {
@@ -67,6 +78,10 @@ impl Node for Rc<TestNode> {
 }
 
 fn node() -> Rc<TestNode> {
+    Rc::new(node_without_database())
+}
+
+fn node_without_database() -> TestNode {
     let registry = Registry::core(RouterFlavor::TraditionalCompatible).unwrap();
     let reader = Reader::new(&registry);
     let dataset = RefCell::new(Arc::new(Dataset::empty(reader.model().clone())));
@@ -79,14 +94,15 @@ fn node() -> Rc<TestNode> {
         plugins: vec![PluginInfo { name: "cors".to_owned(), version: "3.9.3".to_owned(), priority: 2000.0 }],
         ..Identity::default()
     };
-    Rc::new(TestNode {
+    TestNode {
         registry,
         reader,
         identity,
         dataset,
         drained: Cell::new(false),
         refusal: RefCell::new(None),
-    })
+        dao: None,
+    }
 }
 
 /// An answer as it came over the wire.
@@ -342,7 +358,8 @@ fn unknown_paths_and_special_ones_answer_as_kongs() {
         );
         assert_eq!(client.get("/plugins/enabled").await.json(), json!({"enabled_plugins": ["cors"]}));
         assert_eq!(client.get("/filter-chains").await.status, 400);
-        assert_eq!(client.get("/timers").await.status, 501);
+        assert_eq!(client.get("/metrics").await.status, 501);
+        assert_eq!(client.get("/status/dns").await.status, 501);
         assert_eq!(client.get("/consumers?custom_id=17").await.json()["data"][0]["username"], "bob");
         assert_eq!(client.get("/tags/two").await.json()["data"][0]["entity_name"], "services");
         let valid = client.json("POST", "/schemas/services/validate", json!({"host": "x"})).await;

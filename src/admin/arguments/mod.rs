@@ -1,4 +1,11 @@
 //! Arguments of a call: from its query string and from a JSON, urlencoded or multipart body.
+//!
+//! A JSON body is a tree of typed values already; a form's names are read as paths into one (`tree`), and what a
+//! schema says of a field gives its text a type (`types`).
+
+mod multipart;
+mod tree;
+mod types;
 
 use serde_json::{Map, Value};
 
@@ -6,15 +13,27 @@ use super::call::Call;
 use super::reply::Reply;
 use crate::http::query::Args;
 
+pub(super) use types::{infer, infer_value, number};
+
 /// The most arguments that are read of a query string or form.
 const MAX_ARGS: usize = 1000;
+
+/// How a body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    Urlencoded,
+    Multipart,
+    /// In a way that has no arguments, or not at all.
+    Other,
+}
 
 /// Query arguments and, over them, those of the body.
 ///
 /// # Errors
 /// The answer to a JSON body that is none.
 pub fn all(call: &Call) -> Result<Map<String, Value>, Reply> {
-    let mut arguments = call.arguments();
+    let mut arguments = tree::nested(call.arguments());
     arguments.extend(body(call)?);
     Ok(arguments)
 }
@@ -24,20 +43,38 @@ pub fn all(call: &Call) -> Result<Map<String, Value>, Reply> {
 /// # Errors
 /// The answer to a JSON body that is none.
 pub fn body(call: &Call) -> Result<Map<String, Value>, Reply> {
-    let content_type = call.content_type().unwrap_or_default();
-    if content_type.contains("application/json") {
-        return match serde_json::from_slice(&call.body) {
+    match form(call) {
+        Form::Json => match serde_json::from_slice(&call.body) {
             Ok(Value::Object(arguments)) => Ok(arguments),
             Ok(Value::Array(_)) => Ok(Map::new()),
             _ => Err(Reply::message(400, "Cannot parse JSON body")),
-        };
+        },
+        Form::Urlencoded => Ok(tree::nested(decode(&call.body))),
+        Form::Multipart => {
+            let boundary = call.header("content-type").and_then(multipart::boundary);
+            let parts = boundary.map(|boundary| multipart::parts(&call.body, boundary)).unwrap_or_default();
+            let mut arguments = Map::new();
+            for (name, content) in parts {
+                add(&mut arguments, name, String::from_utf8_lossy(content).into());
+            }
+            Ok(tree::nested(arguments))
+        }
+        Form::Other => Ok(Map::new()),
     }
-    if content_type.starts_with("application/x-www-form-urlencoded") {
-        return Ok(decode(&call.body));
-    }
-    match call.header("content-type").and_then(boundary) {
-        Some(boundary) => Ok(multipart(&call.body, boundary)),
-        None => Ok(Map::new()),
+}
+
+/// Whether the body is a form, whose values are text.
+pub fn is_form(call: &Call) -> bool {
+    matches!(form(call), Form::Urlencoded | Form::Multipart)
+}
+
+fn form(call: &Call) -> Form {
+    let content_type = call.content_type().unwrap_or_default();
+    match content_type.as_str() {
+        kind if kind.contains("application/json") => Form::Json,
+        kind if kind.starts_with("application/x-www-form-urlencoded") => Form::Urlencoded,
+        kind if kind.starts_with("multipart/form-data") => Form::Multipart,
+        _ => Form::Other,
     }
 }
 
@@ -48,9 +85,7 @@ pub fn excess(call: &Call) -> Option<Reply> {
         read.by_ref().for_each(drop);
         read.truncated()
     };
-    let is_form =
-        call.content_type().is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
-    let too_many = exceeds(call.query.as_bytes()) || is_form && exceeds(&call.body);
+    let too_many = exceeds(call.query.as_bytes()) || form(call) == Form::Urlencoded && exceeds(&call.body);
     too_many.then(|| Reply::message(400, "Too many arguments"))
 }
 
@@ -93,40 +128,6 @@ fn add(arguments: &mut Map<String, Value>, name: String, value: Value) {
         Some(Value::Array(values)) => values.push(value),
         Some(first) => *first = Value::Array(vec![first.take(), value]),
     }
-}
-
-fn boundary(content_type: &str) -> Option<&str> {
-    if !content_type.to_ascii_lowercase().starts_with("multipart/form-data") {
-        return None;
-    }
-    let parameters = content_type.split(';').skip(1);
-    let mut boundaries = parameters.filter_map(|parameter| parameter.trim().strip_prefix("boundary="));
-    boundaries.next().map(|boundary| boundary.trim_matches('"')).filter(|boundary| !boundary.is_empty())
-}
-
-/// The parts of a multipart form (RFC 7578) by name.
-fn multipart(body: &[u8], boundary: &str) -> Map<String, Value> {
-    let text = String::from_utf8_lossy(body);
-    let delimiter = format!("--{boundary}");
-    let mut arguments = Map::new();
-    for part in text.split(delimiter.as_str()).skip(1) {
-        let Some(part) = part.strip_prefix("\r\n").or_else(|| part.strip_prefix('\n')) else { break };
-        let halves = part.split_once("\r\n\r\n").or_else(|| part.split_once("\n\n"));
-        let Some((head, content)) = halves else { continue };
-        if let Some(name) = part_name(head) {
-            let content =
-                content.strip_suffix("\r\n").or_else(|| content.strip_suffix('\n')).unwrap_or(content);
-            add(&mut arguments, name.to_owned(), Value::from(content));
-        }
-    }
-    arguments
-}
-
-fn part_name(head: &str) -> Option<&str> {
-    let disposition =
-        head.lines().find(|line| line.to_ascii_lowercase().starts_with("content-disposition:"))?;
-    let parameter = disposition.split(';').find_map(|parameter| parameter.trim().strip_prefix("name="))?;
-    Some(parameter.trim_matches('"'))
 }
 
 #[cfg(test)]
