@@ -16,9 +16,12 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 mod change;
+#[cfg(test)]
+mod contract;
 pub mod dao;
 pub mod declarative;
 mod error;
+mod executor;
 mod field;
 pub mod lua_literal;
 pub mod memory;
@@ -28,6 +31,7 @@ pub mod off;
 mod page;
 pub mod postgres;
 mod records;
+pub mod sqlite;
 mod store;
 
 pub use change::{Change, Expiry, Place, Removed, Write, Written};

@@ -6,5 +6,7 @@
 mod aside;
 mod store;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use store::Memory;
