@@ -211,6 +211,7 @@ conf! {
     pg_ro_keepalive_timeout: Option<Duration> = optional_milliseconds,
     pg_ro_pool_size: Option<u32>,
     pg_ro_backlog: Option<u32>,
+    sqlite_path: PathBuf,
     declarative_config: Option<PathBuf>,
     declarative_config_string: Option<String>,
     lmdb_environment_path: PathBuf,

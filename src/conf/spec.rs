@@ -180,7 +180,8 @@ fn an_empty_enumeration_is_refused() {
 #[test]
 fn stores_are_accepted_here_and_refused_where_they_are_opened() {
     assert_eq!(load(&[("database", "off")]).storage(), Ok(Database::Off));
-    for store in ["postgres", "cassandra", "sqlite"] {
+    assert_eq!(load(&[("database", "sqlite")]).storage(), Ok(Database::Sqlite));
+    for store in ["postgres", "cassandra"] {
         let error = load(&[("database", store)]).storage().unwrap_err();
         assert!(error.to_string().starts_with(&format!("database = {store} is not built yet")), "{error}");
     }

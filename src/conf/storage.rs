@@ -1,19 +1,26 @@
 //! Which stores this build can serve from.
 
+use std::path::PathBuf;
+
 use super::{Conf, ConfError, Database};
 
 impl Conf {
+    /// The file of `database = sqlite`.
+    pub fn sqlite_file(&self) -> PathBuf {
+        self.prefix.join(&self.sqlite_path)
+    }
+
     /// The store to open.
     ///
     /// *Errors*: the configured store is not built yet; the message says which one is.
     pub fn storage(&self) -> Result<Database, ConfError> {
         match self.database {
-            Database::Off => Ok(Database::Off),
-            missing @ (Database::Postgres | Database::Sqlite | Database::Cassandra) => {
+            ready @ (Database::Off | Database::Sqlite) => Ok(ready),
+            missing @ (Database::Postgres | Database::Cassandra) => {
                 let name = missing.as_str();
                 Err(ConfError::Store(format!(
                     "database = {name} is not built yet in this version; \
-                     set database = off and declarative_config to a file in your kong.conf"
+                     set database = sqlite, or database = off and declarative_config to a file, in your kong.conf"
                 )))
             }
         }

@@ -104,7 +104,19 @@ fn make_directories(prepared: &mut Prepared) -> Result<(), ConfError> {
             owner::give_to_workers(&path, &prepared.conf)?;
         }
     }
-    Ok(())
+    make_database_folder(&prepared.conf)
+}
+
+/// Workers write the embedded database, and files beside it.
+fn make_database_folder(conf: &Conf) -> Result<(), ConfError> {
+    let file = conf.sqlite_file();
+    match file.parent().filter(|folder| conf.database == super::Database::Sqlite && !folder.exists()) {
+        Some(folder) => {
+            make_directory(folder)?;
+            owner::give_to_workers(folder, conf)
+        }
+        None => Ok(()),
+    }
 }
 
 fn make_directory(path: &Path) -> Result<(), ConfError> {

@@ -112,6 +112,12 @@ const PROPERTIES: &[Property] = &[
     Property::number("pg_ro_backlog", "", "Queries that may wait for a connection to the read-only server.")
         .shown_as("<pg_backlog>"),
     Property::text(
+        "sqlite_path",
+        "sqlite/kong.db",
+        "The file of database = sqlite, relative to the prefix. It and its folder are made when they are not \
+         there. Not a property of Kong.",
+    ),
+    Property::text(
         "declarative_config",
         "",
         "The YAML or JSON file with all entities, for database = off. It is read at start and on \
