@@ -16,6 +16,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 mod change;
+mod connector;
 #[cfg(test)]
 mod contract;
 pub mod dao;
@@ -35,6 +36,7 @@ pub mod sqlite;
 mod store;
 
 pub use change::{Change, Expiry, Place, Removed, Write, Written};
+pub use connector::{Connector, EntityEvent, Heard};
 pub use dao::{Dao, DaoOptions, Observer, Workspace};
 pub use error::{DbError, ErrorCode};
 pub use field::{FieldKind, StoredField};

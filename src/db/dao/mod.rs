@@ -29,6 +29,7 @@ use crate::entities::Registry;
 use crate::schema::Schema;
 
 pub use options::{DaoOptions, Workspace};
+pub use read::served;
 
 /// Access to the entities of a database.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Dao, DaoOptions, Kind};
 use crate::db::{DbError, Entity, Page, PageRequest, Query, TagPage};
-use crate::schema::Context;
+use crate::schema::{Context, Schema};
 
 impl Dao {
     /// The entity with a primary key; other fields of `key` are not looked at.
@@ -183,18 +183,29 @@ impl Kind<'_> {
 
     /// The entity that a row is.
     pub(super) fn entity(&self, row: &Entity, options: &DaoOptions) -> Result<Entity, DbError> {
-        let schema = &self.schema;
-        let row = match !options.no_transform && schema.has_transformations(row) {
-            true => schema.transform(row.clone(), None, Context::Select).map_err(DbError::transformation)?,
-            false => row.clone(),
-        };
-        let processed = schema.process_auto_fields(row, Context::Select, &options.auto());
-        let mut entity = processed.map_err(DbError::schema_violation)?.data;
-        if schema.name == "targets" {
-            super::targets::show(&mut entity);
-        }
-        Ok(entity)
+        entity(&self.schema, row, options)
     }
+}
+
+/// A row as the gateway is to be run by it: with nulls, vault references and `ws_id`.
+///
+/// # Errors
+/// A failed transformation.
+pub fn served(schema: &Schema, row: &Entity) -> Result<Entity, DbError> {
+    entity(schema, row, &DaoOptions { nulls: true, show_ws_id: true, ..DaoOptions::default() })
+}
+
+fn entity(schema: &Schema, row: &Entity, options: &DaoOptions) -> Result<Entity, DbError> {
+    let row = match !options.no_transform && schema.has_transformations(row) {
+        true => schema.transform(row.clone(), None, Context::Select).map_err(DbError::transformation)?,
+        false => row.clone(),
+    };
+    let processed = schema.process_auto_fields(row, Context::Select, &options.auto());
+    let mut entity = processed.map_err(DbError::schema_violation)?.data;
+    if schema.name == "targets" {
+        super::targets::show(&mut entity);
+    }
+    Ok(entity)
 }
 
 /// Errors of a field as a tree.

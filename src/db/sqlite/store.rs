@@ -1,5 +1,6 @@
 //! The store.
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,10 +116,17 @@ impl Sqlite {
     }
 }
 
+/// Makes the file, if it is not there, such that nobody else can read it: there are secrets in it.
+fn make(file: &Path) -> std::io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.map_or(Ok(()), std::fs::create_dir_all)?;
+    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(file).map(drop)
+}
+
 async fn open(file: &Path, model: &Arc<Model>) -> Result<Sqlite, DbError> {
+    make(file).map_err(|error| DbError::database(error.to_string()))?;
     let options = SqliteConnectOptions::new()
         .filename(file)
-        .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)

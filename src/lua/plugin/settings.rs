@@ -1,5 +1,6 @@
 //! What plugins see of the gateway.
 
+use crate::db::Connector;
 use crate::snapshot::Published;
 use crate::vaults::Vaults;
 use serde_json::{Map, Value};
@@ -16,6 +17,8 @@ pub struct RunnerSettings {
     pub node_id: String,
     /// Where code that runs for no request finds entities.
     pub published: Arc<Published>,
+    /// The way to the database; without one, what is published has all entities there are.
+    pub connector: Option<Arc<Connector>>,
     /// Where `{vault://…}` references are looked up.
     pub vaults: Option<Arc<Vaults>>,
     /// Reads the process's counters: `kong.nginx.get_statistics()`.
@@ -57,6 +60,7 @@ impl Default for RunnerSettings {
             configuration: Map::new(),
             node_id: uuid::Uuid::new_v4().to_string(),
             published: Arc::default(),
+            connector: None,
             vaults: None,
             statistics: None,
         }
