@@ -163,8 +163,29 @@ local function keep(self, key, value, life)
 end
 
 
+-- Whether a key was invalidated after the host's sequence stood at `before`: what was loaded meanwhile may be
+-- outdated already.
+local function is_outdated(self, key, before)
+  if host.cache_sequence() == before then
+    return false
+  end
+  local keys = native.cache_missed(before % GENERATION)
+  if not keys then
+    return true
+  end
+  local own = self.name .. ":" .. key
+  for i = 1, #keys do
+    if keys[i] == own then
+      return true
+    end
+  end
+  return false
+end
+
+
 -- Calls the callback. Answers value, error text, level, the options the value was kept by.
 local function load(self, key, life, callback, ...)
+  local before = host.cache_sequence()
   local ok, value, err, ttl = xpcall(callback, debug.traceback, ...)
   if not ok then
     return nil, "callback threw an error: " .. tostring(value)
@@ -177,7 +198,7 @@ local function load(self, key, life, callback, ...)
     return nil, err
   end
   local kept = values.life_of(life, value, ttl)
-  if not kept or not native.is_current() then
+  if not kept or not native.is_current() or is_outdated(self, key, before) then
     return value, nil, 3, kept or { ttl = ttl, neg_ttl = ttl }
   end
   value, err = keep(self, key, value, kept)

@@ -252,6 +252,12 @@ function Errors:invalid_workspace(ws_id)
 end
 
 
+--- The error that the host answered: code, name, message and fields.
+function Errors:of(err)
+  return make(self, err.code, err.message, err.fields or err.options, err.name)
+end
+
+
 -- An instance also has the codes, and for each a method that makes an error with nothing but its name.
 function Errors.__index(self, name)
   if codes[name] or Errors[name] then

@@ -9,6 +9,7 @@ local Errors = require "kong.db.errors"
 local Schema = require "kong.db.schema"
 local connector = require "kong.db.strategies.connector"
 local module = require "kong.tools.module"
+local native = require "kong.native"
 
 local ipairs, pairs, rawget, rawset, setmetatable, sort, type =
   ipairs, pairs, rawget, rawset, setmetatable, table.sort, type
@@ -117,11 +118,21 @@ local function dao_named(self, name)
 end
 
 
--- What a database would be reached through; there is none, and each method says so.
+-- What the database is, as far as it is known yet.
+local function infos_of(strategy)
+  local _, name, description, version = native.store_info()
+  return {
+    strategy = strategy, db_name = name or "", db_desc = description or "", db_ver = version or "unknown",
+  }
+end
+
+
+-- What plugins take for the connection to a database: the host has it, and methods that would go around the
+-- DAO say that they are not there.
 local function connector_of(strategy)
   return setmetatable({
     strategy = strategy, database = strategy, defaults = connector.defaults,
-    infos = function() return { strategy = strategy, db_name = "", db_desc = "", db_ver = "unknown" } end,
+    infos = function() return infos_of(strategy) end,
     connect = function() return true end,
     connect_migrations = function() return {} end,
     setkeepalive = function() return true end,
@@ -167,9 +178,9 @@ function DB.new(configuration, strategy)
   strategy = strategy or configuration.database
   return setmetatable({
     strategy = strategy,
-    strategy_module = "off",
-    infos = { strategy = strategy, db_name = "", db_desc = "", db_ver = "unknown" },
-    errors = Errors.new(),
+    strategy_module = strategy == "off" and "off" or "store",
+    infos = infos_of(strategy),
+    errors = Errors.new(strategy ~= "off" and strategy or nil),
     connector = connector_of(strategy),
     known = {},
   }, mt)

@@ -23,16 +23,22 @@ pub(super) fn install(frame: &Frame, table: c_int) {
     frame.set_function(table, "cache_missed", missed);
     frame.set_function(table, "cache_board", board);
     frame.set_function(table, "configuration_tag", |frame| {
-        let tag = super::entities::dataset().map_or(String::new(), |dataset| dataset.hash().to_owned());
+        let dataset = super::entities::dataset().filter(|_| !has_database());
+        let tag = dataset.map_or(String::new(), |dataset| dataset.hash().to_owned());
         frame.push_text(tag.get(..8).unwrap_or_default());
         Ok(1)
     });
     frame.set_function(table, "is_current", |frame| {
         let served = current::with(|exchange| exchange.snapshot.generation);
         let newest = super::settings().map(|settings| settings.published.generation());
-        frame.push_boolean(served.is_none() || served == newest);
+        frame.push_boolean(served.is_none() || served == newest || has_database());
         Ok(1)
     });
+}
+
+/// Whether what is loaded comes from a database, which is as new as can be.
+fn has_database() -> bool {
+    super::settings().is_some_and(|settings| settings.connector.is_some())
 }
 
 /// The keys invalidated after a number, or false for all of them, and the number to remember.

@@ -108,7 +108,10 @@ extern "C" fn response_sent() -> c_int {
 
 /// The generation of the configuration in the high half, the number of cache invalidations in the low.
 extern "C" fn cache_sequence() -> u64 {
-    let generation = super::settings().map_or(0, |settings| settings.published.generation());
+    // With a database, caches are told by key what changed, and outlive configurations.
+    let generation = super::settings()
+        .filter(|settings| settings.connector.is_none())
+        .map_or(0, |settings| settings.published.generation());
     (generation & 0xf_ffff) << 32 | cache::sequence() & 0xffff_ffff
 }
 

@@ -10,6 +10,7 @@
 //! | [`request`], [`response`], [`upstream`] | the sides of an exchange |
 //! | [`routing`] | route, service, captures, configuration of plugins for a consumer |
 //! | [`entities`] | `kong.db`: reading the entities in force |
+//! | [`store`] | `kong.db`: over a database |
 //! | [`caching`] | `kong.cache`: invalidations, single flight |
 //! | [`conf`] | reading kong.conf: `kong.conf_loader` |
 //! | [`secrets`] | `{vault://…}` references |
@@ -28,6 +29,7 @@ pub mod request;
 pub mod response;
 mod routing;
 pub mod secrets;
+mod store;
 mod text;
 mod upstream;
 pub mod values;
@@ -92,6 +94,7 @@ fn push_native(frame: &Frame, jit: bool) {
     caching::install(frame, table);
     conf::install(frame, table);
     entities::install(frame, table);
+    store::install(frame, table);
     secrets::install(frame, table);
     text::install(frame, table);
     addresses::install(frame, table);

@@ -3,6 +3,7 @@
 -- `by` names the unique field by which an entity is addressed; without it the key is a primary key.
 
 local check_options = require("kong.db.dao.options").check
+local native = require "kong.native"
 local table_tools = require "kong.tools.table"
 
 local null = ngx.null
@@ -174,7 +175,8 @@ end
 
 --- Tells this worker that an entity was written.
 function _M.post_crud_event(self, operation, entity, old_entity, options)
-  if not self.events or options and options.no_broadcast_crud_event then
+  -- A node tells all its workers what was written.
+  if not self.events or native.store_tells() or options and options.no_broadcast_crud_event then
     return
   end
   local ok, err = self.events.post_local("dao:crud", operation, {

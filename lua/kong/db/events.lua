@@ -1,0 +1,99 @@
+--- What happens when entities were written to the database: caches drop what they hold of them, and who asked
+-- for it is told.
+--
+-- The host calls `invalidate` once, in one VM, before a write is answered, and `tell` in every worker. An
+-- event has `kind`, `operation` ("create", "update", "delete"), `entity` and, after an update, `old_entity`.
+
+local native = require "kong.native"
+
+local ipairs, pcall, rawget, select, tostring = ipairs, pcall, rawget, select, tostring
+local null = ngx.null
+
+local _M = {}
+
+
+-- Drops what is cached under the key of an entity.
+local function drop(dao, entity)
+  if not entity then
+    return
+  end
+  local key = dao:cache_key(entity)
+  kong.cache:invalidate(key)
+  kong.core_cache:invalidate(key)
+end
+
+
+-- *Kong parity*: consumers are also cached by their names.
+local function drop_names(dao, ...)
+  for i = 1, select("#", ...) do
+    local entity = select(i, ...)
+    local name = entity and entity.username
+    if name and name ~= null and name ~= "" then
+      kong.cache:invalidate(dao:cache_key(name))
+    end
+  end
+end
+
+
+-- What the kind's own author does on changes; the plain method would only tell the event again.
+local function hook_of(dao)
+  local own = rawget(dao, "post_crud_event")
+  return own ~= dao.super.post_crud_event and own or nil
+end
+
+
+local function invalidate(event)
+  local dao = kong.db[event.kind]
+  if not dao then
+    return
+  end
+  drop(dao, event.entity)
+  drop(dao, event.old_entity)
+  if event.kind == "consumers" then
+    drop_names(dao, event.old_entity, event.entity)
+  end
+  local hook = hook_of(dao)
+  if hook then
+    hook(dao, event.operation, event.entity, event.old_entity)
+  end
+end
+
+
+--- Notes what is known once the database is: which workspace is the default one.
+function _M.start()
+  kong.default_workspace = native.default_workspace()
+end
+
+
+--- Drops what caches hold of changed entities.
+function _M.invalidate(events)
+  for _, event in ipairs(events) do
+    local ok, err = pcall(invalidate, event)
+    if not ok then
+      ngx.log(ngx.ERR, "[db] caches may hold what ", event.kind, " were: ", tostring(err))
+    end
+  end
+end
+
+
+--- Empties the caches.
+function _M.purge()
+  kong.cache:purge()
+  kong.core_cache:purge()
+end
+
+
+--- Tells those who asked for events of entities.
+function _M.tell(events)
+  for _, event in ipairs(events) do
+    local dao = kong.db[event.kind]
+    local data = { operation = event.operation, entity = event.entity, old_entity = event.old_entity,
+                   schema = dao and dao.schema }
+    kong.worker_events.post_local("dao:crud", event.operation, data)
+    kong.worker_events.post_local("crud", event.kind, data)
+    kong.worker_events.post_local("crud", event.kind .. ":" .. event.operation, data)
+  end
+end
+
+
+return _M
