@@ -10,6 +10,7 @@ use crate::admin::{
 use crate::balancer::{Balancer, UpstreamStatus};
 use crate::conf::directives::BodyLimit;
 use crate::conf::{Conf, ConfValue, Database, HeaderTokens};
+use crate::db::Dao;
 use crate::db::declarative::document::Document;
 use crate::db::declarative::{ConfigError, Configuration, Reader};
 use crate::db::off::{Dataset, EMPTY_HASH};
@@ -143,6 +144,10 @@ impl Node for AdminNode {
         current.unwrap_or_else(|| Arc::new(Dataset::empty(self.reader().model().clone())))
     }
 
+    fn dao(&self) -> Option<&Dao> {
+        self.control.database.as_ref().map(|database| database.dao())
+    }
+
     fn registry(&self) -> &Registry {
         &self.control.source.registry
     }
@@ -186,7 +191,8 @@ impl Node for AdminNode {
         if self.control.is_draining() {
             return Some("draining".to_owned());
         }
-        let is_empty = self.control.shared.published.current().hash == EMPTY_HASH;
+        let hash = &self.control.shared.published.current().hash;
+        let is_empty = self.control.database.is_none() && hash == EMPTY_HASH;
         is_empty.then(|| "no configuration available (empty configuration present)".to_owned())
     }
 

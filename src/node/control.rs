@@ -2,6 +2,7 @@
 
 use super::Configuration;
 use super::admin::AdminNode;
+use super::database::Database;
 use super::entities::{EntitySource, Prepared, Read, SourceError};
 use super::prober::Prober;
 use crate::admin::{self, Api, Listener, Logs};
@@ -41,7 +42,9 @@ pub(super) struct Control {
     /// What all threads share.
     pub(super) shared: Arc<Configuration>,
     /// Schemas, and the way from text to snapshot.
-    pub(super) source: EntitySource,
+    pub(super) source: Rc<EntitySource>,
+    /// The database, if there is one.
+    pub(super) database: Option<Rc<Database>>,
     /// `jit.version`: what `GET /` calls the Lua version.
     pub(super) lua_version: String,
     /// Holds the functions of Lua schemas, and runs the endpoints of plugins.
@@ -58,19 +61,24 @@ pub(super) struct Control {
 pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String> {
     let shared = setup.configuration;
     let vm = super::worker::make_vm(&shared, None, setup.workers, &setup.dicts)?;
-    let source = super::schemas::load(&vm, &shared)?;
+    let source = Rc::new(super::schemas::load(&vm, &shared)?);
+    let database = Database::open(&shared, &source, &vm).await?;
     let balancers = super::worker::balancers(&shared);
     let control = Rc::new(Control {
         shared,
         balancers,
         source,
+        database,
         lua_version: vm.lua().load("return jit.version").eval().unwrap_or_default(),
         vm,
         dicts: setup.dicts,
         level_until: Cell::new(0.0),
     });
     super::log_level::take_over(&control);
-    let hash = control.publish_first()?;
+    let hash = match &control.database {
+        Some(database) => database.publish_first().await?,
+        None => control.publish_first()?,
+    };
     let (admin, status) = (AdminNode::new(&control, "api")?, AdminNode::new(&control, "status_api")?);
     admin.plugins().start().await;
     let (admin_api, status_api) = (Api::admin(Box::new(admin)), status::api(Box::new(status)));
@@ -83,7 +91,7 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
     let listeners = Listeners::sort(&control, setup.sockets)?;
     let (admin_logs, status_logs) = logs(&control.shared.conf)?;
     let serve = |listeners, api: Api| tokio::task::spawn_local(admin::serve(listeners, Rc::new(api)));
-    let tasks = [
+    let mut tasks = vec![
         serve(listeners.admin, admin_api.with_logs(admin_logs)),
         serve(listeners.status, status_api.with_logs(status_logs)),
         tokio::task::spawn_local(follow_file(control.clone(), setup.declarative_changes)),
@@ -91,6 +99,7 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
         tokio::task::spawn_local(probe(control.clone())),
         tokio::task::spawn_local(renew_targets(control.clone())),
     ];
+    tasks.extend(control.database.iter().flat_map(Database::tasks));
     wait_for_end(setup.orders).await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
     Ok(())
@@ -112,7 +121,8 @@ async fn wait_for_end(mut orders: watch::Receiver<Order>) {
 /// Puts each saved change of the declarative file in force.
 async fn follow_file(control: Rc<Control>, mut changes: mpsc::UnboundedReceiver<()>) {
     while changes.recv().await.is_some() {
-        let Some(file) = control.shared.conf.declarative_config.clone() else { continue };
+        let file = control.shared.conf.declarative_config.clone();
+        let Some(file) = file.filter(|_| control.database.is_none()) else { continue };
         let in_force = control.shared.published.current().hash.clone();
         let prepare = || {
             let read = control.source.read_file_unless(&file, &in_force)?;

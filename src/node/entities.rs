@@ -146,12 +146,21 @@ impl EntitySource {
     ///
     /// Routes that the router cannot compile are left out.
     pub(super) fn prepare(&self, read: Read, shared: &Configuration) -> Result<Prepared, SourceError> {
+        let (snapshot, refused) = self.build(read.rows, &read.hash, shared)?;
+        Ok(Prepared { snapshot, refused, kept: Kept { hash: read.hash, text: read.text } })
+    }
+
+    /// Makes the snapshot of rows in the same way.
+    pub(super) fn build(
+        &self,
+        rows: Entities,
+        hash: &str,
+        shared: &Configuration,
+    ) -> Result<(Snapshot, Vec<RouteError>), DbError> {
         let before = shared.published.current();
         let model = self.reader.model().clone();
-        let dataset = Dataset::build_after(before.dataset.as_deref(), model, read.rows, &read.hash)?;
-        let (snapshot, refused) =
-            snapshot::build_after(&before, Arc::new(dataset), self.kinds.clone(), self.flavor);
-        Ok(Prepared { snapshot, refused, kept: Kept { hash: read.hash, text: read.text } })
+        let dataset = Dataset::build_after(before.dataset.as_deref(), model, rows, hash)?;
+        Ok(snapshot::build_after(&before, Arc::new(dataset), self.kinds.clone(), self.flavor))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::balancer::HealthBoards;
 use crate::conf::{Conf, Listen};
+use crate::db::Connector;
 use crate::observability::{Level, log};
 use crate::proxy::tls::{ServerTls, TlsError};
 use crate::runtime::{Loaded, Needs, Origin, configuration};
@@ -25,6 +26,8 @@ pub struct Configuration {
     pub tls: Tls,
     /// Health of balanced addresses, which all workers share.
     pub health: Arc<HealthBoards>,
+    /// The way to the database; leads nowhere without one.
+    pub connector: Arc<Connector>,
 }
 
 /// TLS of the listeners that speak it; `None` where none does.
@@ -100,6 +103,7 @@ pub(super) fn load(origin: &Origin) -> Result<Loaded<Configuration>, String> {
         conf,
         published,
         health: Arc::default(),
+        connector: Arc::default(),
     };
     Ok(Loaded { configuration: Arc::new(configuration), needs })
 }

@@ -11,16 +11,21 @@
 //! - `admin`: what Admin and Status API see of the control thread
 //! - `log_level`: the level of the error log, changed for a while
 //! - `worker`: a worker; its VM, its plugins, its share of the proxy
+//! - `database`, `effect`, `events`: the database of a node that has one, from a write to its effect, and what Lua
+//!   code hears of it
 //! - `prober`: active health checks
 //! - [`script`]: the VM of `kong lua` and `kong test`, which has no node around it
 //! - `listeners`, `peers`: a worker's sockets, and its balancer
 //!
-//! Data flows one way: text → entities → snapshot → [`Published`](crate::snapshot::Published) →
+//! Data flows one way: text or database → entities → snapshot → [`Published`](crate::snapshot::Published) →
 //! workers. A step that fails leaves the last good snapshot in place.
 
 mod admin;
 mod control;
+mod database;
+mod effect;
 mod entities;
+mod events;
 mod listeners;
 mod load;
 mod log_level;

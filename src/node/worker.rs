@@ -1,10 +1,11 @@
 //! A worker: its VM, its plugins, its share of the proxy.
 
 use super::Configuration;
+use super::events::Events;
 use super::listeners;
 use super::peers::BalancedPeers;
 use crate::balancer::Balancers;
-use crate::conf::{Conf, Server};
+use crate::conf::{Conf, Database, Server};
 use crate::dns::{DnsOptions, Resolver};
 use crate::lua::plugin::{Runner, RunnerSettings, Statistics};
 use crate::lua::vm::Settings as VmSettings;
@@ -20,6 +21,7 @@ use nix::unistd::getppid;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 
@@ -33,6 +35,8 @@ pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String>
     let vm = make_vm(&shared, Some(setup.id), setup.workers, &setup.dicts)?;
     let runner = Runner::new(&vm, &runner_settings(&shared)).map_err(text)?;
     shared.first_published().await;
+    let events = Events::new(&vm).map_err(text)?;
+    events.start().await;
     runner.init_worker().await;
     runner.configure(&shared.published.current()).await;
     let balancers = balancers(&shared);
@@ -44,6 +48,7 @@ pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String>
     let background = [
         spawn_local(follow_snapshots(shared.clone(), worker.clone(), runner)),
         spawn_local(async move { renew_targets(&balancers).await }),
+        spawn_local(follow_events(shared.clone(), events)),
         spawn_local(replace_outgrown(vm.clone(), shared.conf.lua_memory_limit << 20, setup.orders.clone())),
         spawn_local(tell_memory(setup.id, vm.clone())),
     ];
@@ -128,6 +133,7 @@ pub(super) fn runner_settings(shared: &Configuration) -> RunnerSettings {
         configuration: shared.properties(),
         node_id: shared.node_id.clone(),
         published: shared.published.clone(),
+        connector: (shared.conf.database != Database::Off).then(|| shared.connector.clone()),
         vaults: Some(Arc::new(Vaults::of_process(&shared.conf))),
         statistics: Some(statistics),
     }
@@ -180,6 +186,20 @@ async fn follow_snapshots(shared: Arc<Configuration>, worker: Rc<proxy::Worker>,
             generation = snapshot.generation;
             worker.release_old_snapshots();
             runner.configure(&snapshot).await;
+        }
+    }
+}
+
+/// Tells plugins which entities changed.
+async fn follow_events(shared: Arc<Configuration>, events: Events) {
+    let mut changes = shared.connector.events();
+    loop {
+        match changes.recv().await {
+            Ok(changed) => events.tell(&changed).await,
+            Err(RecvError::Lagged(missed)) => {
+                log::warn!("plugins were not told of {missed} changes of entities")
+            }
+            Err(RecvError::Closed) => return,
         }
     }
 }

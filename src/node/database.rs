@@ -1,0 +1,142 @@
+//! The database of a node: opened and loaded at the start, and asked for what it keeps.
+
+use super::Configuration;
+use super::effect::Effect;
+use super::entities::EntitySource;
+use crate::conf::{Conf, Database as Kind};
+use crate::db::dao::Unobserved;
+use crate::db::off::DEFAULT_WORKSPACE;
+use crate::db::sqlite::Sqlite;
+use crate::db::{Answer, Dao, DaoOptions, Entity, Heard, Model, Store, View};
+use crate::lua::Vm;
+use crate::observability::log;
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::{JoinHandle, spawn_local};
+
+/// How often what has expired is removed.
+const SWEEP: Duration = Duration::from_secs(60);
+/// How many batches of changes are put in force at once.
+const AT_ONCE: usize = 256;
+
+/// The database of the control thread.
+pub(super) struct Database {
+    dao: Dao,
+    effect: Rc<Effect>,
+    /// What workers write.
+    heard: RefCell<Option<UnboundedReceiver<Heard>>>,
+}
+
+impl Database {
+    /// Opens the configured database; `None` if there is none.
+    ///
+    /// *Errors*: a database that cannot be opened or is not prepared, in words for who starts the node.
+    pub(super) async fn open(
+        shared: &Arc<Configuration>,
+        source: &Rc<EntitySource>,
+        vm: &Vm,
+    ) -> Result<Option<Rc<Database>>, String> {
+        let model = source.reader.model();
+        let Some(opening) = connect(&shared.conf, model)? else { return Ok(None) };
+        let store = opening.await.map_err(|error| error.to_string())?;
+        let workspace = default_workspace(&store, source).await?;
+        let effect = Effect::load(shared, source, vm, &store).await?;
+        let heard = shared.connector.connect(Arc::clone(&store));
+        let dao = Dao::new(source.registry.clone(), Arc::clone(model), store, &workspace, effect.clone());
+        Ok(Some(Rc::new(Database { dao, effect, heard: RefCell::new(Some(heard)) })))
+    }
+
+    /// Access to it.
+    pub(super) fn dao(&self) -> &Dao {
+        &self.dao
+    }
+
+    /// Puts what was loaded in force.
+    ///
+    /// *Errors*: rows of which no snapshot can be made.
+    pub(super) async fn publish_first(&self) -> Result<String, String> {
+        self.effect.publish().map_err(|error| error.to_string())?;
+        self.effect.start().await;
+        Ok(String::new())
+    }
+
+    /// What goes on while the node serves.
+    pub(super) fn tasks(self: &Rc<Self>) -> Vec<JoinHandle<()>> {
+        let mut tasks = vec![spawn_local(sweep(Arc::clone(self.dao.store())))];
+        if let Some(heard) = self.heard.take() {
+            tasks.push(spawn_local(hear(self.effect.clone(), heard)));
+        }
+        if let Some(notices) = self.dao.store().notices() {
+            tasks.push(spawn_local(follow(self.clone(), notices)));
+        }
+        tasks
+    }
+}
+
+/// The store of a configuration, which is being opened.
+fn connect(conf: &Conf, model: &Arc<Model>) -> Result<Option<Answer<Arc<dyn Store>>>, String> {
+    match conf.storage().map_err(|error| error.to_string())? {
+        Kind::Sqlite => {
+            let opening = Sqlite::open(&conf.sqlite_file(), model);
+            Ok(Some(Box::pin(async move { Ok(Arc::new(opening.await?) as Arc<dyn Store>) })))
+        }
+        Kind::Postgres | Kind::Cassandra | Kind::Off => Ok(None),
+    }
+}
+
+/// The id of the default workspace, which is made in a database that has none.
+async fn default_workspace(store: &Arc<dyn Store>, source: &EntitySource) -> Result<String, String> {
+    let find = || store.select_by("workspaces", "name", &Value::from("default"), &View::default());
+    let id = |row: &Entity| row.get("id").and_then(Value::as_str).map(str::to_owned);
+    let known = find().await.map_err(|error| error.to_string())?;
+    if let Some(id) = known.and_then(|row| id(&row)) {
+        return Ok(id);
+    }
+    let model = Arc::clone(source.reader.model());
+    let registry = source.registry.clone();
+    let dao = Dao::new(registry, model, Arc::clone(store), DEFAULT_WORKSPACE, Rc::new(Unobserved));
+    let Value::Object(workspace) = json!({"id": DEFAULT_WORKSPACE, "name": "default"}) else {
+        return Ok(DEFAULT_WORKSPACE.to_owned());
+    };
+    match dao.insert("workspaces", workspace, &DaoOptions::default()).await {
+        Ok(workspace) => Ok(id(&workspace).unwrap_or_default()),
+        // Another process has just made it.
+        Err(error) => match find().await {
+            Ok(Some(row)) => Ok(id(&row).unwrap_or_default()),
+            _ => Err(error.to_string()),
+        },
+    }
+}
+
+/// Removes, now and then, what has expired.
+async fn sweep(store: Arc<dyn Store>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        if let Err(error) = store.sweep().await {
+            log::warn!("expired rows stay in the database: {error}");
+        }
+    }
+}
+
+/// Puts in force what workers write, as much at once as there is.
+async fn hear(effect: Rc<Effect>, mut heard: UnboundedReceiver<Heard>) {
+    let mut batch = Vec::new();
+    while heard.recv_many(&mut batch, AT_ONCE).await > 0 {
+        let written: Vec<_> = batch.iter_mut().flat_map(|heard| std::mem::take(&mut heard.written)).collect();
+        effect.took(&written).await;
+        batch.clear();
+    }
+}
+
+/// Loads anew what others wrote.
+async fn follow(database: Rc<Database>, mut notices: tokio::sync::watch::Receiver<u64>) {
+    while notices.changed().await.is_ok() {
+        if let Err(error) = database.effect.reload(database.dao.store()).await {
+            log::error!("what others wrote to the database is not in force yet: {error}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! From a write to its effect: the rows the gateway is run by are kept in memory, changed with each write, and made a
+//! snapshot; what caches hold of others is dropped.
+
+use super::Configuration;
+use super::entities::EntitySource;
+use super::events::{self, Events};
+use crate::conf::WorkerConsistency;
+use crate::db::{DbError, Entities, Entity, Observer, Rows, Store, Written, dao};
+use crate::lua::Vm;
+use crate::observability::log;
+use crate::runtime;
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::spawn_local;
+use tokio::time::Instant;
+
+/// The kinds that the gateway is run by. All others, as many as they may be, are looked up when they are needed.
+const SERVED: [&str; 11] = [
+    "workspaces",
+    "certificates",
+    "services",
+    "routes",
+    "snis",
+    "upstreams",
+    "targets",
+    "plugins",
+    "ca_certificates",
+    "vaults",
+    "filter_chains",
+];
+/// What stands for the hash of a configuration's text.
+const HASH: &str = "database";
+/// How long a snapshot is prepared on cores that nobody else wants.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// A snapshot that is made in less is made at every write.
+const QUICK: Duration = Duration::from_millis(5);
+
+/// What the gateway is run by.
+pub(super) struct Effect {
+    me: Weak<Effect>,
+    shared: Arc<Configuration>,
+    source: Rc<EntitySource>,
+    events: Events,
+    rows: RefCell<Entities>,
+    /// Counts changes of the rows.
+    changes: Cell<u64>,
+    /// The number of changes that the snapshot in force has.
+    published: Cell<u64>,
+    /// When the last snapshot was ready, and how long it took.
+    last: Cell<(Instant, Duration)>,
+    is_scheduled: Cell<bool>,
+}
+
+impl Effect {
+    /// Loads the rows of a database.
+    ///
+    /// *Errors*: the database's, and a row that does not fit its schema.
+    pub(super) async fn load(
+        shared: &Arc<Configuration>,
+        source: &Rc<EntitySource>,
+        vm: &Vm,
+        store: &Arc<dyn Store>,
+    ) -> Result<Rc<Effect>, String> {
+        let events = Events::new(vm).map_err(|error| error.to_string())?;
+        let effect = Rc::new_cyclic(|me| Effect {
+            me: me.clone(),
+            shared: Arc::clone(shared),
+            source: Rc::clone(source),
+            events,
+            rows: RefCell::default(),
+            changes: Cell::new(0),
+            published: Cell::new(0),
+            last: Cell::new((Instant::now(), Duration::ZERO)),
+            is_scheduled: Cell::new(false),
+        });
+        let loaded = store.load(&SERVED).await.map_err(|error| error.to_string())?;
+        effect.put(loaded);
+        Ok(effect)
+    }
+
+    /// Loads the rows anew; those that are as they were stay the same ones. Caches are emptied, as nobody knows what
+    /// others changed.
+    ///
+    /// *Errors*: the database's; all stays as it was then.
+    pub(super) async fn reload(&self, store: &Arc<dyn Store>) -> Result<(), DbError> {
+        let changes = self.changes.get();
+        let loaded = store.load(&SERVED).await?;
+        if changes != self.changes.get() {
+            // What was written meanwhile may be missing in what was loaded.
+            return Box::pin(self.reload(store)).await;
+        }
+        if self.put(loaded) {
+            self.publish()?;
+        }
+        self.events.purge().await;
+        Ok(())
+    }
+
+    /// Puts rows in the place of all; tells whether there is a difference.
+    fn put(&self, loaded: Entities) -> bool {
+        let mut rows = self.rows.borrow_mut();
+        let mut is_changed = false;
+        let mut all = Entities::new();
+        for (kind, loaded) in loaded {
+            let known = rows.swap_remove(&kind).unwrap_or_default();
+            let count = loaded.len();
+            let mut kept = Rows::with_capacity_and_hasher(count, Default::default());
+            let mut same = 0;
+            for (key, row) in loaded {
+                let Some(served) = self.served(&kind, &row) else { continue };
+                match known.get(&key).filter(|known| ***known == *served) {
+                    Some(known) => {
+                        same += 1;
+                        kept.insert(key, Arc::clone(known));
+                    }
+                    None => drop(kept.insert(key, served)),
+                }
+            }
+            is_changed |= same != known.len() || same != kept.len();
+            all.insert(kind, kept);
+        }
+        *rows = all;
+        if is_changed {
+            self.changes.set(self.changes.get() + 1);
+        }
+        is_changed
+    }
+
+    /// A row as the gateway is run by it; one that cannot be is told and left out.
+    fn served(&self, kind: &str, row: &Arc<Entity>) -> Option<Arc<Entity>> {
+        let schema = self.source.registry.named(kind)?;
+        let served = dao::served(&schema, row);
+        let tell = |error: &DbError| {
+            let id = row.get("id").and_then(serde_json::Value::as_str).unwrap_or_default();
+            log::error!("{kind} {id} of the database is not served: {error}");
+        };
+        served.inspect_err(tell).ok().map(Arc::new)
+    }
+
+    /// Puts changes in force, before the next request where that is quick, and soon where it is not.
+    pub(super) async fn took(&self, written: &[Written]) {
+        if self.change(written) {
+            self.publish_in_turn().await;
+        }
+        match events::events(written, &self.source.registry) {
+            Some(events) => {
+                self.events.invalidate(&events).await;
+                self.shared.connector.tell(events.into());
+            }
+            None => self.events.purge().await,
+        }
+    }
+
+    /// Changes the rows; tells whether there is a difference.
+    fn change(&self, written: &[Written]) -> bool {
+        let before = self.changes.get();
+        for change in written {
+            for removed in &change.cascaded {
+                self.replace(&removed.kind, Some(&removed.entity), None);
+            }
+            self.replace(&change.kind, change.before.as_ref(), change.after.as_ref());
+        }
+        self.changes.get() != before
+    }
+
+    fn replace(&self, kind: &str, before: Option<&Arc<Entity>>, after: Option<&Arc<Entity>>) {
+        let model = self.source.reader.model().kind(kind).filter(|_| SERVED.contains(&kind));
+        let Some(model) = model else { return };
+        let served = after.and_then(|row| self.served(kind, row));
+        let mut all = self.rows.borrow_mut();
+        let rows = all.entry(kind.to_owned()).or_default();
+        if let Some(before) = before {
+            rows.swap_remove(model.key_text(before).as_str());
+        }
+        if let Some(served) = served {
+            rows.insert(model.key_text(&served).into(), served);
+        }
+        self.changes.set(self.changes.get() + 1);
+    }
+
+    /// Makes the snapshot at once; or, where writes follow each other faster than large snapshots are made, of many
+    /// writes together.
+    async fn publish_in_turn(&self) {
+        let changes = self.changes.get();
+        let (ready, cost) = self.last.get();
+        let rest = if cost < QUICK { Duration::ZERO } else { cost };
+        let is_strict = self.shared.conf.worker_consistency == WorkerConsistency::Strict;
+        if ready.elapsed() < rest && !is_strict {
+            self.schedule(ready + rest);
+            return;
+        }
+        if is_strict {
+            tokio::time::sleep_until(ready + rest).await;
+        }
+        if self.published.get() < changes {
+            self.publish_or_tell();
+        }
+    }
+
+    fn schedule(&self, at: Instant) {
+        let Some(me) = self.me.upgrade().filter(|_| !self.is_scheduled.replace(true)) else { return };
+        spawn_local(async move {
+            tokio::time::sleep_until(at).await;
+            me.is_scheduled.set(false);
+            if me.published.get() < me.changes.get() {
+                me.publish_or_tell();
+            }
+        });
+    }
+
+    fn publish_or_tell(&self) {
+        if let Err(error) = self.publish() {
+            log::error!("what was written to the database is not in force: {error}");
+        }
+    }
+
+    /// To be called when the first snapshot is in force.
+    pub(super) async fn start(&self) {
+        self.events.start().await;
+    }
+
+    /// Makes the snapshot of the rows and puts it in force.
+    pub(super) fn publish(&self) -> Result<(), DbError> {
+        let (started, changes) = (Instant::now(), self.changes.get());
+        let rows = self.rows.borrow().clone();
+        let build = || self.source.build(rows, HASH, &self.shared);
+        let (snapshot, refused) = runtime::stand_back(PATIENCE, build)?;
+        for error in refused {
+            log::error!("{error}");
+        }
+        self.shared.published.publish(snapshot);
+        self.published.set(changes);
+        self.last.set((Instant::now(), started.elapsed()));
+        Ok(())
+    }
+}
+
+impl Observer for Effect {
+    fn wrote<'a>(&'a self, written: &'a [Written]) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
+        Box::pin(self.took(written))
+    }
+}
