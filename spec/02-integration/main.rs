@@ -36,6 +36,7 @@ mod plugins_traffic;
 mod plugins_transform;
 mod proxy;
 mod published_plugins;
+mod rate_limiting_redis;
 mod raw_bytes;
 mod reload;
 mod request_debug;

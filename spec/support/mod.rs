@@ -17,6 +17,6 @@ pub use load::Load;
 pub use mock::{Answer, Mock, Received, Sink};
 pub use nginx::Nginx;
 pub use postgres::Postgres;
-pub use redis::Redis;
+pub use redis::{Redis, RedisReply};
 pub use upstream::{Upstream, spawn_raw};
 pub use websocket::{WebSocket, spawn_websocket_echo};

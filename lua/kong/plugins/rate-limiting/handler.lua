@@ -132,6 +132,13 @@ local function tell_all(ctx, periods, tally)
 end
 
 
+local function increment(premature, policy, conf, limits, identifier, now)
+  if not premature then
+    policy.increment(conf, limits, identifier, now, 1)
+  end
+end
+
+
 function RateLimiting:access(conf)
   local policy, now = policies[conf.policy], ngx.time() * 1000
   local identifier = identifier_of(conf)
@@ -152,7 +159,15 @@ function RateLimiting:access(conf)
       return kong.response.error(conf.error_code, conf.error_message)
     end
   end
-  policy.increment(conf, limits, identifier, now, 1)
+  if not policy.waits then
+    policy.increment(conf, limits, identifier, now, 1)
+    return
+  end
+  local ok
+  ok, err = ngx.timer.at(0, increment, policy, conf, limits, identifier, now)
+  if not ok then
+    kong.log.err("failed to create timer: ", err)
+  end
 end
 
 

@@ -156,9 +156,13 @@ fn rate_limiting_by_path_counts_that_path_alone() {
 }
 
 #[test]
-fn rate_limiting_with_a_policy_that_is_missing_fails_as_configured() {
-    assert_eq!(rate_limiting(json!({"hour": 1, "policy": "redis"})).get("/", &[]).status(), 200);
-    let strict = json!({"hour": 1, "policy": "redis", "fault_tolerant": false});
+fn rate_limiting_whose_counters_cannot_be_reached_fails_as_configured() {
+    let nobody = json!({"host": "127.0.0.1", "port": 1, "timeout": 100, "database": 0});
+    for policy in ["redis", "cluster"] {
+        let change = json!({"hour": 1, "policy": policy, "redis": nobody});
+        assert_eq!(rate_limiting(change.clone()).get("/", &[]).status(), 200, "{policy}");
+    }
+    let strict = json!({"hour": 1, "policy": "redis", "fault_tolerant": false, "redis": nobody});
     assert_eq!(rate_limiting(strict).get("/", &[]).status(), 500);
 }
 
