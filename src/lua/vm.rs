@@ -41,6 +41,8 @@ pub struct Settings {
     pub dicts: Option<Arc<Dicts>>,
     /// Certificates that outgoing TLS trusts (`lua_ssl_trusted_certificate`); none for the system's.
     pub trusted: Option<Arc<rustls::RootCertStore>>,
+    /// How many certificates may stand between a server's and an authority's: `lua_ssl_verify_depth`.
+    pub verify_depth: usize,
     /// Bytes of a request body kept in memory: `nginx_http_client_body_buffer_size`.
     pub body_memory: usize,
 }
@@ -58,6 +60,7 @@ impl Default for Settings {
             subsystem: "http",
             dicts: None,
             trusted: None,
+            verify_depth: 1,
             body_memory: 8 * 1024,
         }
     }

@@ -16,6 +16,7 @@
 //! - `prober`: active health checks
 //! - [`script`]: the VM of `kong lua` and `kong test`, which has no node around it
 //! - `listeners`, `peers`: a worker's sockets, and its balancer
+//! - `trust`: the authorities that Lua's sockets trust
 //!
 //! Data flows one way: text or database → entities → snapshot → [`Published`](crate::snapshot::Published) →
 //! workers. A step that fails leaves the last good snapshot in place.
@@ -33,6 +34,7 @@ mod peers;
 mod prober;
 mod schemas;
 pub mod script;
+mod trust;
 mod worker;
 
 pub use load::Configuration;

@@ -1,5 +1,6 @@
 //! A VM outside a node: what `kong lua` and `kong test` run scripts in.
 
+use super::trust;
 use crate::conf::Conf;
 use crate::lua::plugin::RunnerSettings;
 use crate::lua::vm::Settings as VmSettings;
@@ -60,6 +61,8 @@ pub fn vm(conf: &Conf, prepare: impl FnOnce(&Vm) -> Result<(), LuaError>) -> Res
         package_cpath: conf.lua_package_cpath.clone(),
         prefix: conf.prefix.clone(),
         dicts: Some(Arc::new(dicts)),
+        trusted: trust::authorities(conf),
+        verify_depth: conf.lua_ssl_verify_depth as usize,
         body_memory: conf.nginx.proxy.client_body_buffer_size as usize,
         ..VmSettings::default()
     };

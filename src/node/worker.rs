@@ -4,6 +4,7 @@ use super::Configuration;
 use super::events::Events;
 use super::listeners;
 use super::peers::BalancedPeers;
+use super::trust;
 use crate::balancer::Balancers;
 use crate::conf::{Conf, Database, Server};
 use crate::dns::{DnsOptions, Resolver};
@@ -119,6 +120,8 @@ pub(super) fn make_vm(
         worker_id: id.unwrap_or(0),
         worker_count: workers,
         dicts: Some(Arc::new(dicts.clone())),
+        trusted: trust::authorities(conf),
+        verify_depth: conf.lua_ssl_verify_depth as usize,
         body_memory: conf.nginx.proxy.client_body_buffer_size as usize,
         time_limit: Some(conf.lua_time_limit).filter(|limit| !limit.is_zero()),
         ..VmSettings::default()

@@ -7,7 +7,10 @@ use crate::lua::frame::{Answer, Frame, Kind};
 use crate::lua::object::{self, Object};
 use crate::lua::task::Resume;
 use crate::lua::vm::Vm;
-use crate::tls::Unverified;
+use crate::tls::{DepthLimited, Unverified};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
 use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use std::cell::RefCell;
@@ -52,8 +55,17 @@ impl Object for Session {
 }
 
 thread_local! {
-    /// Configurations without a client certificate: not verifying, verifying. They resume sessions.
-    static CONFIGS: RefCell<[Option<Arc<ClientConfig>>; 2]> = const { RefCell::new([None, None]) };
+    /// Configurations without a client certificate, by how they verify. They resume sessions.
+    static CONFIGS: RefCell<[Option<Arc<ClientConfig>>; 3]> = const { RefCell::new([None, None, None]) };
+}
+
+/// What of a server's certificate is verified.
+#[derive(Clone, Copy)]
+enum Verify {
+    Nothing,
+    /// All but the name: none was given.
+    Chain,
+    Full,
 }
 
 /// `sslhandshake(session?, name?, verify?)`.
@@ -62,7 +74,11 @@ pub(super) fn handshake(frame: &Frame) -> Answer {
     // `false`, as opposed to nothing, says that no session is wanted.
     let wants_session = frame.kind(2) != Kind::Boolean || frame.truth(2);
     let name = frame.optional_bytes(3)?.map(|name| String::from_utf8_lossy(name).into_owned());
-    let verify = frame.truth(4);
+    let verify = match (frame.truth(4), &name) {
+        (false, _) => Verify::Nothing,
+        (true, None) => Verify::Chain,
+        (true, Some(_)) => Verify::Full,
+    };
     let tls = match socket.0.slot.borrow().as_ref() {
         None => return frame.fail("closed"),
         Some(connection) => connection.tls,
@@ -154,13 +170,17 @@ fn server_name(name: Option<String>) -> Result<ServerName<'static>, String> {
     ServerName::try_from(name).map_err(|_| "bad server name".into())
 }
 
-fn configuration(socket: &Socket, verify: bool) -> Result<Arc<ClientConfig>, String> {
+fn configuration(socket: &Socket, verify: Verify) -> Result<Arc<ClientConfig>, String> {
     if let Some(identity) = socket.0.identity.borrow().as_ref() {
         return build(verify, Some(identity)).map(Arc::new);
     }
     CONFIGS.with_borrow_mut(|configs| {
-        let [plain, verifying] = configs;
-        let slot = if verify { verifying } else { plain };
+        let [plain, nameless, verifying] = configs;
+        let slot = match verify {
+            Verify::Nothing => plain,
+            Verify::Chain => nameless,
+            Verify::Full => verifying,
+        };
         if let Some(config) = slot {
             return Ok(Arc::clone(config));
         }
@@ -170,22 +190,29 @@ fn configuration(socket: &Socket, verify: bool) -> Result<Arc<ClientConfig>, Str
     })
 }
 
-fn build(verify: bool, identity: Option<&Identity>) -> Result<ClientConfig, String> {
+fn build(verify: Verify, identity: Option<&Identity>) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
-    let builder = if verify {
-        builder.with_root_certificates(roots())
-    } else {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified::new(provider)))
+    let verifier: Arc<dyn ServerCertVerifier> = match verify {
+        Verify::Nothing => Arc::new(Unverified::new(provider)),
+        Verify::Chain => Arc::new(verifier(provider)?.with_any_name()),
+        Verify::Full => Arc::new(verifier(provider)?),
     };
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     match identity {
         None => Ok(builder.with_no_client_auth()),
         Some(identity) => builder
             .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
             .map_err(|error| error.to_string()),
     }
+}
+
+fn verifier(provider: Arc<CryptoProvider>) -> Result<DepthLimited, String> {
+    let depth = Vm::current().map_or(1, |vm| vm.settings().verify_depth);
+    let inner = WebPkiServerVerifier::builder_with_provider(roots(), provider).build();
+    inner.map(|inner| DepthLimited::new(inner, depth)).map_err(|error| error.to_string())
 }
 
 /// Certificates that are trusted: those the VM was given, else the system's.
