@@ -192,6 +192,57 @@ fn after_an_exit_no_more_access_runs_but_the_later_phases_do() {
 }
 
 #[test]
+fn after_ngx_exit_only_the_plugins_that_ran_filter_and_log() {
+    let gateway = start(
+        "services:
+- url: UPSTREAM
+  routes: [{name: r, paths: [/]}]
+  plugins:
+  - name: pre-function
+    config:
+      access: ['local e = kong.request.get_query_arg(\"end\") if e then ngx.exit(tonumber(e)) end']
+      header_filter: ['kong.response.set_header(\"X-First\", \"yes\")']
+      log: ['kong.log.notice(\"log of pre-function\")']
+  - name: post-function
+    config:
+      access: ['kong.log.notice(\"access of post-function\")']
+      header_filter: ['kong.response.set_header(\"X-Last\", \"yes\")']
+      log: ['kong.log.notice(\"log of post-function\")']
+- url: UPSTREAM
+  routes: [{name: c, paths: [/c]}]
+  plugins:
+  - name: pre-function
+    config:
+      access: ['kong.client.authenticate(kong.client.load_consumer(\"bob\", true), {id = \"x\"})']
+  - name: request-transformer
+    config: {}
+  - name: post-function
+    config:
+      access: ['ngx.exit(204)']
+      header_filter: ['kong.response.set_header(\"X-First\", \"yes\")']
+consumers:
+- username: bob
+  plugins:
+  - name: response-transformer
+    config: {add: {headers: ['X-Bob:yes']}}
+",
+    );
+    let marks = |path: &str| {
+        let reply = get(gateway.proxy, path, &[]);
+        (reply.status, reply.field("X-First").is_some(), reply.field("X-Last").is_some())
+    };
+    for status in [403, 200, 204] {
+        assert_eq!(marks(&format!("/?end={status}")), (status, true, false), "{status}");
+    }
+    gateway.wait_for_log("log of pre-function");
+    assert!(!gateway.error_log().contains("of post-function"));
+    assert_eq!(marks("/"), (200, true, true), "the next request has all of them");
+    gateway.wait_for_log("log of post-function");
+    let reply = get(gateway.proxy, "/c", &[]);
+    assert_eq!((reply.status, reply.field("X-First"), reply.field("X-Bob")), (204, Some("yes"), Some("yes")));
+}
+
+#[test]
 fn plugins_see_the_errors_of_the_proxy() {
     let dead = free_port();
     let gateway = start(&format!(

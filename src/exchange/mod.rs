@@ -86,6 +86,9 @@ pub struct LuaSlots {
     pub vars: i32,
     /// Number of the plan whose plugins run, in the worker's Lua plan table; zero for none.
     pub plan: u32,
+    /// How many steps of the plan later phases have, zero for all: code that ended access by `ngx.exit` keeps the
+    /// plugins behind it out of them.
+    pub reached: u32,
     /// Id of the authenticated consumer, for plugins configured per consumer.
     pub consumer: Option<Arc<str>>,
     /// What Lua code wrote to `ngx.ctx.KONG_PHASE`, zero for nothing, and in which phase it did: it

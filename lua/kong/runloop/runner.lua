@@ -16,11 +16,13 @@ local shape = require "kong.runloop.shape"
 local vault = require "kong.pdk.vault"
 
 local kong, ngx = kong, ngx
-local ipairs, pcall = ipairs, pcall
+local ipairs, pairs, pcall = ipairs, pairs, pcall
 
 -- Where the host finds the parts of a plan.
 local PARTS = { "access", "response", "header_filter", "body_filter", "log", "rewrite", "certificate" }
 local CONFS = 8
+-- More than there are numbers of plans.
+local CUT = 2 ^ 32
 
 -- Plans by their number. One under a negative number tells how long its plugins take.
 local plans = {}
@@ -165,7 +167,37 @@ end
 
 
 function _M.forget(number)
+  for key in pairs(plans[number] and plans[number].cuts or {}) do
+    plans[key], plans[-key] = nil, nil
+  end
   plans[number], plans[-number] = nil, nil
+end
+
+
+-- Ends a plan for this request with the plugin that runs: `ngx.exit` in access keeps those behind it from
+-- the later phases too. Answers how many steps are left, zero for all: the rest of the plan stands under its
+-- number and that many times CUT.
+function _M.cut(number)
+  local plan, ctx = plans[number], ngx.ctx
+  local last = 0
+  for i, step in ipairs(plan and plan.steps or {}) do
+    last = step.plugin == ctx.KONG_PLUGIN and i or last
+  end
+  ctx.KONG_PLUGIN, ctx.KONG_PLUGIN_CONF = nil, nil
+  if last == 0 or last == #plan.steps then
+    return 0
+  end
+  local key = number + last * CUT
+  if not plans[key] then
+    local steps = {}
+    for i = 1, last do
+      steps[i] = plan.steps[i]
+    end
+    plans[key] = shaped({ steps = steps, chosen = plan.chosen, [CONFS] = plan[CONFS] }, false)
+    plan.cuts = plan.cuts or {}
+    plan.cuts[key] = true
+  end
+  return last
 end
 
 

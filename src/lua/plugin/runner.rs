@@ -163,8 +163,12 @@ impl Runner {
             // `ngx.exit(ngx.OK)` ends the phase, not the request.
             Ok(Outcome::Exit) if !exchange.lua.exited => PhaseOutcome::Continue,
             Ok(Outcome::Exit) => {
-                self.collect_rest(exchange, number);
                 note_exit(exchange);
+                if exchange.response.source == Source::Script {
+                    self.cut(exchange, number);
+                } else {
+                    self.collect_rest(exchange, number);
+                }
                 PhaseOutcome::Exited
             }
             Err(error) => {
@@ -204,6 +208,7 @@ impl Runner {
                 return;
             }
             let log_rest = &self.inner.functions.log_rest;
+            let number = key_of(exchange, number);
             call = self.inner.vm.call_now(log_rest, Context::of(exchange), push_number(number));
         }
     }
@@ -215,7 +220,7 @@ impl Runner {
             let forgotten = self.inner.vm.call_now(
                 &self.inner.functions.forget,
                 Context::bare(Phase::Init),
-                push_number(number),
+                push_number(number.into()),
             );
             report(forgotten.err().as_ref(), "plan");
         }
@@ -243,15 +248,15 @@ impl Runner {
 
     fn planned(&self, exchange: &mut Exchange, number: u32, phase: Phase) -> PlannedPhase<'_> {
         let context = ctx::reference_of(exchange, &self.inner.vm);
-        let mut planned = i64::from(number);
+        let mut planned = key_of(exchange, number);
         if exchange.timing.is_some() {
-            planned = -planned;
             let made = self.inner.vm.call_now(
                 &self.inner.functions.measure,
                 Context::of(exchange),
-                push_number(number),
+                push_number(planned),
             );
             report(made.err().as_ref(), "plan");
+            planned = -planned;
         }
         PlannedPhase { plans: &self.inner.functions.plans, number: planned, phase, context }
     }
@@ -301,7 +306,7 @@ impl Runner {
             return;
         }
         let function = &self.inner.functions.collect_rest;
-        let rest = self.inner.vm.call_now(function, Context::of(exchange), push_number(number));
+        let rest = self.inner.vm.call_now(function, Context::of(exchange), push_number(number.into()));
         report(rest.err().as_ref(), "access");
     }
 
@@ -349,6 +354,20 @@ impl Runner {
         };
         let done = self.inner.vm.call(&self.inner.functions.resolve, Context::bare(Phase::Timer), push).await;
         report(done.err().as_ref(), "vault");
+    }
+
+    /// Ends the plan of this exchange with the plugin that ended access.
+    ///
+    /// *Kong parity*: `ngx.exit` there leaves the loop over the plugins, and only those that it came to get to filter
+    /// and log the response; after `kong.response.exit` all do.
+    fn cut(&self, exchange: &mut Exchange, number: u32) {
+        let push = push_number(number.into());
+        let read = |frame: &Frame| frame.number(-1).map_or(0, |steps| steps as u32);
+        let cut = self.inner.vm.evaluate_now(&self.inner.functions.cut, Context::of(exchange), push, read);
+        match cut {
+            Ok((_, reached)) => exchange.lua.reached = reached,
+            Err(error) => report(Some(&error), "access"),
+        }
     }
 
     /// The number of a plan, made at its first use.
@@ -494,9 +513,15 @@ fn note_exit(exchange: &mut Exchange) {
     }
 }
 
-fn push_number(number: u32) -> impl Fn(&Frame) -> i32 {
+/// Where the VM has the plan of an exchange, or what `ngx.exit` left of it: the counterpart of `cut` in
+/// `kong.runloop.runner`.
+fn key_of(exchange: &Exchange, number: u32) -> i64 {
+    i64::from(number) | i64::from(exchange.lua.reached) << 32
+}
+
+fn push_number(number: i64) -> impl Fn(&Frame) -> i32 {
     move |frame| {
-        frame.push_integer(number.into());
+        frame.push_integer(number);
         1
     }
 }
