@@ -10,6 +10,7 @@
 //!    the configuration before are known already (`recall`);
 //! 4. `flatten`: lists below parents to lists of their own, references to foreign keys.
 //!
+//! `complete` shows a document with the values that schemas supply.
 //! `stored` makes rows of entities: secrets are transformed.
 //!
 //! What is wrong is a tree of errors, told by [`report`] in Kong's words and with lines (`lines`), or by
@@ -19,6 +20,7 @@
 //! *Kong parity*: what is accepted, what it means, every message, and every generated id.
 
 mod block;
+mod complete;
 pub mod diff;
 pub mod document;
 pub mod export;

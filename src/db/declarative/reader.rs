@@ -13,7 +13,7 @@ use super::kinds::Kinds;
 use super::recall::Recall;
 use super::report::{self, Located};
 use super::stored::Stored;
-use super::{flattened, ids, migration, validate};
+use super::{complete, flattened, ids, migration, validate};
 use crate::db::off::{DEFAULT_WORKSPACE, Kept};
 use crate::db::{DbError, Entities, Entity, Model};
 use crate::entities::Registry;
@@ -135,6 +135,22 @@ impl Reader {
             ("_transform".to_owned(), json!(true)),
         ]);
         Configuration { entities, meta, hash: String::new() }
+    }
+
+    /// Says what is wrong with a document, as it stands: nothing is migrated, and references are texts.
+    ///
+    /// # Errors
+    /// The tree of what is wrong with its lists; how entities go together is [`Reader::resolve`]'s.
+    pub fn check(&self, document: &Map<String, Value>) -> Result<(), Errors> {
+        validate::first_look(&self.kinds, document)
+    }
+
+    /// The document with the values that schemas supply, in its own form.
+    ///
+    /// # Errors
+    /// Shorthand fields that are wrong.
+    pub fn complete(&self, document: &Map<String, Value>) -> Result<Map<String, Value>, Errors> {
+        complete::complete(&self.kinds, document)
     }
 
     /// Makes entities of a document; a document without a hash gets one of what it says.

@@ -33,7 +33,7 @@ pub(super) struct FilledEntity {
 /// # Errors
 /// The tree of what is wrong.
 pub(super) fn validate(kinds: &Kinds, document: &Map<String, Value>) -> Result<(), Errors> {
-    let Err(by_name) = check(document, &by_variant(kinds, Variant::ByName)) else { return Ok(()) };
+    let Err(by_name) = first_look(kinds, document) else { return Ok(()) };
     let mut copy = document.clone();
     ids::fill_for_validation(kinds, &mut copy);
     let Err(full) = check(&copy, &by_variant(kinds, Variant::Full)) else { return Ok(()) };
@@ -45,6 +45,14 @@ pub(super) fn validate(kinds: &Kinds, document: &Map<String, Value>) -> Result<(
         Value::Object(errors) => Err(errors),
         _ => Ok(()),
     }
+}
+
+/// The first look alone.
+///
+/// # Errors
+/// The tree of what is wrong.
+pub(super) fn first_look(kinds: &Kinds, document: &Map<String, Value>) -> Result<(), Errors> {
+    check(document, &by_variant(kinds, Variant::ByName))
 }
 
 /// Checks a document but for the items of its lists.

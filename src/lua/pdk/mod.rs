@@ -9,6 +9,7 @@
 //! | [`hot`] | headers, arguments, phase: functions that compiled Lua calls directly |
 //! | [`request`], [`response`], [`upstream`] | the sides of an exchange |
 //! | [`routing`] | route, service, captures, configuration of plugins for a consumer |
+//! | [`declarative`] | declarative configurations as tables |
 //! | [`entities`] | `kong.db`: reading the entities in force |
 //! | [`store`] | `kong.db`: over a database |
 //! | [`caching`] | `kong.cache`: invalidations, single flight |
@@ -22,6 +23,7 @@
 mod addresses;
 mod caching;
 mod conf;
+mod declarative;
 mod entities;
 mod hot;
 mod node;
@@ -61,6 +63,7 @@ pub fn install(vm: &Vm, settings: &RunnerSettings) -> Result<(), LuaError> {
     let flavor = flavor.and_then(RouterFlavor::from_name).unwrap_or_default();
     let schemas = Registry::core(flavor).map_err(|error| LuaError::Setup(error.to_string()))?;
     schemas.register(vm.lua())?;
+    declarative::register(vm)?;
     let start = vm.load("=kong", b"require('kong.globals')(...)")?;
     let configuration = serde_json::Value::Object(settings.configuration.clone());
     vm.call_now(&start, Context::bare(Phase::Init), |frame| {

@@ -30,5 +30,5 @@ mod tests;
 pub use configs::Configs;
 pub use outcome::PhaseOutcome;
 pub use runner::{Runner, load_kinds};
-pub use schemas::{load_schemas, load_vault_schemas};
+pub use schemas::{add_schemas, load_schemas, load_vault_schemas};
 pub use settings::{RunnerSettings, Statistics};

@@ -14,6 +14,14 @@ use mlua::{Table, Value};
 /// One text with every plugin whose schemas cannot be used and why, in Kong's words.
 pub fn load_schemas(vm: &Vm, plugins: &[String], registry: &Registry) -> Result<(), LuaError> {
     registry.register(vm.lua())?;
+    add_schemas(vm, plugins, registry)
+}
+
+/// As [`load_schemas`], for schemas that are not those Lua code sees.
+///
+/// # Errors
+/// As there.
+pub fn add_schemas(vm: &Vm, plugins: &[String], registry: &Registry) -> Result<(), LuaError> {
     let problems: Vec<String> = plugins
         .iter()
         .filter_map(|plugin| {
