@@ -164,6 +164,8 @@ function Schema.named(name)
   if engine then
     known = wrap(engine, definition)
     SCHEMAS[name] = known
+    -- what refines an entity is shown in full as well
+    known.new_subschema = require("kong.db.schema.entity").new_subschema
     return known
   end
 end
