@@ -3,13 +3,7 @@
 use crate::support::{Connection, Setup, Upstream, get};
 
 /// Each `body_filter` call logs what it got.
-const FILTERED: &str = "
-plugins:
-- name: post-function
-  config:
-    header_filter: ['kong.response.set_header(\"X-Source\", kong.response.get_source()) kong.response.clear_header(\"Content-Length\")']
-    body_filter: ['kong.log.notice(\"piece <\", ngx.arg[1], \"> \", ngx.arg[2])']
-";
+const FILTERS: &str = "header_filter: ['kong.response.set_header(\"X-Source\", kong.response.get_source()) kong.response.clear_header(\"Content-Length\")'], body_filter: ['kong.log.notice(\"piece <\", ngx.arg[1], \"> \", ngx.arg[2])']";
 
 fn start(access: &str) -> crate::support::Gateway {
     let upstream = Upstream::start();
@@ -21,10 +15,13 @@ services:
   - name: r
     paths: [/r]
     plugins:
-    - name: pre-function
-      config: {{access: ['{access}']}}
+    - name: post-function
+      config: {{access: ['{access}'], {FILTERS}}}
   - {{name: plain, paths: [/]}}
-{FILTERED}",
+plugins:
+- name: post-function
+  config: {{{FILTERS}}}
+",
         upstream.url()
     ))
     .start()
@@ -37,6 +34,32 @@ fn filters_see_an_own_body_and_then_its_end() {
     assert_eq!((reply.text().as_str(), reply.field("X-Source")), ("whole", Some("exit")));
     gateway.wait_for_log("piece <whole> false");
     gateway.wait_for_log("piece <> true");
+}
+
+#[test]
+fn what_comes_behind_the_end_that_a_filter_sets_is_dropped() {
+    let filter = "ngx.arg[1] = \"all\" ngx.arg[2] = true kong.log.notice(\"filtered once\")";
+    let upstream = Upstream::start();
+    let gateway = Setup::declarative(format!(
+        "_format_version: '3.0'
+services:
+- url: {}
+  routes: [{{name: r, paths: [/]}}]
+  plugins:
+  - name: post-function
+    config:
+      access: ['if kong.request.get_query_arg(\"own\") then kong.response.exit(200, \"own\") end']
+      header_filter: ['kong.response.clear_header(\"Content-Length\")']
+      body_filter: ['{filter}']
+",
+        upstream.url()
+    ))
+    .start();
+    let mut connection = Connection::open(gateway.proxy);
+    for path in ["/bytes/100000", "/?own=1", "/"] {
+        assert_eq!(connection.get(path, &[]).text(), "all", "{path}");
+    }
+    assert_eq!(gateway.error_log().matches("filtered once").count(), 3);
 }
 
 #[test]

@@ -144,6 +144,8 @@ pub struct BodyChunk {
     pub data: Vec<u8>,
     /// Whether it is the last.
     pub eof: bool,
+    /// Whether the last one was let through: nothing comes after it.
+    pub over: bool,
 }
 
 #[cfg(test)]

@@ -383,6 +383,7 @@ fn filter_body<D: Downstream>(
     filtered
 }
 
+/// *Kong parity*: a filter that says of a piece that it is the last sees no other, and the client gets no more.
 fn filter_piece<D: Downstream>(
     worker: &Worker,
     exchange: &mut Exchange,
@@ -395,13 +396,18 @@ fn filter_piece<D: Downstream>(
         return Ok(());
     }
     let chunk = &mut exchange.response.chunk;
+    if chunk.over {
+        return Ok(());
+    }
     chunk.data.clear();
     chunk.data.extend_from_slice(piece);
     chunk.eof = eof;
     if run_now(worker, exchange, Phase::BodyFilter) == PhaseOutcome::Failed {
         return Err(ProxyError::PluginFailed);
     }
-    client.data(&exchange.response.chunk.data);
+    let chunk = &mut exchange.response.chunk;
+    chunk.over = chunk.eof;
+    client.data(&chunk.data);
     Ok(())
 }
 
