@@ -63,6 +63,35 @@ services:
 }
 
 #[test]
+fn ngx_exit_in_a_header_filter_replaces_the_response() {
+    let code =
+        "local status = kong.request.get_query_arg(\"exit\") if status then ngx.exit(tonumber(status)) end";
+    let upstream = Upstream::start();
+    let gateway = Setup::declarative(format!(
+        "_format_version: '3.0'
+services:
+- url: {}
+  routes: [{{name: r, paths: [/]}}]
+  plugins:
+  - name: post-function
+    config:
+      access: ['if kong.request.get_query_arg(\"own\") then kong.response.exit(200, \"own\") end']
+      header_filter: ['{code}']
+",
+        upstream.url()
+    ))
+    .start();
+    for origin in ["", "&own=1"] {
+        let page = get(gateway.proxy, &format!("/?exit=403{origin}"), &[]);
+        assert_eq!(page.status, 403);
+        assert!(page.text().contains("Forbidden"), "{origin}: {}", page.text());
+        let empty = get(gateway.proxy, &format!("/?exit=201{origin}"), &[]);
+        assert_eq!((empty.status, empty.text().as_str()), (201, ""), "{origin}");
+    }
+    assert_eq!(get(gateway.proxy, "/", &[]).json()["method"], "GET");
+}
+
+#[test]
 fn no_filter_sees_the_body_of_head() {
     let gateway =
         start("if kong.request.get_method() == \"HEAD\" then kong.response.exit(200, \"whole\") end");

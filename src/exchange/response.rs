@@ -39,6 +39,8 @@ pub struct Response {
     /// Whether `ngx.exit` ended the request with an error before anything was written: nginx's page for
     /// the status becomes the body.
     pub wants_page: bool,
+    /// Whether `ngx.exit` in `header_filter` put a response without a body in the place of this one.
+    pub is_replaced: bool,
     /// Whether the body is a page of nginx's own.
     pub is_page: bool,
     /// Who made it.

@@ -356,15 +356,20 @@ fn filter_head(worker: &Worker, exchange: &mut Exchange) -> Result<PhaseOutcome,
     if settings.allow_debug_header && exchange.request.head.fields.has(Known::KongDebug) {
         response_fields::add_debug(exchange);
     }
-    let outcome = run_now(worker, exchange, Phase::HeaderFilter);
+    let mut outcome = run_now(worker, exchange, Phase::HeaderFilter);
     if outcome == PhaseOutcome::Failed {
         return Err(ProxyError::PluginFailed);
+    }
+    if std::mem::take(&mut exchange.response.is_replaced) {
+        error_response::finish_bare(worker, exchange);
+        outcome = PhaseOutcome::Exited;
     }
     response_fields::add_own(exchange, settings);
     response_fields::add_charset(&mut exchange.response.head.fields, settings.charset.as_deref());
     request_debug::leave(exchange);
     request_debug::tell_client(exchange);
     exchange.response.head_sent = true;
+    exchange.response.chunk.over = false;
     exchange.times.body_filter_start = now();
     Ok(outcome)
 }

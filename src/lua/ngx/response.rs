@@ -54,6 +54,9 @@ fn install_head(frame: &Frame, ngx: c_int) {
         });
         frame.set_function(table, "add_header", |frame| {
             let name = frame.bytes(1)?;
+            if frame.is_nil(2) {
+                return Err(Flow::raise("invalid header value"));
+            }
             with_exchange(|exchange| {
                 add_field(frame, &mut exchange.response.head.fields, name, 2)?;
                 Ok(0)
@@ -139,6 +142,9 @@ pub(super) fn set_text(exchange: &mut Exchange, name: &[u8], value: &[u8]) -> bo
         return false;
     }
     let name = dashed(name);
+    if is_length(&name) && !value.iter().all(u8::is_ascii_digit) {
+        return false;
+    }
     exchange.response.head.fields.set(&without_breaks(&name), &without_breaks(value));
     true
 }
@@ -161,13 +167,55 @@ fn set_header(frame: &Frame) -> Answer {
     let name = dashed(frame.bytes(1)?);
     with_exchange(|exchange| {
         if is_head_fixed(exchange) {
-            let name = String::from_utf8_lossy(&name);
-            log::error!("attempt to set ngx.header.{name} after sending out response headers");
+            log::error!("attempt to set ngx.header.HEADER after sending out response headers");
             return Ok(0);
         }
-        set_field(frame, &mut exchange.response.head.fields, &name, 2)?;
+        if is_length(&name) {
+            check_length(frame)?;
+        }
+        let fields = &mut exchange.response.head.fields;
+        if frame.kind(2) == Kind::Table && frame.length(2) > 1 && is_single(&name) {
+            // Each value takes the place of the one before.
+            frame.push_index(2, frame.length(2));
+            set_field(frame, fields, &name, frame.top())?;
+        } else {
+            set_field(frame, fields, &name, 2)?;
+        }
         Ok(0)
     })?
+}
+
+fn is_length(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"Content-Length")
+}
+
+/// Refuses a length, the second argument, that is none.
+fn check_length(frame: &Frame) -> Result<(), Flow> {
+    let is_number = |text: &[u8]| text.iter().all(u8::is_ascii_digit);
+    match frame.kind(2) {
+        Kind::String | Kind::Number if !is_number(frame.bytes(2)?) => {
+            Err(Flow::raise("failed to set header: the value of Content-Length is not a number"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a field has one line at most, however many values it is given.
+fn is_single(name: &[u8]) -> bool {
+    const SINGLE: [&[u8]; 11] = [
+        b"Server",
+        b"Date",
+        b"Content-Type",
+        b"Content-Length",
+        b"Content-Encoding",
+        b"Content-Range",
+        b"Location",
+        b"Last-Modified",
+        b"Accept-Ranges",
+        b"Expires",
+        b"ETag",
+    ];
+    SINGLE.iter().any(|single| name.eq_ignore_ascii_case(single))
 }
 
 fn require_output() -> Result<(), Flow> {
@@ -299,7 +347,11 @@ fn exit(frame: &Frame) -> Answer {
         Phase::Log | Phase::BodyFilter | Phase::Init | Phase::InitWorker => {
             return Err(disabled(context::phase()));
         }
-        Phase::HeaderFilter | Phase::Balancer => {
+        Phase::HeaderFilter => {
+            replace(status)?;
+            return Ok(0);
+        }
+        Phase::Balancer => {
             set_exit_status(status)?;
             return Ok(0);
         }
@@ -309,12 +361,35 @@ fn exit(frame: &Frame) -> Answer {
     Err(task::exit())
 }
 
+/// The status that `ngx.exit(status)` stands for, if it does for one.
+const fn exit_status(status: i64) -> Option<u16> {
+    match status {
+        -1 => Some(500),
+        100..=999 => Some(status as u16),
+        _ => None,
+    }
+}
+
+/// Puts a page, or nothing for a status that has none, in the place of the response that is being filtered. The
+/// code goes on, as does that of the other plugins.
+fn replace(status: i64) -> Result<(), Flow> {
+    let Some(status) = exit_status(status) else { return Ok(()) };
+    with_exchange(|exchange| {
+        let response = &mut exchange.response;
+        response.head.status = status;
+        response.head.reason.clear();
+        response.body.clear();
+        response.is_page = false;
+        response.is_replaced = true;
+        response.wants_page = has_page(status);
+        response.head.fields.remove(b"Content-Encoding");
+        response.head.fields.remove(b"Transfer-Encoding");
+        response.head.fields.set(b"Content-Length", b"0");
+    })
+}
+
 fn set_exit_status(status: i64) -> Result<(), Flow> {
-    let status = match status {
-        -1 => 500,
-        100..=999 => status as u16,
-        _ => return Ok(()),
-    };
+    let Some(status) = exit_status(status) else { return Ok(()) };
     with_exchange(|exchange| {
         let exited = exchange.lua.exited;
         let response = &mut exchange.response;
@@ -333,8 +408,7 @@ fn set_exit_status(status: i64) -> Result<(), Flow> {
             }
             response.wants_page = !exited && response.body.is_empty() && has_page(status);
         }
-        // A filter that sets a status has not made the response that it filters.
-        if exchange.phase != Phase::HeaderFilter && !exited {
+        if !exited {
             response.source = Source::Script;
         }
         exchange.lua.exited = true;
