@@ -1,10 +1,11 @@
 -- ngx.pipe: processes that Lua code talks to without blocking.
 local process = require "host.process"
 
-local error, ipairs, pairs, setmetatable, tostring, type =
-  error, ipairs, pairs, setmetatable, tostring, type
+local error, ipairs, pairs, setmetatable, tonumber, tostring, type =
+  error, ipairs, pairs, setmetatable, tonumber, tostring, type
 
 local TIMEOUT = 10000
+local LONGEST_TIMEOUT = 2 ^ 32 - 1
 local TIMEOUTS = { "write_timeout", "stdout_read_timeout", "stderr_read_timeout", "wait_timeout" }
 
 local _M = { version = "0.1.29" }
@@ -13,28 +14,33 @@ local mt = { __index = methods }
 
 
 local function check_time(value, what)
-  if value ~= nil and (type(value) ~= "number" or value < 0) then
-    error("bad " .. what .. " option", 3)
+  if value ~= nil and (type(value) ~= "number" or value < 0 or value > LONGEST_TIMEOUT) then
+    error("bad " .. what .. " option", 0)
+  end
+end
+
+local function check_buffer_size(value)
+  local size = type(value) ~= "boolean" and tonumber(value)
+  if value ~= nil and (not size or size < 1) then
+    error("bad buffer_size option", 0)
   end
 end
 
 local function check_options(opts)
-  if opts.buffer_size ~= nil and (type(opts.buffer_size) ~= "number" or opts.buffer_size < 1) then
-    error("bad buffer_size option", 3)
-  end
+  check_buffer_size(opts.buffer_size)
   for _, name in ipairs(TIMEOUTS) do
     check_time(opts[name], name)
   end
   if opts.environ ~= nil then
     if type(opts.environ) ~= "table" then
-      error("bad environ option: table expected, got " .. type(opts.environ), 3)
+      error("bad environ option: table expected, got " .. type(opts.environ), 0)
     end
     for i, entry in ipairs(opts.environ) do
       if type(entry) ~= "string" then
-        error("bad value at index " .. i .. " of environ option: string expected, got " .. type(entry), 3)
+        error("bad value at index " .. i .. " of environ option: string expected, got " .. type(entry), 0)
       elseif not entry:find("=", 2, true) then
         error("bad value at index " .. i .. " of environ option: 'name=[value]' format expected, got '"
-              .. entry .. "'", 3)
+              .. entry .. "'", 0)
       end
     end
   end
@@ -46,9 +52,9 @@ function _M.spawn(args, opts)
   if type(args) == "string" then
     args = { "/bin/sh", "-c", args }
   elseif type(args) ~= "table" then
-    error("bad args arg: table expected, got " .. type(args), 2)
+    error("bad args arg: table expected, got " .. type(args), 0)
   elseif #args == 0 then
-    error("bad args arg: non-empty table expected", 2)
+    error("bad args arg: non-empty table expected", 0)
   end
   opts = opts or {}
   check_options(opts)
@@ -60,7 +66,9 @@ function _M.spawn(args, opts)
   if not handle then
     return nil, stdin
   end
-  local proc = setmetatable({ _handle = handle, _in = stdin, _out = stdout, _err = stderr }, mt)
+  local proc = setmetatable({
+    _handle = handle, _in = stdin, _out = stdout, _err = stderr, _busy = {}, _shut = {}, _aborted = {},
+  }, mt)
   proc:set_timeouts(opts.write_timeout, opts.stdout_read_timeout, opts.stderr_read_timeout, opts.wait_timeout)
   return proc
 end
@@ -75,10 +83,11 @@ end
 
 function methods:set_timeouts(write, stdout_read, stderr_read, wait)
   require_open(self)
+  check_time(write, TIMEOUTS[1])
+  check_time(stdout_read, TIMEOUTS[2])
+  check_time(stderr_read, TIMEOUTS[3])
+  check_time(wait, TIMEOUTS[4])
   local ends = { _in = write, _out = stdout_read, _err = stderr_read }
-  for name, time in pairs(ends) do
-    check_time(time, name)
-  end
   for _, name in ipairs { "_in", "_out", "_err" } do
     if self[name] then
       self[name]:settimeout(ends[name] and ends[name] > 0 and ends[name] or TIMEOUT)
@@ -97,7 +106,7 @@ end
 function methods:kill(signal)
   require_open(self)
   if type(signal) ~= "number" then
-    error("bad signal arg: number expected, got " .. type(signal), 2)
+    error("bad signal arg: number expected, got " .. type(signal), 0)
   end
   return process.kill(self._handle, signal)
 end
@@ -105,7 +114,10 @@ end
 
 function methods:wait()
   require_open(self)
-  return process.wait(self._handle, self._wait)
+  local ok, how, status = process.wait(self._handle, self._wait)
+  -- A process that has ended takes its pipes with it.
+  self._ended = ok ~= nil or self._ended
+  return ok, how, status
 end
 
 
@@ -114,24 +126,41 @@ local ENDS = { stdin = "_in", stdout = "_out", stderr = "_err" }
 -- Closes one end of the process's: "stdin", "stdout" or "stderr".
 function methods:shutdown(direction)
   require_open(self)
-  if direction == nil then
-    error("bad direction arg: string expected, got nil", 2)
-  end
   local name = ENDS[direction]
   if not name then
-    error("bad direction arg: " .. tostring(direction), 2)
-  end
-  if direction == "stderr" and not self._err then
-    return nil, "merged to stdout"
+    error("bad shutdown arg: " .. tostring(direction), 0)
   end
   if not self[name] then
-    return nil, "closed"
+    return nil, "merged to stdout"
   end
-  local ok, err = self[name]:close()
-  if not ok then
-    return nil, err
+  self._aborted[name] = self._busy[name]
+  if not self._shut[name] then
+    self._shut[name] = true
+    self[name]:close()
   end
   return true
+end
+
+
+-- What came of work at an end, in the words of pipes.
+local function done(self, name, result, err, ...)
+  self._busy[name] = nil
+  if err == "socket busy reading" or err == "socket busy writing" then
+    self._busy[name] = true
+    err = err:gsub("socket", "pipe", 1)
+  elseif err == "closed" and self._aborted[name] then
+    err = "aborted"
+  end
+  return result, err, ...
+end
+
+
+local function work_at(self, name, method, ...)
+  if self._shut[name] or self._ended then
+    return nil, "closed"
+  end
+  self._busy[name] = true
+  return done(self, name, method(self[name], ...))
 end
 
 
@@ -144,7 +173,7 @@ local function text_of(data)
   elseif kind == "table" then
     return data
   end
-  error("bad data arg: string, number, or table expected, got " .. kind, 3)
+  error("bad data arg: string, number, or table expected, got " .. kind, 0)
 end
 
 function methods:write(data)
@@ -153,7 +182,7 @@ function methods:write(data)
   if text == "" then
     return 0
   end
-  local sent, err = self._in:send(text)
+  local sent, err = work_at(self, "_in", self._in.send, text)
   if not sent then
     return nil, err == "broken pipe" and "closed" or err
   end
@@ -161,43 +190,51 @@ function methods:write(data)
 end
 
 
-local function reader(name, read)
-  return function(self, wanted)
-    require_open(self)
-    local pipe = self[name]
-    if not pipe then
-      return nil, "merged to stdout"
-    end
-    return read(pipe, wanted)
+local function require_size(size, what)
+  if type(size) ~= "number" then
+    error("bad " .. what .. " argument: number expected, got " .. type(size), 0)
+  elseif size < 0 then
+    error("bad " .. what .. " argument", 0)
   end
 end
 
-local function require_size(size, what)
-  if type(size) ~= "number" then
-    error("bad " .. what .. " arg: number expected, got " .. type(size), 4)
-  elseif size < 0 then
-    error("bad " .. what .. " arg", 4)
+-- How much a call wants, or what it answers without a look at the pipe.
+local WANTED = {
+  all = function() return "*a" end,
+  line = function() return "*l" end,
+  bytes = function(size)
+    require_size(size, "len")
+    return size, size == 0 and "" or nil
+  end,
+  any = function(max)
+    require_size(max, "max")
+    if max == 0 then
+      error("bad max argument", 0)
+    end
+    return max
+  end,
+}
+
+local function reader(name, kind)
+  local wanted_of = WANTED[kind]
+  return function(self, argument)
+    require_open(self)
+    if not self[name] then
+      return nil, "merged to stdout"
+    end
+    local wanted, answer = wanted_of(argument)
+    if answer then
+      return answer
+    end
+    local pipe = self[name]
+    return work_at(self, name, kind == "any" and pipe.receiveany or pipe.receive, wanted)
   end
 end
 
 for prefix, name in pairs { stdout_read_ = "_out", stderr_read_ = "_err" } do
-  methods[prefix .. "all"] = reader(name, function(pipe)
-    return pipe:receive("*a")
-  end)
-  methods[prefix .. "line"] = reader(name, function(pipe)
-    return pipe:receive("*l")
-  end)
-  methods[prefix .. "bytes"] = reader(name, function(pipe, size)
-    require_size(size, "len")
-    return pipe:receive(size)
-  end)
-  methods[prefix .. "any"] = reader(name, function(pipe, max)
-    require_size(max, "max")
-    if max == 0 then
-      return ""
-    end
-    return pipe:receiveany(max)
-  end)
+  for kind in pairs(WANTED) do
+    methods[prefix .. kind] = reader(name, kind)
+  end
 end
 
 

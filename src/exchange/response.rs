@@ -111,6 +111,7 @@ impl Response {
         let Response {
             is_unexpected,
             wants_page,
+            is_replaced,
             is_page,
             source,
             head,
@@ -124,7 +125,8 @@ impl Response {
             sent,
             trailers,
         } = self;
-        for flag in [is_unexpected, wants_page, is_page, begun, ended, head_sent, &mut chunk.eof] {
+        let BodyChunk { data, eof, over } = chunk;
+        for flag in [is_unexpected, wants_page, is_replaced, is_page, begun, ended, head_sent, eof, over] {
             *flag = false;
         }
         *source = Source::None;
@@ -133,7 +135,7 @@ impl Response {
         for fields in [early, trailers] {
             fields.clear();
         }
-        for bytes in [body, &mut chunk.data] {
+        for bytes in [body, data] {
             bytes.clear();
         }
     }

@@ -3,6 +3,7 @@
 use crate::http::query::{self, Args, DEFAULT_MAX_ARGS};
 use crate::http::uri;
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
+use crate::observability::log;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -104,6 +105,7 @@ pub(in crate::lua) fn push_args(frame: &Frame, text: &[u8], max: usize) -> Answe
         });
     }
     if args.truncated() {
+        log::debug!("lua hit query args limit {max}");
         frame.push_text("truncated");
         return Ok(2);
     }

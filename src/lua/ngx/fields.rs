@@ -3,6 +3,7 @@
 use super::encode::push_multi;
 use crate::http::Fields;
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
+use crate::observability::log;
 use std::ffi::c_int;
 
 /// Field lines that are read when nobody says otherwise.
@@ -37,11 +38,12 @@ pub(super) fn push_fields(frame: &Frame, fields: &Fields, max: usize) {
     }
 }
 
-/// How many results `get_headers` has: a second one, "truncated", where there were more than `max`.
-pub(super) fn push_excess(frame: &Frame, lines: usize, max: usize) -> Answer {
+/// How many results `get_headers` of a `side` has: a second one, "truncated", where there were more than `max`.
+pub(super) fn push_excess(frame: &Frame, side: &str, lines: usize, max: usize) -> Answer {
     if lines <= max {
         return Ok(1);
     }
+    log::debug!("lua exceeding {side} header limit {lines} > {max}");
     frame.push_text("truncated");
     Ok(2)
 }

@@ -26,7 +26,7 @@ fn install_head(frame: &Frame, table: c_int) {
         with_exchange(|exchange| {
             let fields = &exchange.request.head.fields;
             push_fields(frame, fields, max);
-            push_excess(frame, fields.len(), max)
+            push_excess(frame, "request", fields.len(), max)
         })?
     });
     frame.set_function(table, "set_header", set_header);

@@ -40,7 +40,7 @@ fn install_head(frame: &Frame, ngx: c_int) {
                 let (fields, framing) = (&exchange.response.head.fields, super::framing::count(exchange));
                 push_fields(frame, fields, max.saturating_sub(framing));
                 super::framing::push(frame, exchange, frame.top(), frame.truth(2));
-                push_excess(frame, fields.len() + framing, max)
+                push_excess(frame, "response", fields.len() + framing, max)
             })?
         });
         // A status with a reason phrase of its own.

@@ -84,6 +84,9 @@ fn read_arguments(frame: &Frame) -> Result<Result<Wanted, String>, Flow> {
         let peer = Peer::Unix(path.to_owned());
         return Ok(Ok(Wanted { pool: pool.unwrap_or(host), peer, pool_size }));
     }
+    if frame.kind(3) == Kind::None {
+        return Ok(Err("missing the port number".into()));
+    }
     let port = frame.number(3)?;
     if !(0.0..=65_535.0).contains(&port) {
         return Ok(Err(format!("bad port number: {port}")));

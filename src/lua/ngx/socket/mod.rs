@@ -27,8 +27,9 @@ mod udp;
 
 use crate::exchange::RequestBody;
 use crate::http::Version;
-use crate::lua::context::{require_waiting, with_exchange};
-use crate::lua::frame::{Answer, Frame};
+use crate::lua::Phase;
+use crate::lua::context::{self, require_waiting, with_exchange};
+use crate::lua::frame::{Answer, Flow, Frame};
 use std::ffi::c_int;
 use std::future::Future;
 use std::io;
@@ -39,20 +40,31 @@ pub(super) fn install(frame: &Frame, ngx: c_int) {
     super::noun(frame, ngx, "socket", |frame, table| {
         for name in ["tcp", "stream"] {
             frame.set_function(table, name, |frame| {
+                require_sockets()?;
                 tcp::push(frame);
                 Ok(1)
             });
         }
         frame.set_function(table, "connect", |frame| {
+            require_sockets()?;
             tcp::push(frame);
             frame.insert(1);
             connect::connect_and_answer_socket(frame)
         });
         frame.set_function(table, "udp", |frame| {
+            require_sockets()?;
             udp::push(frame);
             Ok(1)
         });
     });
+}
+
+/// Refuses sockets where they could do nothing. Modules may make some while they load.
+fn require_sockets() -> Result<(), Flow> {
+    match context::phase() {
+        Phase::Init | Phase::InitWorker => Ok(()),
+        _ => require_waiting(),
+    }
 }
 
 /// `ngx.req.socket()`: a socket that reads the request body as it comes.

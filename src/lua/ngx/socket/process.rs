@@ -27,6 +27,22 @@ struct Inner {
     waiting: Cell<bool>,
 }
 
+/// A process that is waited for. Dropped before it has ended, it can be waited for again: a light thread that waits
+/// may be killed.
+struct Awaited {
+    process: Rc<Inner>,
+    child: Option<Child>,
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.process.waiting.set(false);
+        if let Some(child) = self.child.take() {
+            self.process.child.replace(Some(child));
+        }
+    }
+}
+
 impl Object for Process {
     const NAME: &'static CStr = c"process";
 
@@ -118,7 +134,11 @@ fn send_signal(frame: &Frame) -> Answer {
     let process = object::at::<Process>(frame, 1)?;
     let number = c_int::try_from(frame.integer(2)?).unwrap_or(0);
     let Ok(signal) = Signal::try_from(number) else { return frame.fail("invalid signal") };
-    if process.0.child.borrow().is_none() && !process.0.waiting.get() {
+    let has_ended = match &mut *process.0.child.borrow_mut() {
+        Some(child) => matches!(child.try_wait(), Ok(Some(_))),
+        None => !process.0.waiting.get(),
+    };
+    if has_ended {
         return frame.fail("exited");
     }
     match kill(Pid::from_raw(process.0.pid), signal) {
@@ -136,14 +156,18 @@ fn wait(frame: &Frame) -> Answer {
     if process.0.waiting.get() {
         return frame.fail("pipe busy waiting");
     }
-    let Some(mut child) = process.0.child.take() else { return frame.fail("exited") };
+    let Some(child) = process.0.child.take() else { return frame.fail("exited") };
     process.0.waiting.set(true);
+    let mut awaited = Awaited { process: Rc::clone(&process.0), child: Some(child) };
     frame.wait(async move {
-        let ended = tokio::time::timeout(Duration::from_millis(limit as u64), child.wait()).await;
-        process.0.waiting.set(false);
-        if ended.is_err() {
-            process.0.child.replace(Some(child));
+        let ended = match &mut awaited.child {
+            Some(child) => tokio::time::timeout(Duration::from_millis(limit as u64), child.wait()).await,
+            None => Ok(Err(std::io::ErrorKind::NotFound.into())),
+        };
+        if ended.is_ok() {
+            awaited.child = None;
         }
+        drop(awaited);
         Box::new(move |frame: &Frame| match ended {
             Ok(Ok(status)) => Ok(push_status(frame, status)),
             Ok(Err(error)) => frame.fail(super::words(&error)),
