@@ -24,6 +24,10 @@ pub(super) struct Connection {
     pub(super) reused: u32,
     /// The name TLS was made with, where it was.
     pub(super) tls: bool,
+    /// Whether nothing more comes: the peer has ended, or reading failed.
+    pub(super) read_closed: bool,
+    /// Whether writing failed: nobody knows what the peer has got.
+    pub(super) write_closed: bool,
 }
 
 /// A socket's connection, shared by the calls that wait on it. Empty when closed.
@@ -31,7 +35,8 @@ pub(super) type Slot = RefCell<Option<Connection>>;
 
 impl Connection {
     pub(super) fn new(stream: Stream, pool: String, pool_size: Option<usize>) -> Self {
-        Self { stream, ahead: Vec::new(), pool, pool_size, reused: 0, tls: false }
+        let (ahead, reused) = (Vec::new(), 0);
+        Self { stream, ahead, pool, pool_size, reused, tls: false, read_closed: false, write_closed: false }
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {

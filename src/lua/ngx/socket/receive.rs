@@ -118,8 +118,11 @@ fn start(frame: &Frame, socket: Socket, wanted: Wanted) -> Answer {
         Ok(busy) => busy,
         Err(message) => return frame.fail(message),
     };
-    if let Some(received) = socket.0.slot.borrow_mut().as_mut().and_then(|connection| wanted.from(connection))
-    {
+    let received = socket.0.slot.borrow_mut().as_mut().and_then(|connection| match wanted.from(connection) {
+        None if connection.read_closed => Some(Received::Failed("closed".into(), wanted.partial(connection))),
+        received => received,
+    });
+    if let Some(received) = received {
         return answer(frame, received);
     }
     frame.wait(async move {
@@ -159,17 +162,13 @@ async fn wait(socket: &Socket, wanted: &Wanted) -> Received {
                 None => continue,
             }
         }
-        let stays_open = match &read {
-            // The peer is silent: the caller may try again.
-            Err(message) => message == "timeout",
-            // Who wanted all there is got it, and closes the socket.
-            Ok(_) => matches!(wanted, Wanted::All),
-        };
-        let taken = match stays_open {
-            true => slot.borrow_mut().as_mut().map(|connection| wanted.partial(connection)),
-            false => socket.take().map(|mut connection| wanted.partial(&mut connection)),
-        };
-        let partial = taken.unwrap_or_default();
+        // The socket itself stays until it is closed, and after a silence the caller may try again.
+        let is_over = !matches!(&read, Err(message) if message == "timeout");
+        let partial = slot.borrow_mut().as_mut().map(|connection| {
+            connection.read_closed = is_over;
+            wanted.partial(connection)
+        });
+        let partial = partial.unwrap_or_default();
         return match (read, wanted) {
             (Ok(_), Wanted::All) => Received::Data(partial),
             (Ok(_), _) => Received::Failed("closed".into(), partial),

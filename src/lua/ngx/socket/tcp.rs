@@ -120,7 +120,7 @@ fn send(frame: &Frame) -> Answer {
     let socket = this(frame)?;
     let mut data = Vec::new();
     gather(frame, 2, &mut data)?;
-    if !socket.is_connected() {
+    if socket.0.slot.borrow().as_ref().is_none_or(|connection| connection.write_closed) {
         return frame.fail("closed");
     }
     let busy = match socket.begin_writing() {
@@ -137,8 +137,9 @@ fn send(frame: &Frame) -> Answer {
                 Ok(1)
             }
             Err(message) => {
-                // After a write that failed nobody knows what the peer has got.
-                drop(socket.take());
+                if let Some(connection) = socket.0.slot.borrow_mut().as_mut() {
+                    connection.write_closed = true;
+                }
                 frame.fail(message)
             }
         }) as Resume
@@ -179,6 +180,10 @@ fn set_keepalive(frame: &Frame) -> Answer {
     if socket.0.reading.get() {
         return frame.fail("socket busy reading");
     }
+    let is_open = |connection: &Connection| !connection.read_closed && !connection.write_closed;
+    if !socket.0.slot.borrow().as_ref().is_some_and(is_open) {
+        return frame.fail("closed");
+    }
     let Some(mut connection) = socket.take() else { return frame.fail("closed") };
     if !connection.ahead.is_empty() {
         return frame.fail("unread data in buffer");
@@ -204,8 +209,8 @@ fn reused_times(frame: &Frame) -> Answer {
 
 fn close(frame: &Frame) -> Answer {
     match this(frame)?.take() {
-        Some(_) => frame.push_integer(1),
-        None => return frame.fail("closed"),
+        Some(connection) if !connection.read_closed || !connection.write_closed => frame.push_integer(1),
+        _ => return frame.fail("closed"),
     }
     Ok(1)
 }
