@@ -1,5 +1,8 @@
--- kong.cluster_events: events between nodes. Without a database a node is alone: what it broadcasts
--- reaches nobody else, and it hears nothing.
+-- kong.cluster_events: events between nodes. They travel by the database that nodes share; without one a node
+-- is alone. What others send of caches and entities the host hears; callbacks of channels are kept and not
+-- called.
+
+local native = require "kong.native"
 
 local error, type = error, type
 
@@ -20,6 +23,7 @@ function _M:broadcast(channel, data, delay)
   elseif delay and type(delay) ~= "number" then
     return nil, "delay must be a number"
   end
+  native.cluster_broadcast(channel, data, delay)
   return true
 end
 

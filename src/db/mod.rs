@@ -28,6 +28,7 @@ pub mod lua_literal;
 pub mod memory;
 pub mod migrations;
 mod model;
+pub mod notes;
 pub mod off;
 mod page;
 pub mod postgres;

@@ -33,6 +33,10 @@ pub trait Store: Send + Sync + Debug {
     /// What the database is.
     fn info(&self) -> StoreInfo;
 
+    /// Who the [notes](super::notes) of this store's changes come from: a UUID of its own, as another process of the
+    /// same node reads them.
+    fn author(&self) -> &str;
+
     /// Asks for a sign of life; for `/status`.
     fn ping(&self) -> Answer<()>;
 
@@ -53,7 +57,7 @@ pub trait Store: Send + Sync + Debug {
     /// All rows of some kinds in all workspaces, as they were at one moment.
     fn load(&self, kinds: &[&str]) -> Answer<Entities>;
 
-    /// Makes changes, in their order, all or none of them.
+    /// Makes changes, in their order, all or none of them, together with their [note](super::notes).
     ///
     /// *Errors*: primary key, unique (also of composite cache keys) and foreign key violations, not found.
     fn write(&self, changes: Vec<Change>) -> Answer<Vec<Written>>;
@@ -126,6 +130,13 @@ pub struct Query {
     pub page: PageRequest,
     /// Only rows whose foreign field has this primary key.
     pub below: Option<(String, Entity)>,
+}
+
+impl StoreInfo {
+    /// Whether several nodes may use it at once.
+    pub fn is_shared(&self) -> bool {
+        !matches!(self.strategy, "sqlite" | "memory")
+    }
 }
 
 impl View {

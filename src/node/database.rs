@@ -1,6 +1,7 @@
 //! The database of a node: opened and loaded at the start, and asked for what it keeps.
 
 use super::Configuration;
+use super::cluster::Cluster;
 use super::effect::Effect;
 use super::entities::EntitySource;
 use crate::conf::{Conf, Database as Kind};
@@ -27,6 +28,9 @@ const AT_ONCE: usize = 256;
 pub(super) struct Database {
     dao: Dao,
     effect: Rc<Effect>,
+    cluster: Cluster,
+    /// How often it is looked what others wrote, where the store does not tell.
+    frequency: Duration,
     /// What workers write.
     heard: RefCell<Option<UnboundedReceiver<Heard>>>,
 }
@@ -44,10 +48,17 @@ impl Database {
         let Some(opening) = connect(&shared.conf, model)? else { return Ok(None) };
         let store = opening.await.map_err(|error| error.to_string())?;
         let workspace = default_workspace(&store, source).await?;
+        let cluster = Cluster::new(&store, &shared.node_id).await.map_err(|error| error.to_string())?;
         let effect = Effect::load(shared, source, vm, &store).await?;
         let heard = shared.connector.connect(Arc::clone(&store));
         let dao = Dao::new(source.registry.clone(), Arc::clone(model), store, &workspace, effect.clone());
-        Ok(Some(Rc::new(Database { dao, effect, heard: RefCell::new(Some(heard)) })))
+        Ok(Some(Rc::new(Database {
+            dao,
+            effect,
+            cluster,
+            frequency: shared.conf.db_update_frequency,
+            heard: RefCell::new(Some(heard)),
+        })))
     }
 
     /// Access to it.
@@ -70,9 +81,7 @@ impl Database {
         if let Some(heard) = self.heard.take() {
             tasks.push(spawn_local(hear(self.effect.clone(), heard)));
         }
-        if let Some(notices) = self.dao.store().notices() {
-            tasks.push(spawn_local(follow(self.clone(), notices)));
-        }
+        tasks.push(spawn_local(follow(self.clone())));
         tasks
     }
 }
@@ -132,11 +141,7 @@ async fn hear(effect: Rc<Effect>, mut heard: UnboundedReceiver<Heard>) {
     }
 }
 
-/// Loads anew what others wrote.
-async fn follow(database: Rc<Database>, mut notices: tokio::sync::watch::Receiver<u64>) {
-    while notices.changed().await.is_ok() {
-        if let Err(error) = database.effect.reload(database.dao.store()).await {
-            log::error!("what others wrote to the database is not in force yet: {error}");
-        }
-    }
+/// Puts in force what others write.
+async fn follow(database: Rc<Database>) {
+    database.cluster.follow(&database.effect, database.frequency).await;
 }

@@ -2,10 +2,11 @@
 //! snapshot; what caches hold of others is dropped.
 
 use super::Configuration;
+use super::cluster::Keys;
 use super::entities::EntitySource;
 use super::events::{self, Events};
 use crate::conf::WorkerConsistency;
-use crate::db::{DbError, Entities, Entity, Observer, Rows, Store, Written, dao};
+use crate::db::{DbError, Entities, Entity, Observer, Rows, Store, View, Written, dao};
 use crate::lua::Vm;
 use crate::observability::log;
 use crate::runtime;
@@ -99,6 +100,29 @@ impl Effect {
         Ok(())
     }
 
+    /// Reads rows anew that others wrote.
+    ///
+    /// *Errors*: the database's; what was read before is in force soon.
+    pub(super) async fn refresh(&self, store: &Arc<dyn Store>, keys: &Keys) -> Result<(), DbError> {
+        let before = self.changes.get();
+        let mut outcome = Ok(());
+        for (kind, key) in keys.iter().filter(|(kind, _)| SERVED.contains(&kind.as_str())) {
+            match store.select(kind, key, &View::default()).await {
+                Ok(row) => self.replace(kind, Some(&Arc::new(key.clone())), row.as_ref()),
+                Err(error) => outcome = Err(error),
+            }
+        }
+        if self.changes.get() != before {
+            self.publish_in_turn().await;
+        }
+        outcome
+    }
+
+    /// Drops what caches hold under these keys.
+    pub(super) async fn forget(&self, keys: &[String]) {
+        self.events.forget(keys).await;
+    }
+
     /// Puts rows in the place of all; tells whether there is a difference.
     fn put(&self, loaded: Entities) -> bool {
         let mut rows = self.rows.borrow_mut();
@@ -172,11 +196,13 @@ impl Effect {
         let served = after.and_then(|row| self.served(kind, row));
         let mut all = self.rows.borrow_mut();
         let rows = all.entry(kind.to_owned()).or_default();
-        if let Some(before) = before {
-            rows.swap_remove(model.key_text(before).as_str());
+        let known = before.and_then(|before| rows.swap_remove(model.key_text(before).as_str()));
+        let is_same = known == served;
+        if let Some(row) = if is_same { known } else { served } {
+            rows.insert(model.key_text(&row).into(), row);
         }
-        if let Some(served) = served {
-            rows.insert(model.key_text(&served).into(), served);
+        if is_same {
+            return;
         }
         self.changes.set(self.changes.get() + 1);
     }

@@ -17,6 +17,7 @@ pub(super) struct Events {
     invalidate: Reference,
     purge: Reference,
     start: Reference,
+    forget: Reference,
     tell: Reference,
 }
 
@@ -31,6 +32,7 @@ impl Events {
             invalidate: function("invalidate")?,
             purge: function("purge")?,
             start: function("start")?,
+            forget: function("forget")?,
             tell: function("tell")?,
             vm: vm.clone(),
         })
@@ -49,6 +51,22 @@ impl Events {
     /// Empties the caches.
     pub(super) async fn purge(&self) {
         self.call(&self.purge, |_| 0).await;
+    }
+
+    /// Drops what caches hold under these keys.
+    pub(super) async fn forget(&self, keys: &[String]) {
+        if keys.is_empty() {
+            return;
+        }
+        let push = |frame: &Frame| {
+            frame.push_table(keys.len(), 0);
+            for (at, key) in keys.iter().enumerate() {
+                frame.push_text(key);
+                frame.set_index(-2, at + 1);
+            }
+            1
+        };
+        self.call(&self.forget, push).await;
     }
 
     /// To be called when the database is known and a snapshot is in force.

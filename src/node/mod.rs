@@ -13,6 +13,7 @@
 //! - `worker`: a worker; its VM, its plugins, its share of the proxy
 //! - `database`, `effect`, `events`: the database of a node that has one, from a write to its effect, and what Lua
 //!   code hears of it
+//! - `cluster`: what other nodes write to the same database
 //! - `prober`: active health checks
 //! - [`script`]: the VM of `kong lua` and `kong test`, which has no node around it
 //! - `listeners`, `peers`: a worker's sockets, and its balancer
@@ -22,6 +23,7 @@
 //! workers. A step that fails leaves the last good snapshot in place.
 
 mod admin;
+mod cluster;
 mod control;
 mod database;
 mod effect;

@@ -6,21 +6,55 @@
 
 local native = require "kong.native"
 
-local ipairs, pcall, rawget, select, tostring = ipairs, pcall, rawget, select, tostring
+local concat, ipairs, pcall, rawget, select, tostring =
+  table.concat, ipairs, pcall, rawget, select, tostring
 local null = ngx.null
 
 local _M = {}
 
 
--- Drops what is cached under the key of an entity.
-local function drop(dao, entity)
-  if not entity then
-    return
-  end
-  local key = dao:cache_key(entity)
+-- Drops what is cached under a key, here and in all nodes.
+local function drop_key(key)
+  kong.core_cache:invalidate_local(key)
   kong.cache:invalidate(key)
-  kong.core_cache:invalidate(key)
 end
+
+
+-- The same for the key of an entity.
+local function drop(dao, entity)
+  if entity then
+    drop_key(dao:cache_key(entity))
+  end
+end
+
+
+-- What Kong nodes on the same database are told beside the keys of caches, by kind.
+local SENT = {
+  routes = function()
+    kong.cluster_events:broadcast("invalidations", "router:version")
+  end,
+  services = function(event)
+    if event.operation == "update" then
+      kong.cluster_events:broadcast("invalidations", "router:version")
+    end
+  end,
+  plugins = function()
+    kong.cluster_events:broadcast("invalidations", "plugins_iterator:version")
+  end,
+  snis = function(event)
+    for _, entity in ipairs { event.entity, event.old_entity } do
+      kong.cluster_events:broadcast("invalidations", "snis:" .. entity.name)
+    end
+  end,
+  upstreams = function(event)
+    local upstream = event.entity
+    kong.cluster_events:broadcast("balancer:upstreams", concat({
+      event.operation, upstream.ws_id or kong.default_workspace, upstream.id, upstream.name }, ":"))
+  end,
+  targets = function(event)
+    kong.cluster_events:broadcast("balancer:targets", event.operation .. ":" .. event.entity.upstream.id)
+  end,
+}
 
 
 -- *Kong parity*: consumers are also cached by their names.
@@ -29,7 +63,7 @@ local function drop_names(dao, ...)
     local entity = select(i, ...)
     local name = entity and entity.username
     if name and name ~= null and name ~= "" then
-      kong.cache:invalidate(dao:cache_key(name))
+      drop_key(dao:cache_key(name))
     end
   end
 end
@@ -52,6 +86,10 @@ local function invalidate(event)
   if event.kind == "consumers" then
     drop_names(dao, event.old_entity, event.entity)
   end
+  local sent = SENT[event.kind]
+  if sent then
+    sent(event)
+  end
   local hook = hook_of(dao)
   if hook then
     hook(dao, event.operation, event.entity, event.old_entity)
@@ -72,6 +110,15 @@ function _M.invalidate(events)
     if not ok then
       ngx.log(ngx.ERR, "[db] caches may hold what ", event.kind, " were: ", tostring(err))
     end
+  end
+end
+
+
+--- Drops what other nodes say is outdated.
+function _M.forget(keys)
+  for _, key in ipairs(keys) do
+    kong.core_cache:invalidate_local(key)
+    kong.cache:invalidate_local(key)
   end
 end
 

@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::aside::Aside;
 use super::tables::Tables;
 use crate::db::{
     Answer, Change, ClusterEvent, Counter, DbError, Entities, Entity, Lock, Model, Page, Query, Store,
-    StoreInfo, TagPage, View, Written,
+    StoreInfo, TagPage, View, Written, notes,
 };
 
 /// A store in memory.
 #[derive(Debug)]
 pub struct Memory {
+    model: Arc<Model>,
+    author: String,
     state: Mutex<State>,
 }
 
@@ -28,7 +31,8 @@ struct State {
 impl Memory {
     /// A store without rows.
     pub fn new(model: Arc<Model>) -> Memory {
-        Memory { state: Mutex::new(State { tables: Tables::new(model), aside: Aside::default() }) }
+        let state = State { tables: Tables::new(Arc::clone(&model)), aside: Aside::default() };
+        Memory { model, author: Uuid::new_v4().to_string(), state: Mutex::new(state) }
     }
 
     fn read<T: Send + 'static>(&self, read: impl FnOnce(&Tables) -> Result<T, DbError>) -> Answer<T> {
@@ -47,6 +51,10 @@ fn answer<T: Send + 'static>(result: Result<T, DbError>) -> Answer<T> {
 impl Store for Memory {
     fn info(&self) -> StoreInfo {
         StoreInfo { strategy: "memory", ..StoreInfo::default() }
+    }
+
+    fn author(&self) -> &str {
+        &self.author
     }
 
     fn ping(&self) -> Answer<()> {
@@ -78,8 +86,11 @@ impl Store for Memory {
         let mut tables = state.tables.clone();
         let written: Result<Vec<Written>, DbError> =
             changes.into_iter().map(|change| tables.apply(change)).collect();
-        if written.is_ok() {
+        if let Ok(written) = &written {
             state.tables = tables;
+            if let Some(note) = notes::event(&self.author, written, &self.model) {
+                state.aside.add_event(note);
+            }
         }
         answer(written)
     }

@@ -13,6 +13,7 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::sql::{failed, integer, row};
 use super::table::Table;
@@ -40,6 +41,7 @@ pub struct Sqlite {
 struct Inner {
     file: String,
     version: String,
+    author: String,
     tables: Tables,
     /// One connection.
     writer: SqlitePool,
@@ -146,7 +148,15 @@ async fn open(file: &Path, model: &Arc<Model>) -> Result<Sqlite, DbError> {
     let readers = pool(READERS, options.read_only(true)).await.map_err(failed)?;
     let (notices, _) = watch::channel(0);
     let file = file.display().to_string();
-    let inner = Arc::new(Inner { file, version, tables, writer, readers, notices });
+    let inner = Arc::new(Inner {
+        file,
+        version,
+        author: Uuid::new_v4().to_string(),
+        tables,
+        writer,
+        readers,
+        notices,
+    });
     tokio::spawn(look_for_others(Arc::downgrade(&inner)));
     Ok(Sqlite { inner })
 }
@@ -177,6 +187,10 @@ impl Store for Sqlite {
             description: "SQLite".to_owned(),
             version: self.inner.version.clone(),
         }
+    }
+
+    fn author(&self) -> &str {
+        &self.inner.author
     }
 
     fn ping(&self) -> Answer<()> {
@@ -223,7 +237,7 @@ impl Store for Sqlite {
 
     fn write(&self, changes: Vec<Change>) -> Answer<Vec<Written>> {
         self.change(|inner, mut connection| async move {
-            write::write(&mut connection, &inner.tables, changes).await
+            write::write(&mut connection, &inner.tables, changes, &inner.author).await
         })
     }
 

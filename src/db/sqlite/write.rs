@@ -5,24 +5,29 @@ use std::sync::Arc;
 use serde_json::Value;
 use sqlx::{Connection, SqliteConnection};
 
+use super::aside;
 use super::read;
 use super::sql::{self, Bound, execute, failed, quoted, row};
 use super::store::Tables;
 use super::table::{ENDS, KEY, Table, WORKSPACE};
 use super::violation;
-use crate::db::{Change, DbError, Entity, Expiry, Place, Removed, View, Write, Written};
+use crate::db::{Change, DbError, Entity, Expiry, Place, Removed, View, Write, Written, notes};
 
 /// Makes changes, all or none.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
     tables: &Tables,
     changes: Vec<Change>,
+    author: &str,
 ) -> Result<Vec<Written>, DbError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     let mut all = Vec::with_capacity(changes.len());
     for change in changes {
         let work = Work { tables, connection: &mut transaction };
         all.push(work.apply(change).await?);
+    }
+    if let Some(note) = notes::event(author, &all, &tables.model) {
+        aside::add_event(&mut transaction, note).await?;
     }
     transaction.commit().await.map_err(failed)?;
     Ok(all)

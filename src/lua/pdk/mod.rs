@@ -36,6 +36,8 @@ mod text;
 mod upstream;
 pub mod values;
 
+pub use store::is_own_event;
+
 use super::frame::{Flow, Frame, Kind};
 use super::plugin::RunnerSettings;
 use super::{Context, LuaError, Phase, Vm};

@@ -3,8 +3,8 @@
 
 use super::{settings, values};
 use crate::db::{
-    Answer as StoreAnswer, Change, Connector, DbError, Entity, EntityModel, Expiry, FieldKind, Page,
-    PageRequest, Place, Query, Store, TagFilter, View, Write, Written,
+    Answer as StoreAnswer, Change, ClusterEvent, Connector, DbError, Entity, EntityModel, Expiry, FieldKind,
+    Page, PageRequest, Place, Query, Store, TagFilter, View, Write, Written,
 };
 use crate::lua::frame::{Answer, Flow, Frame};
 use crate::lua::task::Resume;
@@ -15,6 +15,9 @@ use std::ffi::c_int;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// How long an event is kept, in seconds.
+const EVENT_LIFETIME: f64 = 3600.0;
+
 pub(super) fn install(frame: &Frame, table: c_int) {
     frame.set_function(table, "store_find", find);
     frame.set_function(table, "store_page", page);
@@ -22,6 +25,7 @@ pub(super) fn install(frame: &Frame, table: c_int) {
     frame.set_function(table, "store_write", write);
     frame.set_function(table, "store_truncate", truncate);
     frame.set_function(table, "store_info", info);
+    frame.set_function(table, "cluster_broadcast", broadcast);
     frame.set_function(table, "store_tells", |frame| {
         let connector = settings().and_then(|settings| settings.connector.clone());
         frame.push_boolean(connector.is_some_and(|connector| connector.is_heard()));
@@ -235,8 +239,7 @@ fn change(kind: &EntityModel, row: Row) -> Result<Change, Flow> {
     if let Some(workspace) = workspace.as_deref().filter(|_| kind.workspaceable) {
         entity.insert("ws_id".to_owned(), Value::from(workspace));
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
-    let expiry = Expiry::of(ttl.map(|ttl| ttl as i64), &entity, verb == Verb::Update, now);
+    let expiry = Expiry::of(ttl.map(|ttl| ttl as i64), &entity, verb == Verb::Update, now());
     let place = match (key, field, value) {
         (Some(key), ..) => Some(Place::Key(key)),
         (None, Some(field), Some(value)) => Some(Place::Field(field, value)),
@@ -271,6 +274,48 @@ fn truncate(frame: &Frame) -> Answer {
         frame.push_boolean(true);
         Ok(1)
     })
+}
+
+/// Sends an event to all nodes that share the database, without waiting for it. Arguments: channel, data, the seconds
+/// before which it is not to be heard.
+fn broadcast(frame: &Frame) -> Answer {
+    let Some(settings) = settings() else { return Ok(0) };
+    let connector = settings.connector.as_ref();
+    // An embedded database has one node.
+    let store = connector.and_then(|connector| connector.store()).filter(|store| store.info().is_shared());
+    let Some(store) = store else { return Ok(0) };
+    let delay = frame.optional_number(3)?;
+    let not_before = delay.map(|delay| now() + delay);
+    // The store goes on with it.
+    drop(store.add_event(ClusterEvent {
+        id: own_event_id(),
+        node_id: settings.node_id.clone(),
+        at: 0.0,
+        not_before,
+        lifetime: EVENT_LIFETIME,
+        channel: frame.text(1)?.into_owned(),
+        data: frame.text(2)?.into_owned(),
+    }));
+    Ok(0)
+}
+
+/// The id of an event of this gateway: a UUID of version 8, by which others like it know that a note of what changed
+/// goes with it. Kong's are of version 4.
+fn own_event_id() -> String {
+    let mut id = uuid::Uuid::new_v4().into_bytes();
+    if let Some(version) = id.get_mut(6) {
+        *version = *version & 0x0f | 0x80;
+    }
+    uuid::Uuid::from_bytes(id).to_string()
+}
+
+/// Whether an event was sent by a gateway like this one, by its id.
+pub fn is_own_event(id: &str) -> bool {
+    uuid::Uuid::parse_str(id).is_ok_and(|id| id.get_version_num() == 8)
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
 /// What the database is: strategy, name, description, version; nothing before it is connected.
