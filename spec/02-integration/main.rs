@@ -44,6 +44,7 @@ mod restart;
 mod routing;
 mod scripts;
 mod signals;
+mod sqlite;
 mod start;
 mod timeouts;
 mod tls;
