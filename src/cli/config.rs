@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, ensure};
 
 use super::{Command, Invocation, Opt, node};
 use crate::conf::{Conf, Database, absolute};
-use crate::db::declarative::Reader;
-use crate::node::schemas_of_command;
+use crate::db::Dao;
+use crate::db::declarative::{Configuration, Reader, transfer};
+use crate::entities::Registry;
+use crate::node::{dao_of_command, schemas_of_command};
 
 const DEFAULT_FILE: &str = "./kong.yml";
 const EXAMPLE: &str = include_str!("config_example.yml");
@@ -50,7 +52,7 @@ fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     let conf = node::running_or_configured(invocation)?;
     match subcommand {
         "parse" => parse(invocation, &conf),
-        "db_import" => db_import(&conf),
+        "db_import" => db_import(invocation, &conf),
         _ => db_export(invocation, &conf),
     }
 }
@@ -69,26 +71,51 @@ fn parse(invocation: &Invocation, conf: &Conf) -> anyhow::Result<ExitCode> {
     let (_vm, registry) = schemas_of_command(conf).map_err(anyhow::Error::msg)?;
     let reader = Reader::new(&registry);
     let path = path.to_string_lossy();
-    match reader.read_file(&path) {
-        Ok(_) => {
-            invocation.console.info("parse successful");
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(error) => {
-            let places: String = error.places(&path).iter().map(|place| format!("\n{place}")).collect();
-            bail!("Failed parsing:\n{error}{places}")
-        }
-    }
+    read(&reader, &path)?;
+    invocation.console.info("parse successful");
+    Ok(ExitCode::SUCCESS)
 }
 
-fn db_import(conf: &Conf) -> anyhow::Result<ExitCode> {
+fn read(reader: &Reader, path: &str) -> anyhow::Result<Configuration> {
+    reader.read_file(path).map_err(|error| {
+        let places: String = error.places(path).iter().map(|place| format!("\n{place}")).collect();
+        anyhow!("Failed parsing:\n{error}{places}")
+    })
+}
+
+/// Runs work on the configured database.
+fn with_database<T>(
+    conf: &Conf,
+    reader: &Reader,
+    registry: &Registry,
+    work: impl AsyncFnOnce(Dao) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let dao = dao_of_command(conf, registry, reader.model()).await.map_err(anyhow::Error::msg)?;
+        work(dao).await
+    })
+}
+
+fn db_import(invocation: &Invocation, conf: &Conf) -> anyhow::Result<ExitCode> {
     ensure!(
         conf.database != Database::Off,
         "'kong config db_import' only works with a database.\nWhen using database=off, reload your declarative \
          configuration\nusing the /config endpoint."
     );
     conf.storage()?;
-    bail!("no store can be imported into yet")
+    let path =
+        file(invocation).context("expected a declarative configuration file; see `kong config --help`")?;
+    let (_vm, registry) = schemas_of_command(conf).map_err(anyhow::Error::msg)?;
+    let reader = Reader::new(&registry);
+    let configuration = read(&reader, &path.to_string_lossy())?;
+    invocation.console.info("parse successful, beginning import");
+    with_database(conf, &reader, &registry, async |dao| {
+        let imported = transfer::import(&dao, &reader, configuration).await;
+        imported.map_err(|error| anyhow!("Failed importing:\n{error}"))
+    })?;
+    invocation.console.info("import successful");
+    Ok(ExitCode::SUCCESS)
 }
 
 fn db_export(invocation: &Invocation, conf: &Conf) -> anyhow::Result<ExitCode> {
@@ -96,7 +123,11 @@ fn db_export(invocation: &Invocation, conf: &Conf) -> anyhow::Result<ExitCode> {
     let path = file(invocation).unwrap_or_else(|| absolute(Path::new(DEFAULT_FILE)));
     ensure!(!path.exists(), "{} already exists. Will not overwrite it.", path.display());
     conf.storage()?;
-    bail!("no store can be exported yet")
+    let (_vm, registry) = schemas_of_command(conf).map_err(anyhow::Error::msg)?;
+    let reader = Reader::new(&registry);
+    let text = with_database(conf, &reader, &registry, async |dao| Ok(transfer::export(&dao).await?))?;
+    std::fs::write(&path, text).with_context(|| format!("could not write {}", path.display()))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn file(invocation: &Invocation) -> Option<PathBuf> {

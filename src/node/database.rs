@@ -9,6 +9,7 @@ use crate::db::dao::Unobserved;
 use crate::db::off::DEFAULT_WORKSPACE;
 use crate::db::sqlite::Sqlite;
 use crate::db::{Answer, Dao, DaoOptions, Entity, Heard, Model, Store, View};
+use crate::entities::Registry;
 use crate::lua::Vm;
 use crate::observability::log;
 use serde_json::{Value, json};
@@ -47,7 +48,7 @@ impl Database {
         let model = source.reader.model();
         let Some(opening) = connect(&shared.conf, model)? else { return Ok(None) };
         let store = opening.await.map_err(|error| error.to_string())?;
-        let workspace = default_workspace(&store, source).await?;
+        let workspace = default_workspace(&store, &source.registry, model).await?;
         let cluster = Cluster::new(&store, &shared.node_id).await.map_err(|error| error.to_string())?;
         let effect = Effect::load(shared, source, vm, &store).await?;
         let heard = shared.connector.connect(Arc::clone(&store));
@@ -86,8 +87,22 @@ impl Database {
     }
 }
 
+/// Access for a command, which ends when it has written: nothing is put in force but by the nodes that hear of it.
+///
+/// To be called within a [`LocalSet`](tokio::task::LocalSet).
+///
+/// # Errors
+/// There is no database, or it cannot be opened.
+pub async fn dao_of_command(conf: &Conf, registry: &Registry, model: &Arc<Model>) -> Result<Dao, String> {
+    let opening =
+        connect(conf, model)?.ok_or_else(|| "there is no database with database = off".to_owned())?;
+    let store = opening.await.map_err(|error| error.to_string())?;
+    let workspace = default_workspace(&store, registry, model).await?;
+    Ok(Dao::new(registry.clone(), Arc::clone(model), store, &workspace, Rc::new(Unobserved)))
+}
+
 /// The store of a configuration, which is being opened.
-fn connect(conf: &Conf, model: &Arc<Model>) -> Result<Option<Answer<Arc<dyn Store>>>, String> {
+pub(super) fn connect(conf: &Conf, model: &Arc<Model>) -> Result<Option<Answer<Arc<dyn Store>>>, String> {
     match conf.storage().map_err(|error| error.to_string())? {
         Kind::Sqlite => {
             let opening = Sqlite::open(&conf.sqlite_file(), model);
@@ -98,15 +113,18 @@ fn connect(conf: &Conf, model: &Arc<Model>) -> Result<Option<Answer<Arc<dyn Stor
 }
 
 /// The id of the default workspace, which is made in a database that has none.
-async fn default_workspace(store: &Arc<dyn Store>, source: &EntitySource) -> Result<String, String> {
+async fn default_workspace(
+    store: &Arc<dyn Store>,
+    registry: &Registry,
+    model: &Arc<Model>,
+) -> Result<String, String> {
     let find = || store.select_by("workspaces", "name", &Value::from("default"), &View::default());
     let id = |row: &Entity| row.get("id").and_then(Value::as_str).map(str::to_owned);
     let known = find().await.map_err(|error| error.to_string())?;
     if let Some(id) = known.and_then(|row| id(&row)) {
         return Ok(id);
     }
-    let model = Arc::clone(source.reader.model());
-    let registry = source.registry.clone();
+    let (registry, model) = (registry.clone(), Arc::clone(model));
     let dao = Dao::new(registry, model, Arc::clone(store), DEFAULT_WORKSPACE, Rc::new(Unobserved));
     let Value::Object(workspace) = json!({"id": DEFAULT_WORKSPACE, "name": "default"}) else {
         return Ok(DEFAULT_WORKSPACE.to_owned());

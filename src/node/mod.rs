@@ -39,6 +39,7 @@ pub mod script;
 mod trust;
 mod worker;
 
+pub use database::dao_of_command;
 pub use load::Configuration;
 pub use schemas::of_command as schemas_of_command;
 
