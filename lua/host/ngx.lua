@@ -64,7 +64,7 @@ ngx.arg = setmetatable({}, {
 
 local fields_mt = {
   __index = function(fields, name)
-    if type(name) ~= "string" then
+    if type(name) ~= "string" and type(name) ~= "number" then
       return nil
     end
     name = lower(name)

@@ -6,8 +6,10 @@ use crate::lua::object::{self, Object};
 use crate::lua::task::Resume;
 use std::cell::Cell;
 use std::ffi::{CStr, c_int};
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio::sync::Semaphore as Permits;
 
@@ -66,11 +68,15 @@ pub(super) fn load(frame: &Frame) -> Answer {
     Ok(1)
 }
 
-/// `wait(seconds)`.
+/// `wait(seconds)`. Those who wait are served in the order they came.
 fn wait(frame: &Frame) -> Answer {
     let semaphore = object::at::<Semaphore>(frame, 1)?;
     let seconds = frame.number(2)?;
     let limit = Duration::try_from_secs_f64(seconds).map_err(|_| Flow::raise("no negative number"))?;
+    let phase = context::phase();
+    if !phase.may_wait() {
+        return frame.fail(format!("API disabled in the context of {}", phase.directive()));
+    }
     if let Ok(permit) = semaphore.permits.try_acquire() {
         permit.forget();
         frame.push_boolean(true);
@@ -79,12 +85,13 @@ fn wait(frame: &Frame) -> Answer {
     if limit.is_zero() {
         return frame.fail("timeout");
     }
-    context::require_waiting()?;
-    let permits = Arc::clone(&semaphore.permits);
+    // Polled once now, so that it is in the queue before other code runs.
+    let mut acquired = Box::pin(Arc::clone(&semaphore.permits).acquire_owned());
+    let _ = acquired.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     let waiting = Waiting(Rc::clone(&semaphore.waiting));
     waiting.0.set(waiting.0.get() + 1);
     frame.wait(async move {
-        let got = tokio::time::timeout(limit, permits.acquire_owned()).await;
+        let got = tokio::time::timeout(limit, acquired).await;
         drop(waiting);
         Box::new(move |frame: &Frame| match got {
             Ok(Ok(permit)) => {
@@ -116,6 +123,12 @@ mod tests {
             s:post(3)
             ngx.thread.wait(a) ngx.thread.wait(b)
             assert(woken == 2 and s:count() == 1)
+            assert(s:wait(0))
+            local c = ngx.thread.spawn(sleeper)
+            s:post(1)
+            assert(select(2, s:wait(0)) == "timeout", "who came first is served first")
+            ngx.thread.wait(c)
+            assert(woken == 3)
             "#,
         );
     }

@@ -116,7 +116,10 @@ fn get(frame: &Frame) -> Answer {
 }
 
 fn set(frame: &Frame) -> Answer {
-    frame.expect(1, Kind::Table, c"table")?;
+    if frame.kind(1) != Kind::Table {
+        let kind = frame.kind_name(1);
+        return Err(Flow::raise(format!("ctx should be a table while getting a {kind}")));
+    }
     let of_request = current::with(|exchange| exchange.lua.ctx);
     if frame.push_metatable(1) {
         frame.pop(1);

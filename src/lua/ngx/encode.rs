@@ -95,8 +95,13 @@ pub(super) fn loose(frame: &Frame, at: c_int) -> Result<&[u8], Flow> {
 
 /// Pushes the arguments of a query as a table: a string, `true`, or a list of these for each name.
 pub(in crate::lua) fn push_args(frame: &Frame, text: &[u8], max: usize) -> Answer {
-    let mut args = Args::new(text, max);
     frame.push_table(0, 8);
+    fill_args(frame, text, max)
+}
+
+/// As [`push_args`], into the table on top of the stack.
+pub(super) fn fill_args(frame: &Frame, text: &[u8], max: usize) -> Answer {
+    let mut args = Args::new(text, max);
     let table = frame.top();
     for arg in &mut args {
         push_multi(frame, table, &arg.name, |frame| match &arg.value {

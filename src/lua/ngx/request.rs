@@ -1,7 +1,7 @@
 //! `ngx.req`: the request as it stands, and changes to it.
 
 use super::constants;
-use super::encode::{encoded_args, push_args};
+use super::encode::{encoded_args, fill_args, push_args};
 use super::fields::{add_field, most, push_excess, push_fields, set_field};
 use crate::exchange::{Exchange, Phase, RequestBody};
 use crate::http::{Known, Method, query::DEFAULT_MAX_ARGS};
@@ -44,14 +44,8 @@ fn install_head(frame: &Frame, table: c_int) {
 }
 
 fn install_args(frame: &Frame, table: c_int) {
-    frame.set_function(table, "get_uri_args", |frame| {
-        let max = frame.optional_number(1)?.map_or(DEFAULT_MAX_ARGS, |max| max.max(0.0) as usize);
-        with_exchange(|exchange| push_args(frame, exchange.request.query().unwrap_or_default(), max))?
-    });
-    frame.set_function(table, "get_query_args", |frame| {
-        let max = frame.optional_number(1)?.map_or(DEFAULT_MAX_ARGS, |max| max.max(0.0) as usize);
-        with_exchange(|exchange| push_args(frame, exchange.request.query().unwrap_or_default(), max))?
-    });
+    frame.set_function(table, "get_uri_args", get_uri_args);
+    frame.set_function(table, "get_query_args", get_uri_args);
     frame.set_function(table, "set_uri_args", |frame| {
         let args = match frame.kind(1) {
             Kind::Table => encoded_args(frame, 1)?,
@@ -76,6 +70,17 @@ fn install_args(frame: &Frame, table: c_int) {
             body => push_args(frame, body.in_memory().unwrap_or_default(), max),
         })?
     });
+}
+
+/// `get_uri_args(max?, table?)`: into a table of the caller's where there is one.
+fn get_uri_args(frame: &Frame) -> Answer {
+    let max = frame.optional_number(1)?.map_or(DEFAULT_MAX_ARGS, |max| max.max(0.0) as usize);
+    if frame.kind(2) == Kind::Table {
+        frame.push_value(2);
+    } else {
+        frame.push_table(0, 8);
+    }
+    with_exchange(|exchange| fill_args(frame, exchange.request.query().unwrap_or_default(), max))?
 }
 
 fn install_connection(frame: &Frame, table: c_int) {
@@ -119,16 +124,16 @@ fn set_header(frame: &Frame) -> Answer {
 
 /// Adds lines of a field, keeping those there are.
 fn add_header(frame: &Frame) -> Answer {
-    if frame.kind(1) != Kind::String {
-        let kind = frame.kind_name(1);
-        return Err(Flow::raise(format!("bad 'name' argument: string expected, got {kind}")));
+    if frame.is_nil(1) {
+        return Err(Flow::raise("bad 'name' argument: string expected, got nil"));
     }
     let wanted = match frame.kind(2) {
         Kind::Table if frame.length(2) == 0 => Some("non-empty table expected".to_owned()),
         Kind::String | Kind::Number | Kind::Boolean | Kind::Table => None,
+        Kind::None => Some("string or table expected, got nil".to_owned()),
         _ => {
             let kind = frame.kind_name(2);
-            Some(format!("string, number or table expected, got {kind}"))
+            Some(format!("string or table expected, got {kind}"))
         }
     };
     if let Some(wanted) = wanted {

@@ -141,6 +141,15 @@ fn time_to_live(frame: &Frame, at: c_int) -> Result<u64, Flow> {
     Ok((seconds * 1000.0) as u64)
 }
 
+/// The time to live of a number that `incr` begins.
+fn init_ttl(frame: &Frame, at: c_int) -> Result<u64, Flow> {
+    if !matches!(frame.kind(at), Type::None | Type::Nil | Type::Number) {
+        let kind = frame.kind_name(at);
+        return Err(Flow::raise(format!("bad init_ttl arg: number expected, got {kind}")));
+    }
+    time_to_live(frame, at).map_err(|_| Flow::raise("bad \"init_ttl\" argument"))
+}
+
 fn get(frame: &Frame, stale: bool) -> Answer {
     let Some(key) = key(frame)? else { return frame.fail("nil key") };
     let dict = dict(frame)?;
@@ -219,9 +228,9 @@ fn incr(frame: &Frame) -> Answer {
     let Some(key) = key(frame)? else { return frame.fail("nil key") };
     let by = frame.number(3)?;
     let init = frame.optional_number(4)?;
-    let ttl = time_to_live(frame, 5)?;
+    let ttl = init_ttl(frame, 5)?;
     if ttl > 0 && init.is_none() {
-        return Err(Flow::Argument(5, "must provide \"init\" when providing \"init_ttl\"".into()));
+        return Err(Flow::raise("must provide \"init\" when providing \"init_ttl\""));
     }
     let outcome = dict(frame)?.incr(key, by, init.map(|init| (init, ttl)));
     match outcome.result {

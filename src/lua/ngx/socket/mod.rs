@@ -79,6 +79,7 @@ pub(super) fn of_request(frame: &Frame) -> Answer {
         }
         match &exchange.request.body {
             RequestBody::Empty => Err("no body"),
+            RequestBody::Unread(source) if source.declared_len() == Some(0) => Err("no body"),
             RequestBody::Unread(source) if source.declared_len().is_none() => {
                 Err("chunked request bodies not supported yet")
             }

@@ -224,11 +224,18 @@ impl Until {
                 self.seen.set(size.is_some());
                 Some(Received::Data(data))
             }
-            (_, Some(size)) if end.is_some() || ahead.len() >= size + self.pattern.len() => {
+            (_, Some(size)) if end.is_some() || ahead.len() - self.begun(ahead) >= size => {
                 Some(Received::Data(take(ahead, size)))
             }
             _ => None,
         }
+    }
+
+    /// How many bytes at the end may be the beginning of the pattern.
+    fn begun(&self, ahead: &[u8]) -> usize {
+        let most = ahead.len().min(self.pattern.len().saturating_sub(1));
+        let is_begun = |length: &usize| ahead.ends_with(self.pattern.get(..*length).unwrap_or_default());
+        (1..=most).rev().find(is_begun).unwrap_or(0)
     }
 }
 

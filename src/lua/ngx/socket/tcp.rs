@@ -9,6 +9,7 @@ use crate::lua::task::Resume;
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_int};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A socket, connected or not. Clones are the same socket.
 #[derive(Clone, Default)]
@@ -100,16 +101,26 @@ pub(super) fn this(frame: &Frame) -> Result<Socket, Flow> {
     object::at::<Socket>(frame, 1).cloned()
 }
 
+/// A timeout in milliseconds.
+fn timeout(frame: &Frame, at: c_int) -> Result<Duration, Flow> {
+    match frame.optional_number(at)? {
+        Some(number) if !(0.0..=f64::from(i32::MAX)).contains(&number) => {
+            Err(Flow::raise("bad timeout value"))
+        }
+        number => Ok(milliseconds(number)),
+    }
+}
+
 /// `settimeout(milliseconds)`.
 fn set_timeout(frame: &Frame) -> Answer {
-    let limit = milliseconds(frame.optional_number(2)?);
+    let limit = timeout(frame, 2)?;
     this(frame)?.0.timeouts.set(Timeouts { connect: limit, send: limit, read: limit });
     Ok(0)
 }
 
 /// `settimeouts(connect, send, read)`.
 fn set_timeouts(frame: &Frame) -> Answer {
-    let limit = |at| frame.optional_number(at).map(milliseconds);
+    let limit = |at| timeout(frame, at);
     let timeouts = Timeouts { connect: limit(2)?, send: limit(3)?, read: limit(4)? };
     this(frame)?.0.timeouts.set(timeouts);
     Ok(0)
