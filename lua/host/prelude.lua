@@ -9,11 +9,11 @@ ngx.thread._status = nil
 -- A wait of the inner coroutine becomes a wait of the outer one, up to the driver. What the driver
 -- resumes with lies on the outer stack and is handed in again.
 local pass_wait
-function pass_wait(thread, ok, first, ...)
-  if ok and first == SENTINEL then
+function pass_wait(thread, ok, ...)
+  if ok and (...) == SENTINEL then
     return pass_wait(thread, resume(thread, yield(SENTINEL)))
   end
-  return ok, first, ...
+  return ok, ...
 end
 
 function coroutine.resume(thread, ...)

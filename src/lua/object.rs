@@ -45,7 +45,12 @@ pub fn push_wrapped<T: Object>(frame: &Frame, value: T) {
 /// # Errors
 /// A type error that names the argument.
 pub fn at<T: Object>(frame: &Frame, at: c_int) -> Result<&T, Flow> {
-    let missing = Flow::Type(at, T::NAME);
+    // What Lua code holds of most objects is a table.
+    let missing = if frame.kind(at) == Kind::Table || frame.kind(at) == Kind::Userdata {
+        Flow::Type(at, T::NAME)
+    } else {
+        Flow::Type(at, c"table")
+    };
     if frame.kind(at) == Kind::Table {
         frame.push_index(at, 1);
         let found = in_userdata::<T>(frame, -1);

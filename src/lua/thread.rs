@@ -150,7 +150,7 @@ fn wait(frame: &Frame) -> Answer {
         }
     }
     if waited.is_empty() {
-        return Err(Flow::Argument(1, "at least one coroutine expected".into()));
+        return Err(Flow::raise("at least one coroutine should be specified"));
     }
     frame.wait(std::future::poll_fn(move |_| {
         // No waker: the driver asks again after each step of any thread.

@@ -87,7 +87,15 @@ pub(super) fn receive_until(frame: &Frame) -> Answer {
     let mut inclusive = false;
     if frame.kind(3) == Kind::Table {
         frame.push_field(3, "inclusive");
-        inclusive = frame.truth(-1);
+        inclusive = match frame.kind(-1) {
+            Kind::Nil => false,
+            Kind::Boolean => frame.truth(-1),
+            _ => {
+                let kind = frame.kind_name(-1);
+                let text = format!("bad \"inclusive\" option value type: {kind}");
+                return Err(Flow::Argument(3, text));
+            }
+        };
         frame.pop(1);
     }
     let until = Until { pattern, inclusive, seen: Cell::new(false) };
