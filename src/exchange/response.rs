@@ -190,7 +190,7 @@ mod tests {
         response.head.status = 500;
         response.head.fields.append(b"X-A", b"1");
         response.trailers.append(b"X-B", b"2");
-        response.chunk = BodyChunk { data: b"piece".to_vec(), eof: true };
+        response.chunk = BodyChunk { data: b"piece".to_vec(), eof: true, over: true };
         response.set_early_aside();
         response.renew();
         assert_eq!(format!("{response:?}"), format!("{:?}", Response::default()));
