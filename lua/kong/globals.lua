@@ -73,6 +73,7 @@ return function(values)
   kong.worker_events = require "kong.worker_events"
   kong.cluster_events = require("kong.cluster_events").new()
   kong.timer = require "kong.timer"
+  kong.dns = require "kong.resty.dns.client"
   kong.cache = cache.new("kong_db_cache", {
     ttl = ttl, neg_ttl = neg_ttl, resurrect_ttl = values.resurrect_ttl,
   })
@@ -80,4 +81,5 @@ return function(values)
                                                        resurrect_ttl = values.resurrect_ttl })
   kong.default_workspace = native.default_workspace()
   require("kong.pdk.vault").load(values.loaded_vaults)
+  require("kong.observability.tracing.instrumentation").init(values)
 end

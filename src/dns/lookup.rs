@@ -15,6 +15,7 @@ use super::name_server::{self, Reply};
 use super::names::{is_service_name, literal_answer, lower_case};
 use super::options::{DnsOptions, OrderItem};
 use super::record::{Answer, Data, Kind, Record};
+use super::stats::Stats;
 use super::tries::Tries;
 
 /// What the clones of a resolver share.
@@ -26,6 +27,7 @@ pub(super) struct Lookup {
     pub(super) cache: RefCell<Cache>,
     flights: RefCell<HashMap<(String, Kind), Rc<Flight>>>,
     asked: Cell<usize>,
+    pub(super) stats: Stats,
 }
 
 /// A question under way, for others who have the same one.
@@ -41,6 +43,7 @@ impl Lookup {
             order: options.order.clone(),
             from_hosts: HashSet::new(),
             cache: RefCell::new(Cache::new(&options)),
+            stats: Stats::new(options.cache_size.max(1)),
             flights: RefCell::default(),
             asked: Cell::new(if options.rotate { fastrand::usize(..1024) } else { 0 }),
             options,
@@ -204,6 +207,8 @@ impl Lookup {
     ) -> Result<Rc<Answer>, DnsError> {
         let now = Instant::now();
         let known = self.cache.borrow().answer(name, kind, now).cloned();
+        self.stats.count(name, kind, "runs");
+        self.stats.count(name, kind, if known.is_some() { "hit_lru" } else { "miss" });
         if let Some(answer) = known {
             tries.start(name, Some(kind), "cache-hit");
             if answer.is_stale(now) {
@@ -231,6 +236,7 @@ impl Lookup {
             return;
         }
         tries.note("scheduled");
+        self.stats.count(name, kind, "stale");
         let inner = self.clone();
         tokio::task::spawn_local(async move {
             let _ = inner.ask_together(&key.0, key.1, &mut Tries::default()).await;
@@ -268,8 +274,17 @@ impl Lookup {
             true => self.asked.replace(self.asked.get().wrapping_add(1)),
             false => 0,
         };
-        let reply = name_server::ask(&self.options, first, name, kind).await?;
-        Ok(self.keep(name, kind, reply))
+        let began = Instant::now();
+        self.stats.count(name, kind, "query");
+        let reply = name_server::ask(&self.options, first, name, kind).await;
+        self.stats.note(name, kind, "query_last_time", began.elapsed().as_millis() as u64);
+        let outcome = match &reply {
+            Err(_) => "query_fail_nameserver".to_owned(),
+            Ok(Reply { error: Some(DnsError::Server { text, .. }), .. }) => format!("query_fail:{text}"),
+            Ok(_) => "query_succ".to_owned(),
+        };
+        self.stats.count(name, kind, &outcome);
+        Ok(self.keep(name, kind, reply?))
     }
 
     /// Keeps all records of a reply, those of other names and types under their own.

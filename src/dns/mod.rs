@@ -19,6 +19,7 @@
 //! - [`names`]: what a name is
 //! - [`lookup`]: one resolution, from candidates to what is kept of a reply
 //! - [`resolver`]: all of it together, as others see it
+//! - [`stats`]: what was asked and what came of it
 //! - [`tries`]: the list in error messages of what was tried
 
 mod cache;
@@ -30,6 +31,7 @@ mod options;
 mod record;
 mod resolv_conf;
 mod resolver;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod tries;

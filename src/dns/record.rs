@@ -21,6 +21,23 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The type of this number on the wire.
+    pub fn numbered(number: i64) -> Option<Kind> {
+        [Self::A, Self::Cname, Self::Aaaa, Self::Srv]
+            .into_iter()
+            .find(|kind| i64::from(kind.number()) == number)
+    }
+
+    /// The type's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::A => "A",
+            Self::Cname => "CNAME",
+            Self::Aaaa => "AAAA",
+            Self::Srv => "SRV",
+        }
+    }
+
     /// The number on the wire.
     pub fn number(self) -> u16 {
         match self {

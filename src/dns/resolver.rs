@@ -1,6 +1,7 @@
 //! The resolver that others see: the cached way and the asking way to an address.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -118,6 +119,11 @@ impl Resolver {
         let mut tries = Tries::default();
         let answer = self.lookup.clone().resolve(name, kind, cache_only, &mut tries).await;
         answer.map_err(|error| Unresolved { error, tries })
+    }
+
+    /// How often each name was asked for, by `name:TYPE`, and what came of it.
+    pub fn stats(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
+        self.lookup.stats.all()
     }
 
     #[cfg(test)]

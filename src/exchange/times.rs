@@ -10,6 +10,8 @@ use super::now;
 pub struct Times {
     /// The first byte of the request head was seen.
     pub start: u64,
+    /// The route was looked for.
+    pub router_start: u64,
     /// The access phase began.
     pub access_start: u64,
     /// The access phase was over.

@@ -63,7 +63,7 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
     let vm = super::worker::make_vm(&shared, None, setup.workers, &setup.dicts)?;
     let source = Rc::new(super::schemas::load(&vm, &shared)?);
     let database = Database::open(&shared, &source, &vm).await?;
-    let balancers = super::worker::balancers(&shared);
+    let balancers = super::worker::balancers(&shared, None);
     let control = Rc::new(Control {
         shared,
         balancers,

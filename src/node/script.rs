@@ -2,6 +2,7 @@
 
 use super::trust;
 use crate::conf::Conf;
+use crate::dns::{DnsOptions, Resolver};
 use crate::lua::plugin::RunnerSettings;
 use crate::lua::vm::Settings as VmSettings;
 use crate::lua::{LuaError, Vm, pdk};
@@ -71,6 +72,7 @@ pub fn vm(conf: &Conf, prepare: impl FnOnce(&Vm) -> Result<(), LuaError>) -> Res
     let runner = RunnerSettings {
         configuration: conf.values().map(|(name, value)| (name.to_owned(), Value::from(value))).collect(),
         vaults: Some(Arc::new(Vaults::of_process(conf))),
+        resolver: Some(Resolver::new(DnsOptions::from_conf(conf))),
         ..RunnerSettings::default()
     };
     pdk::install(&vm, &runner).map_err(|error| error.to_string())?;

@@ -34,13 +34,14 @@ pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String>
     runtime::answer_promptly();
     let shared = setup.configuration;
     let vm = make_vm(&shared, Some(setup.id), setup.workers, &setup.dicts)?;
-    let runner = Runner::new(&vm, &runner_settings(&shared)).map_err(text)?;
+    let settings = runner_settings(&shared);
+    let runner = Runner::new(&vm, &settings).map_err(text)?;
     shared.first_published().await;
     let events = Events::new(&vm).map_err(text)?;
     events.start().await;
     runner.init_worker().await;
     runner.configure(&shared.published.current()).await;
-    let balancers = balancers(&shared);
+    let balancers = balancers(&shared, settings.resolver);
     let worker = make_worker(&shared, runner.clone(), balancers.clone())?;
     note_memory(setup.id, &vm);
     if !setup.ready.announce().await {
@@ -138,6 +139,7 @@ pub(super) fn runner_settings(shared: &Configuration) -> RunnerSettings {
         published: shared.published.clone(),
         connector: (shared.conf.database != Database::Off).then(|| shared.connector.clone()),
         vaults: Some(Arc::new(Vaults::of_process(&shared.conf))),
+        resolver: Some(Resolver::new(DnsOptions::from_conf(&shared.conf))),
         statistics: Some(statistics),
     }
 }
@@ -155,8 +157,9 @@ fn statistics() -> Statistics {
     }
 }
 
-pub(super) fn balancers(shared: &Configuration) -> Rc<Balancers> {
-    let resolver = Resolver::new(DnsOptions::from_conf(&shared.conf));
+/// The balancers of a worker, with the resolver that its plugins have.
+pub(super) fn balancers(shared: &Configuration, resolver: Option<Resolver>) -> Rc<Balancers> {
+    let resolver = resolver.unwrap_or_else(|| Resolver::new(DnsOptions::from_conf(&shared.conf)));
     Rc::new(Balancers::new(resolver, shared.health.clone()))
 }
 

@@ -102,6 +102,7 @@ async fn prepare(worker: &Worker, exchange: &mut Exchange) -> Result<Next, Proxy
 /// Routing, the plugins of the route, and the request body.
 async fn access(worker: &Worker, exchange: &mut Exchange) -> Result<Next, ProxyError> {
     request_debug::enter(exchange, "router");
+    exchange.times.router_start = now();
     let refusal = routing::route(exchange, &worker.settings);
     request_debug::leave(exchange);
     if let Some(refusal) = refusal {

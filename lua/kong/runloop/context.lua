@@ -114,6 +114,12 @@ local computed = {
 for name, step in pairs(STEPS) do
   computed[name] = function() return at(step) end
 end
+for name, step in pairs {
+  KONG_PROCESSING_START_NS = 1, KONG_ACCESS_START_NS = 2, KONG_BODY_FILTER_ENDED_AT_NS = 8,
+  KONG_ROUTER_START_NS = 9,
+} do
+  computed[name] = function() return native.time_ns(step) end
+end
 for name, span in pairs(SPANS) do
   computed[name] = function() return between(span[1], span[2]) end
 end

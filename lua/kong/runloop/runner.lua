@@ -13,6 +13,7 @@ local context = require "kong.runloop.context"
 local native = require "kong.native"
 local registry = require "kong.runloop.registry"
 local shape = require "kong.runloop.shape"
+local trace = require "kong.observability.tracing.instrumentation"
 local vault = require "kong.pdk.vault"
 
 local kong, ngx = kong, ngx
@@ -241,9 +242,12 @@ end
 _M.resolve = vault.resolve
 
 
--- The name of the plugin that runs now, for the error log.
-function _M.running()
+-- The name of the plugin that runs now, for the error log, and for its span what it threw.
+function _M.running(message)
   local plugin = ngx.ctx.KONG_PLUGIN
+  if trace.enabled then
+    trace.failed(message)
+  end
   return plugin and plugin.name
 end
 

@@ -10,12 +10,13 @@
 -- list of those that hold in the context, and later phases take that.
 
 local native = require "kong.native"
+local trace = require "kong.observability.tracing.instrumentation"
 
 local ipairs, load, setmetatable = ipairs, load, setmetatable
 local concat = table.concat
 
-local HEAD = "local plugins, consumer_conf, rawset, enter_span, leave_span = ...\n"
-             .. "return function(ctx, confs)\nlocal plugin, conf\n"
+local HEAD = "local plugins, consumer_conf, rawset, enter_span, leave_span, trace = ...\n"
+             .. "return function(ctx, confs)\nlocal plugin, conf, span\n"
 local CHOOSING = 'local given = confs\nconfs = {}\nrawset(ctx, "KONG_CONFS", confs)\n'
 local CHOOSABLE = "confs = ctx.KONG_CONFS or confs\n"
 local TAIL = 'rawset(ctx, "KONG_PLUGIN", nil) rawset(ctx, "KONG_PLUGIN_CONF", nil)\nend'
@@ -37,6 +38,12 @@ local COPIED = "conf = given[$]\nconfs[$] = conf\nif conf then\n"
 
 local _M = {}
 
+-- While requests are traced: the phase begins with `open`, a plugin that has a span is between the two lines,
+-- and what loggers read is complete before the first and given back after the last.
+local OPEN = 'trace.open(ctx, "%s")\n'
+local TRACED = 'span = trace.enter("kong.%s.plugin.' .. "%s" .. '")\n%sspan:finish()\n'
+local CLOSE, RELEASE = "trace.close(ctx)\n", "trace.release(ctx)\n"
+
 -- The code in use, by phase and sequence: the collector takes what no plan has any more.
 local known = setmetatable({}, { __mode = "v" })
 
@@ -54,16 +61,23 @@ end
 
 local function source(steps, phase, chosen, measured)
   local lines = { HEAD, chosen and (phase == "access" and CHOOSING or CHOOSABLE) or nil }
+  local traced = trace.enabled and phase ~= "certificate"
+  if traced then
+    lines[#lines + 1] = OPEN:format(phase) .. (phase == "log" and CLOSE or "")
+  end
   for i, step in ipairs(steps) do
     local runs = step.plugin[phase]
     -- While consumers choose, access notes the configuration of every step.
     if runs or (chosen and phase == "access") then
       local code, opens = choice(step, phase, chosen)
       local run = runs and (measured and MEASURED or RUN):format(phase) or ""
+      if runs and traced and trace.of_plugins(phase) then
+        run = TRACED:format(phase, step.plugin.name, run)
+      end
       lines[#lines + 1] = (code .. run .. (opens and "end\n" or "")):gsub("%$", i)
     end
   end
-  lines[#lines + 1] = TAIL
+  lines[#lines + 1] = (traced and phase == "log" and RELEASE or "") .. TAIL
   return concat(lines)
 end
 
@@ -83,7 +97,7 @@ function _M.of(steps, phase, chosen, measured)
       plugins[i] = step.plugin
     end
     code = load(source(steps, phase, chosen, measured), "=" .. key)
-    code = code(plugins, native.consumer_conf, rawset, native.enter_span, native.leave_span)
+    code = code(plugins, native.consumer_conf, rawset, native.enter_span, native.leave_span, trace)
     known[key] = code
   end
   return code

@@ -10,6 +10,7 @@
 //! | [`request`], [`response`], [`upstream`] | the sides of an exchange |
 //! | [`routing`] | route, service, captures, configuration of plugins for a consumer |
 //! | [`declarative`] | declarative configurations as tables |
+//! | [`dns`] | `kong.dns` |
 //! | [`entities`] | `kong.db`: reading the entities in force |
 //! | [`store`] | `kong.db`: over a database |
 //! | [`caching`] | `kong.cache`: invalidations, single flight |
@@ -24,6 +25,7 @@ mod addresses;
 mod caching;
 mod conf;
 mod declarative;
+mod dns;
 mod entities;
 mod hot;
 mod node;
@@ -55,6 +57,7 @@ thread_local! {
 /// When an embedded module fails: a defect of the build.
 pub fn install(vm: &Vm, settings: &RunnerSettings) -> Result<(), LuaError> {
     SETTINGS.set(Some(Rc::new(settings.clone())));
+    super::ngx::socket::use_resolver(settings.resolver.clone());
     let set_up = vm.load("=native", b"package.loaded['kong.native'] = ...")?;
     let jit = vm.settings().jit;
     vm.call_now(&set_up, Context::bare(Phase::Init), move |frame| {
@@ -98,6 +101,7 @@ fn push_native(frame: &Frame, jit: bool) {
     routing::install(frame, table);
     caching::install(frame, table);
     conf::install(frame, table);
+    dns::install(frame, table);
     entities::install(frame, table);
     store::install(frame, table);
     secrets::install(frame, table);

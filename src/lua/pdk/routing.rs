@@ -1,7 +1,7 @@
 //! What the request matched: `kong.router`, captures, configurations for a consumer.
 
 use super::values;
-use crate::exchange::{Exchange, Source};
+use crate::exchange::{Exchange, Source, Times};
 use crate::lua::context;
 use crate::lua::frame::{Answer, Flow, Frame};
 use crate::lua::plugin::Runner;
@@ -37,6 +37,15 @@ pub(super) fn install(frame: &Frame, table: c_int) {
         Ok(1)
     });
     frame.set_function(table, "times", times);
+    frame.set_function(table, "time_ns", |frame| {
+        let step = usize::try_from(frame.integer(1)?).unwrap_or(0);
+        let times = context::with_exchange(|exchange| exchange.times)?;
+        match steps(&times).get(step.wrapping_sub(1)).filter(|step| **step > 0) {
+            Some(step) => frame.push_number(*step as f64 * 1000.0),
+            None => frame.push_nil(),
+        }
+        Ok(1)
+    });
     frame.set_function(table, "enter_span", |frame| {
         let name = frame.text(1)?;
         context::with_exchange(|exchange| {
@@ -130,7 +139,17 @@ fn push_captures(frame: &Frame, captures: &UriCaptures) -> Result<(), Flow> {
 /// When the steps of the exchange happened, in milliseconds, in the order of `Times`; zero for never.
 fn times(frame: &Frame) -> Answer {
     let times = context::with_exchange(|exchange| exchange.times)?;
-    let steps = [
+    let steps = steps(&times);
+    frame.reserve(steps.len())?;
+    for step in steps {
+        frame.push_number((step / 1000) as f64);
+    }
+    Ok(steps.len() as c_int)
+}
+
+/// The steps in the order in which Lua numbers them, from 1.
+const fn steps(times: &Times) -> [u64; 9] {
+    [
         times.start,
         times.access_start,
         times.access_end,
@@ -139,10 +158,6 @@ fn times(frame: &Frame) -> Answer {
         times.header_filter_start,
         times.body_filter_start,
         times.response_end,
-    ];
-    frame.reserve(steps.len())?;
-    for step in steps {
-        frame.push_number((step / 1000) as f64);
-    }
-    Ok(steps.len() as c_int)
+        times.router_start,
+    ]
 }

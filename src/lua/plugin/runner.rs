@@ -287,8 +287,12 @@ impl Runner {
 
     fn fail(&self, exchange: &mut Exchange, error: &LuaError) -> PhaseOutcome {
         let read = |frame: &Frame| frame.text_at(-1).map(|name| String::from_utf8_lossy(name).into_owned());
+        let push = |frame: &Frame| {
+            frame.push_text(&error.to_string());
+            1
+        };
         let running =
-            self.inner.vm.evaluate_now(&self.inner.functions.running, Context::of(exchange), |_| 0, read);
+            self.inner.vm.evaluate_now(&self.inner.functions.running, Context::of(exchange), push, read);
         let name = running.ok().and_then(|(_, name)| name).unwrap_or_default();
         let context = LogContext(exchange);
         match (error, route_name(exchange)) {

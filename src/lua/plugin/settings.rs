@@ -1,6 +1,7 @@
 //! What plugins see of the gateway.
 
 use crate::db::Connector;
+use crate::dns::Resolver;
 use crate::snapshot::Published;
 use crate::vaults::Vaults;
 use serde_json::{Map, Value};
@@ -21,6 +22,8 @@ pub struct RunnerSettings {
     pub connector: Option<Arc<Connector>>,
     /// Where `{vault://…}` references are looked up.
     pub vaults: Option<Arc<Vaults>>,
+    /// Finds addresses, for `kong.dns` and sockets; without it sockets ask the system.
+    pub resolver: Option<Resolver>,
     /// Reads the process's counters: `kong.nginx.get_statistics()`.
     pub statistics: Option<fn() -> Statistics>,
 }
@@ -62,6 +65,7 @@ impl Default for RunnerSettings {
             published: Arc::default(),
             connector: None,
             vaults: None,
+            resolver: None,
             statistics: None,
         }
     }

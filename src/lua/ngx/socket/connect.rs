@@ -4,8 +4,10 @@ use super::connection::Connection;
 use super::stream::Stream;
 use super::tcp::this;
 use super::{pool, within};
+use crate::dns::{Resolver, Unresolved};
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use crate::lua::task::Resume;
+use std::cell::RefCell;
 use std::ffi::c_int;
 use std::io;
 use tokio::net::{TcpStream, UnixStream};
@@ -148,11 +150,30 @@ async fn inet(limit: std::time::Duration, host: &str, port: u16) -> Result<Strea
     within(limit, work).await
 }
 
+thread_local! {
+    static RESOLVER: RefCell<Option<Resolver>> = const { RefCell::new(None) };
+}
+
+/// Has this thread's sockets ask a resolver; without one they ask the system.
+pub(in crate::lua) fn use_resolver(resolver: Option<Resolver>) {
+    RESOLVER.set(resolver);
+}
+
 /// Addresses of a host name.
 ///
+/// *Kong parity*: in a node sockets ask Kong's resolver, and the port of an SRV record counts.
+///
 /// # Errors
-/// nginx's words for a name that has none.
+/// Kong's words for a name that its resolver does not know, else nginx's.
 pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<std::net::SocketAddr>, String> {
+    if let Some(resolver) = RESOLVER.with_borrow(Clone::clone) {
+        return match resolver.to_ip(host, port, false).await {
+            Ok(address) => Ok(vec![(address.ip, address.port).into()]),
+            Err(Unresolved { error, tries }) => {
+                Err(format!("[cosocket] DNS resolution failed: {error}. Tried: {tries}"))
+            }
+        };
+    }
     let unknown = || format!("{host} could not be resolved (3: Host not found)");
     let addresses: Vec<_> = match tokio::net::lookup_host((host, port)).await {
         Ok(addresses) => addresses.collect(),

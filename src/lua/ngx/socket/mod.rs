@@ -36,6 +36,8 @@ use std::io;
 use std::time::Duration;
 use stream::{Body, Stream};
 
+pub(in crate::lua) use connect::use_resolver;
+
 pub(super) fn install(frame: &Frame, ngx: c_int) {
     super::noun(frame, ngx, "socket", |frame, table| {
         for name in ["tcp", "stream"] {

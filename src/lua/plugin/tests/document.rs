@@ -64,6 +64,10 @@ const ASK: &str = r#"
             end
         end
     end
+    for _, name in ipairs { "resolve", "stats", "toip" } do
+        assert(kong.dns[name])
+        line("kong.dns." .. name, "any")
+    end
     for _, name in ipairs { "configuration", "ctx", "db", "default_workspace", "version", "version_num",
                             "pdk_version", "pdk_major_version" } do
         if kong[name] ~= nil then line("kong." .. name, "any") end
