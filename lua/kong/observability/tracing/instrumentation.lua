@@ -19,7 +19,9 @@ local KINDS = {
   "plugin_access", "plugin_header_filter",
 }
 -- Phases whose plugins are traced, and the kind that asks for it.
-local OF_PHASE = { rewrite = "plugin_rewrite", access = "plugin_access", header_filter = "plugin_header_filter" }
+local OF_PHASE = {
+  rewrite = "plugin_rewrite", access = "plugin_access", header_filter = "plugin_header_filter",
+}
 
 local _M = {
   -- Whether any span is made.
