@@ -1,12 +1,15 @@
 -- What specs put into the database of a node before it starts.
 
 local Rows = require "spec.internal.rows"
+local blueprints = require "spec.fixtures.blueprints"
+local constants = require "kong.constants"
 local dc_blueprints = require "spec.fixtures.dc_blueprints"
+local environment = require "spec.internal.environment"
 local settings = require "spec.internal.settings"
 
 local getenv = os.getenv
-local error, ipairs, pairs, pcall, sort, tostring, type =
-  error, ipairs, pairs, pcall, table.sort, tostring, type
+local assert, error, ipairs, pairs, pcall, sort, tostring, type, unpack =
+  assert, error, ipairs, pairs, pcall, table.sort, tostring, type, unpack
 
 local conf = settings.conf
 
@@ -17,6 +20,9 @@ local STRATEGIES = { getenv("KONG_DATABASE") or "off" }
 
 -- Strategies whose rows are held in memory until the node starts.
 local IN_MEMORY = { off = true }
+
+-- Strategies whose rows are in a database that specs and nodes share.
+local STORED = { sqlite = true, postgres = true }
 
 
 local function iterate(strategies)
@@ -59,6 +65,44 @@ local function list_plugins(rows)
 end
 
 
+-- Rows in memory, with what plugins add to the schemas.
+local function rows_with(plugins)
+  local rows = Rows.new(conf.loaded_plugins)
+  for _, plugin in ipairs(plugins) do
+    local ok, err = rows:load_plugin(plugin)
+    if not ok then
+      error("could not load plugin '" .. plugin .. "': " .. tostring(err), 3)
+    end
+  end
+  return rows
+end
+
+
+-- Opens the database of the nodes under test, with the kinds that the loaded plugins have.
+local function open(strategy, rows)
+  if not getenv "KONG_SQLITE_PATH" then
+    environment.setenv("KONG_SQLITE_PATH", settings.folder .. "/kong.db")
+  end
+  require("kong.database").open(settings.test_conf_path)
+  local plugins = {}
+  for name in pairs(rows.loaded) do
+    plugins[#plugins + 1] = name
+  end
+  sort(plugins)
+  kong.default_workspace = constants.DECLARATIVE_DEFAULT_WORKSPACE_ID
+  return require("kong.db").new(conf, strategy, plugins)
+end
+
+
+-- Empties these tables of a database, or all of them.
+local function empty(db, names)
+  for _, name in ipairs(names and { "plugins", unpack(names) } or { false }) do
+    assert(db:truncate(name or nil))
+  end
+  assert(db:truncate("workspaces"))
+end
+
+
 -- Empties the database and answers blueprints and DAOs for it. `plugins` are known beside those of the
 -- settings.
 function database.get_db_utils(strategy, names, plugins, vaults)
@@ -66,24 +110,25 @@ function database.get_db_utils(strategy, names, plugins, vaults)
   checked_list(names, 2, "tables to truncate")
   checked_list(plugins, 3, "plugins to enable")
   checked_list(vaults, 4, "vaults to enable")
-  if not IN_MEMORY[strategy] and STRATEGIES[1] ~= "off" then
+  local is_stored = STORED[strategy] and STRATEGIES[1] ~= "off"
+  if not (is_stored or IN_MEMORY[strategy]) and STRATEGIES[1] ~= "off" then
     error("strategy '" .. strategy .. "' is not served by this test kit", 2)
   end
   conf.database = strategy
   ngx.ctx.workspace = nil
-
-  local rows = Rows.new(conf.loaded_plugins)
-  for _, plugin in ipairs(plugins or {}) do
-    local ok, err = rows:load_plugin(plugin)
-    if not ok then
-      error("could not load plugin '" .. plugin .. "': " .. tostring(err), 2)
-    end
-  end
-  database.rows = rows
-  database.blueprints_in_use = dc_blueprints.new(rows)
-  kong.db = rows
   plugins_list = nil
-  return database.blueprints_in_use, rows
+
+  local rows = rows_with(plugins or {})
+  database.rows, database.stored, database.blueprints_in_use = rows, nil, nil
+  if not is_stored then
+    database.blueprints_in_use = dc_blueprints.new(rows)
+    kong.db = rows
+    return database.blueprints_in_use, rows
+  end
+  local db = open(strategy, rows)
+  database.stored, kong.db = db, db
+  empty(db, names)
+  return blueprints.new(db), db
 end
 
 
@@ -106,10 +151,9 @@ end
 
 
 function database.truncate(names)
-  for _, name in ipairs(names or {}) do
-    if database.rows then
-      database.rows:truncate(name)
-    end
+  local db = database.stored or database.rows
+  for _, name in ipairs(db and names or {}) do
+    db:truncate(name)
   end
 end
 

@@ -24,10 +24,10 @@ local CORE = {
 
 -- ---- kinds that plugins bring -----------------------------------------------------------------
 
--- The definitions in the `daos.lua` of the enabled plugins, by name.
-local function definitions_of_plugins()
+-- The definitions in the `daos.lua` of plugins, by name.
+local function definitions_of_plugins(plugins)
   local definitions = {}
-  for _, plugin in ipairs(require("kong.runloop.registry").names) do
+  for _, plugin in ipairs(plugins) do
     local found, list = module.load_module_if_exists("kong.plugins." .. plugin .. ".daos")
     for _, definition in pairs(found and type(list) == "table" and list or {}) do
       if type(definition) == "table" and definition.name then
@@ -43,7 +43,7 @@ local own_definitions
 
 
 local function plugin_definitions()
-  own_definitions = own_definitions or definitions_of_plugins()
+  own_definitions = own_definitions or definitions_of_plugins(require("kong.runloop.registry").names)
   return own_definitions
 end
 
@@ -171,10 +171,27 @@ function DB.close() return true end
 function DB.setkeepalive() return true end
 
 
+--- Removes all entities of a kind, or of all kinds.
+function DB:truncate(name)
+  for _, kind in ipairs(name and { name } or names()) do
+    local dao = dao_named(self, kind)
+    if dao and dao.schema.name ~= "tags" then
+      local ok, err = dao:truncate()
+      if not ok then
+        return nil, err
+      end
+    end
+  end
+  return true
+end
+
+
 --- Makes `kong.db`.
 -- @param configuration the properties of kong.conf
 -- @param strategy another store than the configured one
-function DB.new(configuration, strategy)
+-- @param plugins the plugins whose kinds there are, if not the enabled ones
+function DB.new(configuration, strategy, plugins)
+  own_definitions = plugins and definitions_of_plugins(plugins) or own_definitions
   strategy = strategy or configuration.database
   return setmetatable({
     strategy = strategy,

@@ -227,7 +227,11 @@ end
 
 
 function DAO:truncate()
-  return self.strategy:truncate()
+  local ok, err_t = self.strategy:truncate()
+  if err_t then
+    return failed(err_t)
+  end
+  return ok
 end
 
 
