@@ -13,7 +13,8 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `KONG_TEST_NAME` | `KONG_NAME` for the specs and their nodes; `KONG_NAME` itself is taken away |
-//! | `KONG_TEST_DATABASE` | the strategy that `helpers.each_strategy()` gives: `off` |
+//! | `KONG_TEST_DATABASE` | the strategy that `helpers.each_strategy()` gives: `off`, `sqlite` |
+//! | `KONG_TEST_SQLITE_PATH` | the file of the strategy `sqlite`, instead of a new one |
 //! | `KONG_SPEC_TEST_CONF_PATH` | the kong.conf of nodes, instead of `spec/kong_tests.conf` or our own |
 //! | `KONG_SPEC_TEST_MOCK_UPSTREAM_PORT`, `…_SSL_PORT` | other ports for the mock upstream |
 //! | `KONG_SPEC_TEST_REDIS_HOST`, `…_PORT`, `…_SSL_PORT` | where specs find Redis |
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 use super::{Command, Invocation, Opt, script};
 use crate::conf::{Conf, Purpose, Sources};
 use crate::lua::{Context, LuaError, Phase, Vm};
+use crate::node::script::offer_database;
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -90,6 +92,7 @@ fn in_clean_environment() -> anyhow::Result<ExitCode> {
 }
 
 async fn run(vm: &Vm, arguments: &[String]) -> Result<(), LuaError> {
+    offer_database(vm)?;
     let arg = vm.lua().create_sequence_from(arguments.iter().map(String::as_str))?;
     arg.set(0, "kong test")?;
     vm.lua().globals().set("arg", arg)?;

@@ -29,6 +29,7 @@ mod vaults;
 mod workspaces;
 
 pub use registry::{ExpressionValidator, Options, Registry, RouterFlavor, WasmFilters};
+pub use topological::sort;
 
 use crate::schema::Schema;
 

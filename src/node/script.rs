@@ -1,14 +1,20 @@
 //! A VM outside a node: what `kong lua` and `kong test` run scripts in.
 
-use super::trust;
-use crate::conf::Conf;
+use super::{database, trust};
+use crate::conf::{Conf, Purpose, Sources};
+use crate::db::off::Dataset;
+use crate::db::{Answer, Connector, Model, Store};
+use crate::entities;
 use crate::dns::{DnsOptions, Resolver};
 use crate::lua::plugin::RunnerSettings;
 use crate::lua::vm::Settings as VmSettings;
 use crate::lua::{LuaError, Vm, pdk};
+use crate::schema::lua::schemas;
 use crate::shm::Dicts;
+use crate::snapshot::{Published, Snapshot};
 use crate::vaults::Vaults;
 use serde_json::Value;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Bytes in a mebibyte.
@@ -77,4 +83,43 @@ pub fn vm(conf: &Conf, prepare: impl FnOnce(&Vm) -> Result<(), LuaError>) -> Res
     };
     pdk::install(&vm, &runner).map_err(|error| error.to_string())?;
     Ok(vm)
+}
+
+/// Gives scripts the module `kong.database`: its function `open(FILE)` opens the database of a kong.conf and the
+/// environment, with the kinds of entities that the VM has schemas of, and has `kong.db` ask it from then on.
+///
+/// *Errors*: the VM has no memory left.
+pub fn offer_database(vm: &Vm) -> Result<(), LuaError> {
+    let module = vm.lua().create_table()?;
+    let open = |lua: &mlua::Lua, file: String| open(lua, &file).map_err(mlua::Error::runtime);
+    module.set("open", vm.lua().create_function(open)?)?;
+    let package: mlua::Table = vm.lua().globals().get("package")?;
+    Ok(package.get::<mlua::Table>("loaded")?.set("kong.database", module)?)
+}
+
+fn open(lua: &mlua::Lua, file: &str) -> Result<(), String> {
+    let sources = Sources::new(Some(Path::new(file))).purpose(Purpose::Inspect);
+    let conf = Conf::load(&sources).map_err(|error| error.to_string())?;
+    let sorted = entities::sort(&schemas(lua));
+    let model = Arc::new(Model::of(sorted.iter().map(AsRef::as_ref)));
+    let Some(opening) = database::connect(&conf, &model)? else {
+        return Err("there is no database to open with database = off".to_owned());
+    };
+    let connector = Connector::default();
+    // Nobody hears of what scripts write: nodes find out by themselves.
+    drop(connector.connect(opened(opening)?));
+    let published = Published::default();
+    published.publish(Snapshot { dataset: Some(Arc::new(Dataset::empty(model))), ..Snapshot::default() });
+    pdk::set_database(Arc::new(connector), Arc::new(published));
+    Ok(())
+}
+
+/// Waits for a database on a thread of its own: the runtime of this one cannot be waited on twice.
+fn opened(opening: Answer<Arc<dyn Store>>) -> Result<Arc<dyn Store>, String> {
+    let wait = move || {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
+        runtime.block_on(opening).map_err(|error| error.to_string())
+    };
+    std::thread::spawn(wait).join().unwrap_or_else(|_| Err("the database could not be opened".to_owned()))
 }

@@ -77,6 +77,14 @@ impl Catalog {
         self.schemas.borrow().values().cloned().collect()
     }
 
+    /// The same, after those of the catalog it is over.
+    pub fn all_with_base(&self) -> Vec<Rc<Schema>> {
+        let base = self.base.as_ref().map(|base| base.all_with_base()).unwrap_or_default();
+        let own = self.schemas.borrow();
+        let kept = base.into_iter().filter(|schema| !own.contains_key(&schema.name));
+        kept.chain(own.values().cloned()).collect()
+    }
+
     /// The foreign fields that point to an entity. For workspaces also every entity that belongs to one.
     pub fn constraints(&self, name: &str) -> Vec<Constraint> {
         let mut constraints = self.base.as_ref().map(|base| base.constraints(name)).unwrap_or_default();

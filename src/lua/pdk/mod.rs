@@ -43,9 +43,12 @@ pub use store::is_own_event;
 use super::frame::{Flow, Frame, Kind};
 use super::plugin::RunnerSettings;
 use super::{Context, LuaError, Phase, Vm};
+use crate::db::Connector;
 use crate::entities::{Registry, RouterFlavor};
+use crate::snapshot::Published;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 thread_local! {
     static SETTINGS: RefCell<Option<Rc<RunnerSettings>>> = const { RefCell::new(None) };
@@ -78,6 +81,12 @@ pub fn install(vm: &Vm, settings: &RunnerSettings) -> Result<(), LuaError> {
         1
     })?;
     Ok(())
+}
+
+/// Has `kong.db` of the VM of this thread ask another database, whose model is that of the published dataset.
+pub fn set_database(connector: Arc<Connector>, published: Arc<Published>) {
+    let known = settings().map(|settings| settings.as_ref().clone()).unwrap_or_default();
+    SETTINGS.set(Some(Rc::new(RunnerSettings { connector: Some(connector), published, ..known })));
 }
 
 /// What the runner was set up with, for the functions here.

@@ -13,5 +13,5 @@ mod shape;
 #[cfg(test)]
 mod spec;
 
-pub use native::{Definitions, register, register_definitions};
+pub use native::{Definitions, register, register_definitions, schemas};
 pub use shape::entity_to_lua;

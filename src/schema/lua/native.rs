@@ -50,6 +50,13 @@ pub fn register(lua: &Lua, catalog: Rc<Catalog>) -> mlua::Result<()> {
     package.get::<Table>("loaded")?.set("kong.db.schema.native", module)
 }
 
+/// All schemas of entities of a VM: those it was given, and those that its Lua code made.
+pub fn schemas(lua: &Lua) -> Vec<Rc<Schema>> {
+    let Some(schemas) = lua.app_data_ref::<Schemas>() else { return Vec::new() };
+    let all = schemas.0.all_with_base();
+    all.into_iter().filter(|schema| !schema.primary_key.is_empty()).collect()
+}
+
 /// Makes the definitions of entities modules, as Kong has them: `kong.db.schema.entities.<name>`, and with
 /// `_subschemas` behind it for the refinements that belong to the schema itself.
 ///
