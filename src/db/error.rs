@@ -195,6 +195,7 @@ impl DbError {
     /// An entity with these values of unique fields is there already.
     pub fn unique_violation(unique: Map<String, Value>) -> Self {
         let literal = lua_literal::compact(&Value::Object(unique.clone()));
+        let literal = literal.replace("\"userdata: NULL\"", "null");
         Self::new(
             ErrorCode::UniqueViolation,
             format!("UNIQUE violation detected on '{literal}'"),

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::{DbError, Entity, StoredField};
+use super::{DbError, Entity, FieldKind, StoredField};
 use crate::schema::Schema;
 
 /// The kinds of entities by name, parents before children.
@@ -179,7 +179,11 @@ impl EntityModel {
     pub fn row(&self, mut entity: Entity) -> Entity {
         let mut row = Entity::with_capacity(self.fields.len() + 1);
         for field in &self.fields {
-            row.insert(field.name.clone(), entity.swap_remove(&field.name).unwrap_or_default());
+            let mut value = entity.swap_remove(&field.name).unwrap_or_default();
+            if matches!(field.kind, FieldKind::Foreign(_)) {
+                keep_key(&mut value);
+            }
+            row.insert(field.name.clone(), value);
         }
         if self.workspaceable {
             row.insert("ws_id".to_owned(), entity.swap_remove("ws_id").unwrap_or_default());
@@ -224,6 +228,15 @@ impl EntityModel {
             _ => default_workspace,
         };
         format!("{}:{}:{workspace}", self.name, parts.join(":"))
+    }
+}
+
+/// Leaves of an entity that is given for a foreign key nothing but that.
+fn keep_key(value: &mut Value) {
+    if let Value::Object(entity) = value
+        && entity.contains_key("id")
+    {
+        entity.retain(|name, _| name == "id");
     }
 }
 
