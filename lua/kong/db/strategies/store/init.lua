@@ -1,6 +1,6 @@
 --- Rows of a database: each call is put to the host, which asks the store and lets the caller wait.
 
-local cjson = require "cjson"
+local cjson = require "kong.tools.cjson"
 local native = require "kong.native"
 
 local ipairs, setmetatable, type = ipairs, setmetatable, type
