@@ -2,8 +2,8 @@
 
 local threads = require "llthreads2.ex"
 
-local assert, coroutine, getmetatable, pairs, tonumber, type =
-  assert, coroutine, getmetatable, pairs, tonumber, type
+-- `assert` stays a global: functions in threads of their own have no upvalues.
+local coroutine, getmetatable, pairs, tonumber, type = coroutine, getmetatable, pairs, tonumber, type
 
 local LOOK_STEP = 0.01
 
@@ -20,7 +20,7 @@ local servers = {}
 -- Runs in a thread of its own: nothing around it is seen there.
 local function tcp_body(port, options)
   local socket = require "socket"
-  local server = assert(socket.tcp())
+  local server = assert(socket.tcp4())
   server:settimeout(options.timeout or 60)
   assert(server:setoption("reuseaddr", true))
   assert(server:bind("*", port))
