@@ -32,18 +32,19 @@ pub fn configuration(origin: &Origin) -> Result<Conf, ConfError> {
 
 impl Needs {
     /// What `conf` means for processes: proxy listeners for the workers, Admin and Status API for the control
-    /// thread.
+    /// thread. A control plane proxies nothing.
     ///
     /// # Errors
     /// A listener's name cannot be resolved.
     pub fn of(conf: &Conf) -> Result<Needs, String> {
         let main = &conf.nginx.main;
+        let proxied = if conf.role == conf::Role::ControlPlane { &[][..] } else { &conf.proxy_listen };
         let listeners = |list: &[&[conf::Listen]]| -> Result<Vec<Listen>, String> {
             list.iter().flat_map(|listeners| listeners.iter()).map(listen).collect()
         };
         Ok(Needs {
             workers: main.worker_processes,
-            proxy: listeners(&[&conf.proxy_listen])?,
+            proxy: listeners(&[proxied])?,
             control: listeners(&[&conf.admin_listen, &conf.status_listen])?,
             dicts: conf
                 .nginx
