@@ -98,6 +98,7 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
         tokio::task::spawn_local(free_snapshots(control.clone())),
         tokio::task::spawn_local(probe(control.clone())),
         tokio::task::spawn_local(renew_targets(control.clone())),
+        tokio::task::spawn_local(super::log_level::follow(control.clone())),
     ];
     tasks.extend(control.database.iter().flat_map(Database::tasks));
     wait_for_end(setup.orders).await;
