@@ -22,7 +22,8 @@ pub struct Api {
 impl Api {
     /// The Admin API of a node.
     pub fn admin(node: Box<dyn Node>) -> Self {
-        let endpoints = Endpoints::admin(node.reader().model());
+        let is_control_plane = node.identity().role == "control_plane";
+        let endpoints = Endpoints::admin(node.reader().model(), is_control_plane);
         Api::over(node, endpoints, true)
     }
 

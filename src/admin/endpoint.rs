@@ -138,16 +138,20 @@ impl Endpoint {
 }
 
 impl Endpoints {
-    /// The Admin API over the kinds of a model.
-    pub fn admin(model: &Model) -> Self {
+    /// The Admin API over the kinds of a model; a control plane speaks for other nodes of its kind, and knows of no
+    /// target how it is.
+    pub fn admin(model: &Model, is_control_plane: bool) -> Self {
         let mut endpoints = Self::default();
         for kind in model.kinds().filter(|kind| kind.admin_api) {
             endpoints.add_kind(kind, model);
         }
         endpoints.add_core();
-        endpoints.add_debug();
+        endpoints.add_debug(is_control_plane);
         endpoints.add_schemas();
         endpoints.add_upstreams();
+        if !is_control_plane {
+            endpoints.add_target_health();
+        }
         endpoints.add_wasm();
         endpoints
     }
@@ -266,10 +270,15 @@ impl Endpoints {
         self.add("/robots.txt", &READ, Action::Robots);
     }
 
-    fn add_debug(&mut self) {
+    fn add_debug(&mut self, is_control_plane: bool) {
+        let cluster = if is_control_plane { "cluster/control-planes-nodes" } else { "cluster" };
         self.add("/debug/node/log-level", &READ, Action::LogLevel);
         self.add("/debug/node/log-level/:log_level", &["PUT"], Action::ChangeLogLevel(Reach::Node));
-        self.add("/debug/cluster/log-level/:log_level", &["PUT"], Action::ChangeLogLevel(Reach::Cluster));
+        self.add(
+            &format!("/debug/{cluster}/log-level/:log_level"),
+            &["PUT"],
+            Action::ChangeLogLevel(Reach::Cluster),
+        );
     }
 
     fn add_schemas(&mut self) {
@@ -296,6 +305,10 @@ impl Endpoints {
             parent: "upstreams".to_owned(),
         };
         self.add(&format!("{upstream}/targets/all"), &READ, Action::Children(relation));
+    }
+
+    fn add_target_health(&mut self) {
+        let upstream = "/upstreams/:upstreams";
         for (health, available) in [("healthy", true), ("unhealthy", false)] {
             let set = || Action::SetHealth(available);
             self.add(&format!("{upstream}/targets/:targets/{health}"), &["PUT"], set());
@@ -373,7 +386,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_paths_and_those_of_its_relations() {
-        let endpoints = Endpoints::admin(&model());
+        let endpoints = Endpoints::admin(&model(), false);
         let action = |path: &str| endpoints.find(path).map(|matched| matched.endpoint.action.clone());
         assert_eq!(action("/services"), Some(Action::Collection("services".to_owned())));
         assert_eq!(action("/services/x/"), Some(Action::Entity("services".to_owned())));
@@ -387,7 +400,7 @@ mod tests {
 
     #[test]
     fn a_literal_segment_wins_over_a_parameter() {
-        let endpoints = Endpoints::admin(&model());
+        let endpoints = Endpoints::admin(&model(), false);
         let action = |path: &str| endpoints.find(path).unwrap().endpoint.action.clone();
         assert_eq!(action("/plugins/enabled"), Action::EnabledPlugins);
         assert_eq!(action("/plugins/x"), Action::Entity("plugins".to_owned()));
@@ -397,7 +410,7 @@ mod tests {
 
     #[test]
     fn plugins_add_endpoints_and_take_over_methods_of_those_that_are_there() {
-        let mut endpoints = Endpoints::admin(&model());
+        let mut endpoints = Endpoints::admin(&model(), false);
         endpoints.add_of_plugin("/services", &["GET".to_owned()], 0);
         endpoints.add_of_plugin("/consumers/:consumers/own/", &["POST".to_owned(), "GET".to_owned()], 1);
         let find = |path: &str| endpoints.find(path).unwrap().endpoint.clone();
@@ -412,7 +425,7 @@ mod tests {
 
     #[test]
     fn paths_are_listed_by_segments_with_parameters_in_braces() {
-        let paths = Endpoints::admin(&model()).paths();
+        let paths = Endpoints::admin(&model(), false).paths();
         let position = |path: &str| paths.iter().position(|known| known == path).unwrap();
         assert!(position("/services/{services}/routes") < position("/status"));
         assert_eq!(position("/routes") + 1, position("/routes/{routes}"));
@@ -420,7 +433,7 @@ mod tests {
 
     #[test]
     fn allowed_methods_are_sorted_and_include_options() {
-        let endpoints = Endpoints::admin(&model());
+        let endpoints = Endpoints::admin(&model(), false);
         let allowed = |path: &str| endpoints.find(path).unwrap().endpoint.allowed();
         assert_eq!(allowed("/"), "GET, HEAD, OPTIONS");
         assert_eq!(allowed("/services"), "GET, HEAD, OPTIONS, POST");

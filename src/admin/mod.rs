@@ -27,5 +27,7 @@ mod tests;
 pub use access_log::Logs;
 pub use api::Api;
 pub use endpoint::Reach;
-pub use node::{ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, ReplyFuture, Statistics};
+pub use node::{
+    ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, ReplyFuture, Statistics, StatusFuture,
+};
 pub use server::{Listener, Socket, serve};

@@ -68,8 +68,9 @@ pub trait Node {
     /// Changes that level for so many seconds.
     fn change_log_level(&self, level: Level, seconds: u64, reach: Reach) -> ApplyFuture<'_>;
 
-    /// What is known of the addresses of an upstream, by its name; `None` while nothing is.
-    fn upstream_status(&self, name: &str) -> Option<UpstreamStatus>;
+    /// What is known of the addresses of an upstream, by its name; `None` while nothing is. Names that nobody was asked
+    /// for yet are looked up.
+    fn upstream_status<'a>(&'a self, name: &'a str) -> StatusFuture<'a>;
 
     /// Forces the availability of the addresses of a target of an upstream, or of the one with this `ip`.
     fn set_available(&self, upstream: &str, host: &str, ip: Option<&str>, port: u16, available: bool);
@@ -92,6 +93,9 @@ pub trait Node {
         Box::pin(std::future::ready(Reply::not_found()))
     }
 }
+
+/// The outcome of [`Node::upstream_status`].
+pub type StatusFuture<'a> = Pin<Box<dyn Future<Output = Option<UpstreamStatus>> + 'a>>;
 
 /// The outcome of [`Node::answer_by_plugin`].
 pub type ReplyFuture<'a> = Pin<Box<dyn Future<Output = Reply> + 'a>>;

@@ -118,6 +118,11 @@ impl Balancers {
         }
     }
 
+    /// Resolves the targets of one upstream whose answers ran out or that were never asked for.
+    pub async fn resolve(&self, balancer: &RefCell<Balancer>) {
+        self.resolve_due(balancer).await;
+    }
+
     /// Resolves all targets whose answers ran out; to be called every second.
     pub async fn renew(&self) {
         let balancers: Vec<_> = self.by_name.borrow().values().cloned().collect();

@@ -2,12 +2,13 @@
 
 use super::control::Control;
 use super::entities::Read;
+use super::log_level;
 use crate::admin::call::Call;
 use crate::admin::reply::{Body, Reply};
 use crate::admin::{
-    ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, Reach, ReplyFuture, Statistics,
+    ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, Reach, ReplyFuture, Statistics, StatusFuture,
 };
-use crate::balancer::{Balancer, UpstreamStatus};
+use crate::balancer::Balancer;
 use crate::conf::directives::BodyLimit;
 use crate::conf::{Conf, ConfValue, Database, HeaderTokens};
 use crate::db::Dao;
@@ -19,10 +20,13 @@ use crate::http::{Method, RequestHead};
 use crate::lua::plugin::api::{self, PluginAnswer, PluginApi, PluginRoute};
 use crate::observability::{Level, counters, log};
 use serde_json::{Map, Value};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
+/// How long an answer waits for the addresses of new targets.
+const LOOK_UP: Duration = Duration::from_secs(1);
 /// What stands for the value of a sensitive property.
 const MASK: &str = "******";
 
@@ -31,6 +35,8 @@ pub(super) struct AdminNode {
     control: Rc<Control>,
     identity: Identity,
     plugins: PluginApi,
+    /// The snapshot that the balancers were last asked for.
+    generation: Cell<u64>,
 }
 
 impl AdminNode {
@@ -40,7 +46,12 @@ impl AdminNode {
     pub(super) fn new(control: &Rc<Control>, kind: &'static str) -> Result<AdminNode, String> {
         let plugins = PluginApi::load(&control.vm, kind, &control.shared.plugins);
         let plugins = plugins.map_err(|error| error.to_string())?;
-        Ok(AdminNode { control: control.clone(), identity: identity(control), plugins })
+        Ok(AdminNode {
+            control: control.clone(),
+            identity: identity(control),
+            plugins,
+            generation: Cell::new(0),
+        })
     }
 
     /// The endpoints of plugins.
@@ -48,14 +59,14 @@ impl AdminNode {
         &self.plugins
     }
 
-    /// The balancer of an upstream, also of one that came with the snapshot just published.
+    /// The balancer of an upstream, as the snapshot in force has it.
     fn balancer(&self, name: &str) -> Option<Rc<RefCell<Balancer>>> {
         let balancers = &self.control.balancers;
-        balancers.balancer(name).or_else(|| {
-            let snapshot = self.control.shared.published.current();
+        let snapshot = self.control.shared.published.current();
+        if self.generation.replace(snapshot.generation) != snapshot.generation {
             balancers.update(snapshot.upstreams.iter().cloned());
-            balancers.balancer(name)
-        })
+        }
+        balancers.balancer(name)
     }
 
     fn conf(&self) -> &Conf {
@@ -200,8 +211,15 @@ impl Node for AdminNode {
         self.control.drain();
     }
 
-    fn upstream_status(&self, name: &str) -> Option<UpstreamStatus> {
-        Some(self.balancer(name)?.borrow_mut().upstream_status())
+    fn upstream_status<'a>(&'a self, name: &'a str) -> StatusFuture<'a> {
+        Box::pin(async move {
+            let balancer = self.balancer(name)?;
+            let resolved = self.control.balancers.resolve(&balancer);
+            // What takes longer is told as not known.
+            let _ = tokio::time::timeout(LOOK_UP, resolved).await;
+            let status = balancer.borrow_mut().upstream_status();
+            Some(status)
+        })
     }
 
     fn set_available(&self, upstream: &str, host: &str, ip: Option<&str>, port: u16, available: bool) {
@@ -215,9 +233,15 @@ impl Node for AdminNode {
         log::level().to_string()
     }
 
-    fn change_log_level(&self, level: Level, seconds: u64, _reach: Reach) -> ApplyFuture<'_> {
-        super::log_level::change(&self.control, level, seconds);
-        Box::pin(std::future::ready(Ok(())))
+    fn change_log_level(&self, level: Level, seconds: u64, reach: Reach) -> ApplyFuture<'_> {
+        log_level::change(&self.control, level, seconds);
+        Box::pin(async move {
+            let told = match reach {
+                Reach::Node => Ok(()),
+                Reach::Cluster => log_level::tell(&self.control, level, seconds).await,
+            };
+            told.map_err(|error| ApplyError::Failed(error.to_string()))
+        })
     }
 
     fn apply(&self, loaded: Loaded) -> ApplyFuture<'_> {

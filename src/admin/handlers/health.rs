@@ -25,7 +25,7 @@ async fn told(node: &dyn Node, call: &Call, matched: &Matched<'_>) -> Result<Rep
     let access = Access::of(node);
     let upstream = keys::found(node, &access, "upstreams", call, matched).await?;
     let text = |field: &str| upstream.get(field).and_then(Value::as_str).unwrap_or_default();
-    let known = node.upstream_status(text("name"));
+    let known = node.upstream_status(text("name")).await;
     let node_id = Value::from(node.identity().node_id.as_str());
     if call.argument("balancer_health").as_deref() == Some("1") {
         let data = known.map(|known| balancer(text("id"), &known));
@@ -55,7 +55,7 @@ pub(in crate::admin) async fn set(
         Err(refusal) => return refusal,
     };
     let name = upstream.get("name").and_then(Value::as_str).unwrap_or_default();
-    match node.upstream_status(name) {
+    match node.upstream_status(name).await {
         None => return Reply::message(400, format!("Upstream {name} has no balancer")),
         Some(known) if !known.checked => {
             return Reply::message(400, format!("no healthchecker found for {name}"));

@@ -55,8 +55,8 @@ impl Node for Rc<TestNode> {
     fn drain(&self) {
         self.drained.set(true);
     }
-    fn upstream_status(&self, _: &str) -> Option<crate::balancer::UpstreamStatus> {
-        None
+    fn upstream_status<'a>(&'a self, _: &'a str) -> StatusFuture<'a> {
+        Box::pin(std::future::ready(None))
     }
     fn set_available(&self, _: &str, _: &str, _: Option<&str>, _: u16, _: bool) {}
     fn log_level(&self) -> String {
