@@ -77,7 +77,7 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
     super::log_level::take_over(&control);
     let hash = match &control.database {
         Some(database) => database.publish_first().await?,
-        None => control.publish_first()?,
+        None => runtime::apart(|| control.publish_first())?,
     };
     let (admin, status) = (AdminNode::new(&control, "api")?, AdminNode::new(&control, "status_api")?);
     admin.plugins().start().await;
@@ -129,7 +129,7 @@ async fn follow_file(control: Rc<Control>, mut changes: mpsc::UnboundedReceiver<
             let read = control.source.read_file_unless(&file, &in_force)?;
             read.map(|read| control.source.prepare(read, &control.shared)).transpose()
         };
-        match runtime::stand_back(PATIENCE, prepare) {
+        match runtime::stand_back(PATIENCE, || runtime::apart(prepare)) {
             Ok(Some(prepared)) => control.follow(prepared, &file),
             Ok(None) => control.note_read(&in_force),
             Err(error) => tell(&error),
@@ -176,6 +176,7 @@ fn free(control: &Control) {
     if let Err(error) = control.vm.lua().gc_collect() {
         log::warn!("a plugin's finalizer failed: {error}");
     }
+    runtime::forget_cached();
 }
 
 fn tell(error: &SourceError) {
@@ -261,12 +262,13 @@ impl Control {
 
     /// What a document says, judged while requests go first.
     pub(super) fn resolve(&self, document: Document) -> Result<DeclarativeConfiguration, ConfigError> {
-        runtime::stand_back(PATIENCE, || self.source.reader.resolve(document))
+        runtime::stand_back(PATIENCE, || runtime::apart(|| self.source.reader.resolve(document)))
     }
 
     /// The same for what is made of it.
     pub(super) fn apply(&self, read: Read) -> Result<(), SourceError> {
-        self.publish(runtime::stand_back(PATIENCE, || self.source.prepare(read, &self.shared))?);
+        let prepare = || runtime::still_apart(|| self.source.prepare(read, &self.shared));
+        self.publish(runtime::stand_back(PATIENCE, prepare)?);
         Ok(())
     }
 }

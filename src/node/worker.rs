@@ -29,6 +29,9 @@ use tokio::task::spawn_local;
 /// How long after a process should have been replaced it is looked at again.
 const ASK_AGAIN: Duration = Duration::from_secs(120);
 
+/// How long after a change the snapshot before it has been freed, unless requests hold it.
+const UNTIL_FREED: Duration = Duration::from_millis(500);
+
 /// Runs a worker until it is ordered to end and its last connection has.
 pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String> {
     runtime::answer_promptly();
@@ -48,7 +51,8 @@ pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String>
         return Ok(());
     }
     let background = [
-        spawn_local(follow_snapshots(shared.clone(), worker.clone(), runner)),
+        spawn_local(follow_snapshots(shared.clone(), worker.clone(), runner.clone())),
+        spawn_local(forget_old_configurations(shared.clone(), runner)),
         spawn_local(async move { renew_targets(&balancers).await }),
         spawn_local(follow_events(shared.clone(), events)),
         spawn_local(replace_outgrown(vm.clone(), shared.conf.lua_memory_limit << 20, setup.orders.clone())),
@@ -193,6 +197,15 @@ async fn follow_snapshots(shared: Arc<Configuration>, worker: Rc<proxy::Worker>,
             worker.release_old_snapshots();
             runner.configure(&snapshot).await;
         }
+    }
+}
+
+/// Frees what the VM holds of old configurations, soon after each change.
+async fn forget_old_configurations(shared: Arc<Configuration>, runner: Runner) {
+    let mut changes = shared.published.changes();
+    while changes.changed().await.is_ok() {
+        tokio::time::sleep(UNTIL_FREED).await;
+        runner.sweep(&shared.published.current()).await;
     }
 }
 

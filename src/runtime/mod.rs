@@ -44,6 +44,7 @@
 //! | [`request`] | how `kong reload` asks the master |
 //! | [`pid_file`] | the pid file: writing it, signalling through it |
 //! | `role`, `daemon` | which process this is; leaving the terminal |
+//! | `arena` | memory of one configuration apart from that of the next |
 //! | `precedence` | which threads go first when there is more work than cores |
 
 pub mod acceptor;
@@ -54,6 +55,7 @@ pub mod needs;
 pub mod pid_file;
 pub mod request;
 
+mod arena;
 mod channel;
 mod configuration;
 mod daemon;
@@ -64,6 +66,7 @@ mod role;
 mod worker;
 
 pub use acceptor::{Accepted, Acceptor};
+pub use arena::{apart, forget_cached, still_apart};
 pub use configuration::{configuration, resolve};
 pub use error::RuntimeError;
 pub use gateway::{

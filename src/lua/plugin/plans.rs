@@ -2,6 +2,7 @@
 
 use crate::db::Entity;
 use crate::snapshot::{Plan, Snapshot};
+use foldhash::fast::RandomState;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -23,7 +24,7 @@ struct Generation {
     snapshot: Weak<Snapshot>,
     address: *const Snapshot,
     /// By the address of the plan, which the snapshot keeps in place.
-    numbers: HashMap<*const Plan, u32>,
+    numbers: HashMap<*const Plan, u32, RandomState>,
 }
 
 /// A plan that stands in the VM.
@@ -91,7 +92,7 @@ impl PlanNumbers {
             generations.push(Generation {
                 snapshot: Arc::downgrade(snapshot),
                 address: Arc::as_ptr(snapshot),
-                numbers: HashMap::new(),
+                numbers: HashMap::default(),
             });
         }
         let mine = generations.iter_mut().find(|g| g.address == Arc::as_ptr(snapshot));
@@ -107,11 +108,6 @@ impl PlanNumbers {
         let number = self.last.get().wrapping_add(1).max(1);
         self.last.set(number);
         number
-    }
-
-    /// Whether this snapshot has no plan yet.
-    pub(super) fn is_new(&self, snapshot: &Arc<Snapshot>) -> bool {
-        !self.generations.borrow().iter().any(|g| g.address == Arc::as_ptr(snapshot))
     }
 
     /// Takes out the numbers of plans that no request can run any more.
@@ -160,7 +156,6 @@ mod tests {
         let mut expired = numbers.expired();
         expired.sort_unstable();
         assert_eq!(expired, [a, b]);
-        assert!(numbers.is_new(&two));
     }
 
     #[test]

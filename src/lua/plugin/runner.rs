@@ -7,7 +7,7 @@ use super::plans::{Content, Instance, PlanNumbers, StepContent};
 use super::settings::RunnerSettings;
 use crate::exchange::{Exchange, LogContext, Phase, Source};
 use crate::lua::ngx::ctx;
-use crate::lua::{Context, Frame, LuaError, Outcome, Reference, Vm, pdk};
+use crate::lua::{Context, Frame, LuaError, Outcome, Reference, Vm, memory, pdk};
 use crate::observability::log;
 use crate::snapshot::{Plan, Plugin, PluginKind, Snapshot, Step, unknown_secrets};
 use crate::vaults::Vaults;
@@ -213,9 +213,9 @@ impl Runner {
         }
     }
 
-    /// Lets go of plans and configurations that no request uses any more. Call it after a change of
-    /// configuration, and now and then.
-    pub fn sweep(&self, current: &Snapshot) {
+    /// Lets go of plans and configurations that no request uses any more, and of what Lua held for them. Call it
+    /// after a change of the configuration, once the snapshot before has been freed.
+    pub async fn sweep(&self, current: &Snapshot) {
         for number in self.inner.numbers.expired() {
             let forgotten = self.inner.vm.call_now(
                 &self.inner.functions.forget,
@@ -224,7 +224,8 @@ impl Runner {
             );
             report(forgotten.err().as_ref(), "plan");
         }
-        self.inner.configs.retain(current);
+        self.inner.configs.retain(current).await;
+        memory::collect_gently(&self.inner.vm).await;
     }
 
     async fn early(&self, exchange: &mut Exchange, phase: Phase) -> PhaseOutcome {
@@ -378,9 +379,6 @@ impl Runner {
     fn number(&self, snapshot: &Arc<Snapshot>, plan: &Arc<Plan>) -> Option<u32> {
         if let Some(number) = self.inner.numbers.find(snapshot, plan) {
             return Some(number);
-        }
-        if self.inner.numbers.is_new(snapshot) {
-            self.sweep(snapshot);
         }
         let (number, is_new) = self.inner.numbers.assign(snapshot, plan, self.content(snapshot, plan));
         if !is_new {
