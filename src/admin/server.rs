@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
@@ -113,7 +113,7 @@ where
         async move { Ok::<_, Infallible>(respond(&api, client, request).await) }
     });
     let mut builder = auto::Builder::new(LocalExecutor);
-    builder.http1().timer(TokioTimer::new()).keep_alive(true);
+    builder.http1().timer(TokioTimer::new()).keep_alive(true).title_case_headers(true);
     builder.http2().timer(TokioTimer::new());
     if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
         log::info!(&api.logs.about(&client) => "connection to the API ended: {error}");
@@ -144,11 +144,21 @@ async fn respond(api: &Api, client: Client, request: Request<Incoming>) -> Respo
         headers: request.headers().clone(),
         begin: Instant::now(),
     };
-    let response = answered(api, request, entry.begin).await;
+    let mut response = answered(api, request, entry.begin).await;
+    if stays_open(&entry) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
+    }
     let body = response.body().size_hint().exact().unwrap_or_default() as usize;
     api.logs
         .write(&entry, &Answered { status: response.status().as_u16(), headers: response.headers(), body });
     response
+}
+
+/// Whether an HTTP/1.1 client is told that its connection stays open; nginx tells it each time.
+fn stays_open(entry: &Entry) -> bool {
+    let connection = entry.headers.get_all(header::CONNECTION).iter();
+    let mut options = connection.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    entry.version == Version::HTTP_11 && !options.any(|option| option.trim().eq_ignore_ascii_case("close"))
 }
 
 async fn answered(api: &Api, request: Request<Incoming>, begin: Instant) -> Response<Full<Bytes>> {
