@@ -37,6 +37,7 @@ mod plugins_traffic;
 mod plugins_transform;
 mod proxy;
 mod published_plugins;
+mod rate_limiting_cluster;
 mod rate_limiting_redis;
 mod raw_bytes;
 mod reload;

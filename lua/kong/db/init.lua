@@ -8,6 +8,7 @@ local Entity = require "kong.db.schema.entity"
 local Errors = require "kong.db.errors"
 local Schema = require "kong.db.schema"
 local connector = require "kong.db.strategies.connector"
+local encode = require("cjson").encode
 local module = require "kong.tools.module"
 local native = require "kong.native"
 
@@ -127,6 +128,30 @@ local function infos_of(strategy)
 end
 
 
+-- An error of the host as a text.
+local function text_of(err)
+  return type(err) == "table" and (err.message or err.name) or err
+end
+
+
+-- Counters that the nodes of a database share; without one there are none.
+local counters = {}
+
+--- Adds up, in one go: rows as `ratelimiting_metrics` has them, with the seconds a new one is kept as `ttl`.
+-- @return true; nil and an error
+function counters:increment_counters(rows)
+  local ok, err = native.store_count(encode(rows))
+  return ok, text_of(err)
+end
+
+
+--- @return the value of a counter, 0 for one that is not there; nil and an error
+function counters:read_counter(key)
+  local value, err = native.store_counted(encode(key))
+  return value, text_of(err)
+end
+
+
 -- What plugins take for the connection to a database: the host has it, and methods that would go around the
 -- DAO say that they are not there.
 local function connector_of(strategy)
@@ -140,6 +165,9 @@ local function connector_of(strategy)
     get_page_size = connector.get_page_size,
   }, {
     __index = function(_, name)
+      if counters[name] and strategy ~= "off" then
+        return counters[name]
+      end
       return function()
         return nil, name .. "() not implemented for '" .. strategy .. "' strategy"
       end

@@ -9,6 +9,7 @@
 //! | [`hot`] | headers, arguments, phase: functions that compiled Lua calls directly |
 //! | [`request`], [`response`], [`upstream`] | the sides of an exchange |
 //! | [`routing`] | route, service, captures, configuration of plugins for a consumer |
+//! | [`counters`] | counters in a database |
 //! | [`declarative`] | declarative configurations as tables |
 //! | [`dns`] | `kong.dns` |
 //! | [`entities`] | `kong.db`: reading the entities in force |
@@ -24,6 +25,7 @@
 mod addresses;
 mod caching;
 mod conf;
+mod counters;
 mod declarative;
 mod dns;
 mod entities;
@@ -113,6 +115,7 @@ fn push_native(frame: &Frame, jit: bool) {
     dns::install(frame, table);
     entities::install(frame, table);
     store::install(frame, table);
+    counters::install(frame, table);
     secrets::install(frame, table);
     text::install(frame, table);
     addresses::install(frame, table);

@@ -114,7 +114,7 @@ fn store() -> Result<Arc<dyn Store>, Flow> {
 }
 
 /// The question in the first argument.
-fn question<T: DeserializeOwned>(frame: &Frame) -> Result<T, Flow> {
+pub(super) fn question<T: DeserializeOwned>(frame: &Frame) -> Result<T, Flow> {
     serde_json::from_slice(frame.bytes(1)?).map_err(|error| Flow::raise(format!("no question: {error}")))
 }
 
@@ -133,7 +133,7 @@ fn wait<T: 'static>(
     })
 }
 
-fn push_error(frame: &Frame, error: &DbError) -> Answer {
+pub(super) fn push_error(frame: &Frame, error: &DbError) -> Answer {
     frame.push_nil();
     values::push_object_with_nulls(frame, &error.to_json())?;
     Ok(2)

@@ -1,14 +1,12 @@
 -- The policy `cluster`: counters in the database, for all nodes that share it.
 --
--- They are read as any other entity. To count, the store adds up by itself, in one go for all periods, by
--- `kong.db.connector:increment_counters(rows)`. Rows are those of `ratelimiting_metrics`, with the seconds
--- they live as `ttl`. A store without it answers nil and that it has none.
+-- The store adds up by itself, in one go for all periods. One that has no counters says so.
 
 local counter = require "kong.plugins.rate-limiting.policies.counter"
 local expiration = require "kong.plugins.rate-limiting.expiration"
 local timestamp = require "kong.tools.timestamp"
 
-local kong, ngx = kong, ngx
+local kong = kong
 local floor, ipairs = math.floor, ipairs
 
 local _M = { waits = true }
@@ -28,13 +26,7 @@ end
 
 
 function _M.usage(conf, identifier, period, current_timestamp)
-  local row, err = kong.db.ratelimiting_metrics:select(key_of(conf, identifier, period, current_timestamp))
-  if err then
-    return nil, err
-  elseif not row or row.value == ngx.null or row.value < 0 then
-    return 0
-  end
-  return row.value
+  return kong.db.connector:read_counter(key_of(conf, identifier, period, current_timestamp))
 end
 
 
