@@ -1,11 +1,12 @@
 -- ngx.pipe: processes that Lua code talks to without blocking.
 local process = require "host.process"
 
-local error, ipairs, pairs, setmetatable, tonumber, tostring, type =
-  error, ipairs, pairs, setmetatable, tonumber, tostring, type
+local error, ipairs, min, pairs, setmetatable, tonumber, tostring, type =
+  error, ipairs, math.min, pairs, setmetatable, tonumber, tostring, type
 
 local TIMEOUT = 10000
 local LONGEST_TIMEOUT = 2 ^ 32 - 1
+local LONGEST_OF_SOCKET = 2 ^ 31 - 1
 local TIMEOUTS = { "write_timeout", "stdout_read_timeout", "stderr_read_timeout", "wait_timeout" }
 
 local _M = { version = "0.1.29" }
@@ -90,7 +91,7 @@ function methods:set_timeouts(write, stdout_read, stderr_read, wait)
   local ends = { _in = write, _out = stdout_read, _err = stderr_read }
   for _, name in ipairs { "_in", "_out", "_err" } do
     if self[name] then
-      self[name]:settimeout(ends[name] and ends[name] > 0 and ends[name] or TIMEOUT)
+      self[name]:settimeout(ends[name] and ends[name] > 0 and min(ends[name], LONGEST_OF_SOCKET) or TIMEOUT)
     end
   end
   self._wait = wait and wait > 0 and wait or TIMEOUT
