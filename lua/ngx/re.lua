@@ -2,7 +2,7 @@
 local find, match = ngx.re.find, ngx.re.match
 local sub = string.sub
 local huge = math.huge
-local tostring, type = tostring, type
+local error, tostring, type = error, tostring, type
 
 local _M = { version = "0.1.29" }
 
@@ -81,7 +81,10 @@ end
 
 
 -- Limits of the matcher are nginx's to set; here they are the library's own.
-function _M.opt()
+function _M.opt(option)
+  if option ~= "jit_stack_size" then
+    error("unrecognized option name", 2)
+  end
 end
 
 

@@ -7,7 +7,7 @@ mod replace;
 
 use crate::lua::frame::{Answer, Flow, Frame};
 use pcre2::bytes::{CaptureLocations, Regex, RegexBuilder};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::ffi::c_int;
 use std::rc::Rc;
@@ -32,9 +32,16 @@ pub(super) fn install(frame: &Frame, ngx: c_int) {
     });
 }
 
+/// What PCRE2 answers where the stack of machine code does not do for a subject.
+const JIT_STACK_LIMIT: i32 = -46;
+
 /// A compiled pattern and the options that are not the compiler's.
 struct Pattern {
     regex: Regex,
+    /// The same without machine code, for subjects that take more stack than that has; made when it is needed.
+    interpreted: OnceCell<Option<Regex>>,
+    source: Vec<u8>,
+    options: Options,
     /// Duplicate names: the captures of one name form a list.
     duplicate_names: bool,
     utf: bool,
@@ -85,7 +92,7 @@ impl Options {
         Ok(options)
     }
 
-    fn compile(&self, pattern: &[u8]) -> Result<Regex, String> {
+    fn compile(&self, pattern: &[u8], jit: bool) -> Result<Regex, String> {
         let text = as_text(pattern);
         let prefix = match (self.duplicate_names, self.anchored) {
             (true, true) => "(?J)\\G(?:",
@@ -98,13 +105,16 @@ impl Options {
         // A comment of an extended pattern may run to its end.
         let suffix = if self.anchored { "\n)" } else { "" };
         let suffix = if self.extended { suffix } else { suffix.trim_start() };
-        RegexBuilder::new()
+        let mut builder = RegexBuilder::new();
+        if jit {
+            builder.jit_if_available(true);
+        }
+        builder
             .caseless(self.caseless)
             .multi_line(self.multi_line)
             .dotall(self.dotall)
             .extended(self.extended)
             .utf(self.utf)
-            .jit_if_available(true)
             .build(&format!("{prefix}{text}{suffix}"))
             .map_err(|error| compile_error(&error, pattern, prefix.len()))
     }
@@ -173,12 +183,13 @@ fn pattern(frame: &Frame, options: c_int) -> Result<Result<Rc<Pattern>, String>,
         return Ok(Ok(known));
     }
     let options = Options::read(letters)?;
-    let regex = match options.compile(source) {
+    let regex = match options.compile(source, true) {
         Ok(regex) => regex,
         Err(message) => return Ok(Err(message)),
     };
     let (duplicate_names, utf) = (options.duplicate_names, options.utf);
-    let compiled = Rc::new(Pattern { regex, duplicate_names, utf });
+    let (interpreted, source) = (OnceCell::new(), source.to_vec());
+    let compiled = Rc::new(Pattern { regex, interpreted, source, options, duplicate_names, utf });
     CACHE.with_borrow_mut(|cache| {
         if cache.len() >= CACHED {
             cache.clear();
@@ -195,7 +206,15 @@ impl Pattern {
             // As PCRE2 numbers malformed UTF-8; it would panic in the crate's hands otherwise.
             return Err("pcre2_match() failed: -4".into());
         }
-        match self.regex.captures_read_at(into, subject, from) {
+        let mut result = self.regex.captures_read_at(into, subject, from);
+        if matches!(&result, Err(error) if error.code() == JIT_STACK_LIMIT)
+            && let Some(regex) =
+                self.interpreted.get_or_init(|| self.options.compile(&self.source, false).ok())
+        {
+            *into = regex.capture_locations();
+            result = regex.captures_read_at(into, subject, from);
+        }
+        match result {
             Ok(found) => Ok(found.is_some()),
             Err(error) => Err(format!("pcre2_match() failed: {}", error.code())),
         }

@@ -97,3 +97,17 @@ fn splitting_keeps_what_is_between() {
         "##,
     );
 }
+
+#[test]
+fn a_match_that_takes_more_stack_than_machine_code_has_goes_on_without_it() {
+    check(
+        r##"
+        local long = ("ab"):rep(8000)
+        for _ = 1, 2 do
+          local m, err = ngx.re.match(long, "^(?:(a)|(b))*$", "jo") assert(m and #m[0] == 16000, err)
+          local from, to = ngx.re.find(long .. "c", "(?:(a)|(b))*c", "o") assert(from == 1 and to == 16001)
+        end
+        assert(not pcall(require("ngx.re").opt, "other", 1))
+        "##,
+    );
+}
