@@ -57,13 +57,15 @@ pub(super) async fn follow(control: Rc<Control>) {
 }
 
 /// Does what was told after a time; answers up to when that is.
+///
+/// *Kong parity*: a worker process that begins later goes by what its own node was told over the Admin API.
 async fn hear(control: &Rc<Control>, store: &Arc<dyn Store>, after: f64) -> Result<f64, DbError> {
     let (events, _) = store.events_since(&[CHANNEL], after).await?;
     let heard = events.iter().map(|event| event.at).fold(after, f64::max);
     for event in events.iter().filter(|event| event.node_id != control.shared.node_id) {
         log::notice!("log level cluster event received");
         if let Some((level, seconds)) = told(&event.data) {
-            change(control, level, seconds);
+            hold(control, level, now() + seconds as f64);
         }
     }
     Ok(heard)
