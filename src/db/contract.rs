@@ -85,6 +85,9 @@ fn change(kind: &str, write: Write) -> Change {
 
 fn insert(kind: &str, number: u8, more: Value) -> Change {
     let mut entity = key(number);
+    if kind == "plugins" {
+        entity.extend(object(json!({"config": {}, "enabled": true})));
+    }
     entity.extend(object(more));
     entity.insert("ws_id".to_owned(), json!(WORKSPACE));
     change(kind, Write::Insert(entity, Expiry::Keep))
@@ -301,12 +304,15 @@ pub(super) async fn a_batch_is_made_whole_or_not_at_all(store: Arc<dyn Store>) {
 
 pub(super) async fn rows_end_and_are_swept(store: Arc<dyn Store>) {
     let plane = |number: u8, end: f64| {
-        let mut entity = object(json!({"ip": "127.0.0.1", "hostname": "h"}));
+        let mut entity =
+            object(json!({"ip": "127.0.0.1", "hostname": "h", "config_hash": "c", "sync_status": "normal"}));
         entity.extend(key(number));
         change("clustering_data_planes", Write::Insert(entity, Expiry::At(end)))
     };
     let now = super::store::now();
-    write(&*store, vec![plane(1, now + 100.0), plane(2, now - 5.0)]).await;
+    let end = |end| Write::Update(Place::Key(key(2)), Entity::new(), Expiry::At(end));
+    let ended = change("clustering_data_planes", end(now - 5.0));
+    write(&*store, vec![plane(1, now + 100.0), plane(2, now + 100.0), ended]).await;
     assert_eq!(all(&*store, "clustering_data_planes", None).await, [id(1)]);
     let view = View::default();
     let left = store.select("clustering_data_planes", &key(1), &view).await.unwrap().unwrap();
@@ -423,7 +429,7 @@ fn any_change() -> impl Strategy<Value = Change> {
             match kind {
                 "routes" => drop(entity.insert("service".to_owned(), json!(above.map(|n| key(n + 80))))),
                 "plugins" => {
-                    entity.insert("name".to_owned(), json!("cors"));
+                    entity.extend(object(json!({"name": "cors", "config": {}, "enabled": true})));
                     entity.insert("route".to_owned(), json!(above.map(|n| key(n + 60))));
                 }
                 _ => drop(entity.insert("host".to_owned(), json!("h"))),
