@@ -24,6 +24,9 @@ local GENERATION = 2 ^ 32
 local NIL = {}
 local STORABLE = { number = true, boolean = true, string = true, table = true }
 
+-- The channels on which nodes tell each other of keys, where they are not named after the cache.
+local CHANNELS = { kong_db_cache = "invalidations" }
+
 local _M = {}
 local mt = { __index = _M }
 
@@ -390,7 +393,7 @@ end
 function _M:invalidate(key)
   check_key(key)
   self:invalidate_local(key)
-  local ok, err = kong.cluster_events:broadcast("invalidations", key)
+  local ok, err = kong.cluster_events:broadcast(CHANNELS[self.name] or "invalidations_" .. self.name, key)
   if not ok then
     ngx.log(ngx.ERR, "[DB cache] failed to broadcast cached entity invalidation: ", err)
   end

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 
-use super::{Command, Console, Invocation, Opt, node};
-use crate::conf::{Conf, Purpose, absolute, prefix};
+use super::{Command, Console, Invocation, Opt, migrations, node};
+use crate::conf::{Conf, Database, Purpose, absolute, prefix};
 use crate::runtime::{Launch, launch};
 
 /// The command.
@@ -59,7 +59,7 @@ pub(super) fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     ensure!(!node::is_running(&conf), "Kong is already running in {}", conf.prefix.display());
     let file = conf.file.clone();
     let conf = prepare(conf, console)?;
-    conf.storage()?;
+    check_database(invocation, &conf)?;
     let node = Launch {
         prefix: absolute(&conf.prefix),
         conf: file.as_deref().map(absolute),
@@ -72,6 +72,20 @@ pub(super) fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     }
     console.info("Kong started");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses a database that is not prepared; with `--run-migrations` it is brought up to date first.
+fn check_database(invocation: &Invocation, conf: &Conf) -> anyhow::Result<()> {
+    if conf.storage()? != Database::Postgres {
+        return Ok(());
+    }
+    let console = invocation.console;
+    let checked = migrations::open(invocation, conf, console)
+        .and_then(|flow| flow.check(invocation.flag("run-migrations")));
+    checked.inspect_err(|_| {
+        console.verbose("could not start Kong, stopping services");
+        console.verbose("stopped services");
+    })
 }
 
 fn prepare(conf: Conf, console: &Console) -> anyhow::Result<Conf> {

@@ -181,8 +181,7 @@ fn an_empty_enumeration_is_refused() {
 fn stores_are_accepted_here_and_refused_where_they_are_opened() {
     assert_eq!(load(&[("database", "off")]).storage(), Ok(Database::Off));
     assert_eq!(load(&[("database", "sqlite")]).storage(), Ok(Database::Sqlite));
-    for store in ["postgres", "cassandra"] {
-        let error = load(&[("database", store)]).storage().unwrap_err();
-        assert!(error.to_string().starts_with(&format!("database = {store} is not built yet")), "{error}");
-    }
+    assert_eq!(load(&[("database", "postgres")]).storage(), Ok(Database::Postgres));
+    let error = load(&[("database", "cassandra")]).storage().unwrap_err();
+    assert!(error.to_string().starts_with("database = cassandra is not built yet"), "{error}");
 }

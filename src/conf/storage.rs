@@ -15,14 +15,12 @@ impl Conf {
     /// *Errors*: the configured store is not built yet; the message says which one is.
     pub fn storage(&self) -> Result<Database, ConfError> {
         match self.database {
-            ready @ (Database::Off | Database::Sqlite) => Ok(ready),
-            missing @ (Database::Postgres | Database::Cassandra) => {
-                let name = missing.as_str();
-                Err(ConfError::Store(format!(
-                    "database = {name} is not built yet in this version; \
-                     set database = sqlite, or database = off and declarative_config to a file, in your kong.conf"
-                )))
-            }
+            Database::Cassandra => Err(ConfError::Store(
+                "database = cassandra is not built yet in this version; set database = postgres or sqlite, or \
+                 database = off and declarative_config to a file, in your kong.conf"
+                    .to_owned(),
+            )),
+            ready => Ok(ready),
         }
     }
 }

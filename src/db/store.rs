@@ -37,6 +37,12 @@ pub trait Store: Send + Sync + Debug {
     /// same node reads them.
     fn author(&self) -> &str;
 
+    /// The same database as workers read it, where that differs: what they read may be a little older than what was
+    /// written.
+    fn for_workers(&self) -> Option<Arc<dyn Store>> {
+        None
+    }
+
     /// Asks for a sign of life; for `/status`.
     fn ping(&self) -> Answer<()>;
 

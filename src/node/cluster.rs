@@ -13,7 +13,10 @@ use tokio::sync::watch;
 
 /// Events of Kong nodes: caches that hold what is no longer so, and what balancers are made of.
 const INVALIDATIONS: &str = "invalidations";
-const CHANNELS: [&str; 4] = [notes::CHANNEL, INVALIDATIONS, "balancer:upstreams", "balancer:targets"];
+/// The same of the cache that holds the versions of routers and plugin plans.
+const CORE_INVALIDATIONS: &str = "invalidations_kong_core_db_cache";
+const CHANNELS: [&str; 5] =
+    [notes::CHANNEL, INVALIDATIONS, CORE_INVALIDATIONS, "balancer:upstreams", "balancer:targets"];
 /// What Kong nodes call the things that routers and plugin plans are made of.
 const VERSIONS: [&str; 3] = ["router:version", "plugins_iterator:version", "filter_chains:version"];
 /// How far it is looked back, in seconds: an event may be committed after a later one.
@@ -77,6 +80,9 @@ impl Cluster {
                     Note::Everything => is_all = true,
                 },
                 INVALIDATIONS if !VERSIONS.contains(&event.data.as_str()) => keys.push(event.data.clone()),
+                CORE_INVALIDATIONS if crate::lua::pdk::is_own_event(&event.id) => {
+                    keys.push(event.data.clone());
+                }
                 _ => is_all |= !crate::lua::pdk::is_own_event(&event.id),
             }
         }

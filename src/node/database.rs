@@ -7,6 +7,7 @@ use super::entities::EntitySource;
 use crate::conf::{Conf, Database as Kind};
 use crate::db::dao::Unobserved;
 use crate::db::off::DEFAULT_WORKSPACE;
+use crate::db::postgres::{Postgres, Settings};
 use crate::db::sqlite::Sqlite;
 use crate::db::{Answer, Dao, DaoOptions, Entity, Heard, Model, Store, View};
 use crate::entities::Registry;
@@ -51,7 +52,8 @@ impl Database {
         let workspace = default_workspace(&store, &source.registry, model).await?;
         let cluster = Cluster::new(&store, &shared.node_id).await.map_err(|error| error.to_string())?;
         let effect = Effect::load(shared, source, vm, &store).await?;
-        let heard = shared.connector.connect(Arc::clone(&store));
+        let for_workers = store.for_workers().unwrap_or_else(|| Arc::clone(&store));
+        let heard = shared.connector.connect(for_workers);
         let dao = Dao::new(source.registry.clone(), Arc::clone(model), store, &workspace, effect.clone());
         Ok(Some(Rc::new(Database {
             dao,
@@ -108,7 +110,11 @@ pub(super) fn connect(conf: &Conf, model: &Arc<Model>) -> Result<Option<Answer<A
             let opening = Sqlite::open(&conf.sqlite_file(), model);
             Ok(Some(Box::pin(async move { Ok(Arc::new(opening.await?) as Arc<dyn Store>) })))
         }
-        Kind::Postgres | Kind::Cassandra | Kind::Off => Ok(None),
+        Kind::Postgres => {
+            let opening = Postgres::open(Settings::of(conf), Settings::read_only(conf), model);
+            Ok(Some(Box::pin(async move { Ok(Arc::new(opening.await?) as Arc<dyn Store>) })))
+        }
+        Kind::Cassandra | Kind::Off => Ok(None),
     }
 }
 

@@ -15,7 +15,7 @@ local _M = {}
 
 -- Drops what is cached under a key, here and in all nodes.
 local function drop_key(key)
-  kong.core_cache:invalidate_local(key)
+  kong.core_cache:invalidate(key)
   kong.cache:invalidate(key)
 end
 
@@ -31,19 +31,19 @@ end
 -- What Kong nodes on the same database are told beside the keys of caches, by kind.
 local SENT = {
   routes = function()
-    kong.cluster_events:broadcast("invalidations", "router:version")
+    kong.core_cache:invalidate("router:version")
   end,
   services = function(event)
     if event.operation == "update" then
-      kong.cluster_events:broadcast("invalidations", "router:version")
+      kong.core_cache:invalidate("router:version")
     end
   end,
   plugins = function()
-    kong.cluster_events:broadcast("invalidations", "plugins_iterator:version")
+    kong.core_cache:invalidate("plugins_iterator:version")
   end,
   snis = function(event)
     for _, entity in ipairs { event.entity, event.old_entity } do
-      kong.cluster_events:broadcast("invalidations", "snis:" .. entity.name)
+      kong.core_cache:invalidate("snis:" .. entity.name)
     end
   end,
   upstreams = function(event)

@@ -80,6 +80,24 @@ impl Flow {
         Ok(SchemaState::of(&self.subsystems, recorded.as_deref()))
     }
 
+    /// Whether a node can be run by the database; with `migrate` it is brought up to date first.
+    ///
+    /// *Errors*: it is not, with the command that prepares it.
+    pub fn check(&self, migrate: bool) -> anyhow::Result<()> {
+        let mut state = self.state()?;
+        if migrate && !state.is_up_to_date() {
+            self.up(false)?;
+            state = self.state()?;
+        }
+        ensure!(!state.needs_bootstrap, "{NEEDS_BOOTSTRAP}");
+        ensure!(state.new.is_empty(), "New migrations available; run 'kong migrations up' to proceed");
+        if !state.pending.is_empty() {
+            let pending = SubsystemMigrations::list(&state.pending);
+            self.console.info(format!("Database has pending migrations:\n{pending}"));
+        }
+        Ok(())
+    }
+
     /// Makes the tables of an empty database.
     pub fn bootstrap(&self, force: bool) -> anyhow::Result<()> {
         if force {

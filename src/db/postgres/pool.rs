@@ -94,10 +94,14 @@ impl Pool {
 }
 
 impl Lease {
-    /// Returns the connection to its pool, if it can be used again.
+    /// Returns the connection to its pool, if it can be used again. If not, those that wait there are closed, too: what
+    /// ended one has mostly ended all.
     pub(super) fn give_back(self) {
+        let mut idle = self.pool.idle.lock();
         if self.session.is_usable() {
-            self.pool.idle.lock().push_back((self.session, Instant::now()));
+            idle.push_back((self.session, Instant::now()));
+        } else {
+            idle.clear();
         }
     }
 }

@@ -79,13 +79,6 @@ impl Postgres {
         }));
     }
 
-    /// The store as workers read it: from the second server, where there is one.
-    ///
-    /// *Kong parity*: the Admin API and what writes see what was written; what plugins read may be a little older.
-    pub fn for_workers(&self) -> Postgres {
-        Postgres { inner: Arc::clone(&self.inner), reads_replica: true }
-    }
-
     fn read<T, W>(&self, work: W) -> Answer<T>
     where
         T: Send + 'static,
@@ -148,6 +141,14 @@ impl Store for Postgres {
         }
     }
 
+    fn author(&self) -> &str {
+        &self.inner.author
+    }
+
+    fn for_workers(&self) -> Option<Arc<dyn Store>> {
+        Some(Arc::new(Postgres { inner: Arc::clone(&self.inner), reads_replica: true }))
+    }
+
     fn ping(&self) -> Answer<()> {
         self.read(|session, _| {
             Box::pin(
@@ -205,8 +206,7 @@ impl Store for Postgres {
     }
 
     fn add_event(&self, event: ClusterEvent) -> Answer<()> {
-        let author = self.inner.author.clone();
-        self.change(|session, _| Box::pin(async move { aside::add_event(session, &author, event).await }))
+        self.change(|session, _| Box::pin(async move { aside::add_event(session, event).await }))
     }
 
     fn events_since(&self, channels: &[&str], after: f64) -> Answer<(Vec<ClusterEvent>, f64)> {

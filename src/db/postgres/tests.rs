@@ -215,11 +215,12 @@ fn a_read_only_server_is_asked_by_workers_alone() {
         let replica = self::settings(server, &server.database());
         let store = Postgres::open(settings, Some(replica), &contract::model()).await.unwrap();
         contract::prepare(&store).await;
+        let default = json!("default");
         let find =
-            |store: &Postgres| store.select_by("workspaces", "name", &json!("default"), &View::default());
+            async |store: &dyn Store| store.select_by("workspaces", "name", &default, &View::default()).await;
         assert!(find(&store).await.unwrap().is_some());
         // the other database has no tables at all
-        let error = find(&store.for_workers()).await.unwrap_err();
+        let error = find(&*store.for_workers().unwrap()).await.unwrap_err();
         assert!(error.message.contains("relation \"workspaces\" does not exist"), "{error}");
     });
 }

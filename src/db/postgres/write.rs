@@ -6,8 +6,8 @@ use super::read;
 use super::session::{Failure, Parameter, Session, told};
 use super::table::{Column, Conditions, Source, Table};
 use super::tables::Tables;
-use super::{bulk, violation};
-use crate::db::{Change, DbError, Entity, Expiry, Place, Removed, View, Write, Written};
+use super::{aside, bulk, violation};
+use crate::db::{Change, DbError, Entity, Expiry, Place, Removed, View, Write, Written, notes};
 
 /// How often a batch is tried that met another one on its way.
 const ATTEMPTS: usize = 5;
@@ -100,7 +100,10 @@ impl Work<'_> {
             all.push(self.apply(first).await?);
             rest = after;
         }
-        notify(self.session, author).await?;
+        if let Some(note) = notes::event(author, &all, &self.tables.model) {
+            aside::add_event(self.session, note).await?;
+            notify(self.session, author).await?;
+        }
         Ok(all)
     }
 
