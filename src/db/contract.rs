@@ -59,6 +59,7 @@ macro_rules! store_contract {
             a_lock_has_one_holder
             counters_add_up
             truncating_takes_what_points_there_along
+            many_rows_at_once_are_as_many_one_by_one
             random_changes_end_as_in_the_model
         );
     };
@@ -409,6 +410,30 @@ pub(super) async fn truncating_takes_what_points_there_along(store: Arc<dyn Stor
     }
     assert_eq!(all(&*store, "consumers", None).await, [id(4)]);
     assert!(store.page_tags(None, 10, None).await.unwrap().rows.is_empty());
+}
+
+pub(super) async fn many_rows_at_once_are_as_many_one_by_one(store: Arc<dyn Store>) {
+    let many_id = |number: usize| format!("00000000-0000-4000-8000-{number:012x}");
+    let consumer = |number: usize, name: usize| {
+        let entity = json!({
+            "id": many_id(number), "username": format!("c{name}"), "tags": ["t"], "ws_id": WORKSPACE,
+        });
+        let key = object(json!({"id": many_id(number)}));
+        change("consumers", Write::Upsert(Place::Key(key), object(entity), Expiry::Keep))
+    };
+    let written = write(&*store, (0..350).map(|number| consumer(number, number)).collect()).await;
+    assert!(written.iter().all(|written| written.operation() == "create"));
+    assert_eq!(written[349].after.as_ref().unwrap()["username"], "c349");
+    // Some of these are there already, and one has the name of another.
+    let more: Vec<Change> = (200..450).map(|number| consumer(number, number)).collect();
+    let written = write(&*store, more).await;
+    assert_eq!(written.iter().filter(|written| written.operation() == "update").count(), 150);
+    let mut wrong: Vec<Change> = (500..700).map(|number| consumer(number, number)).collect();
+    wrong.push(consumer(800, 7));
+    let error = store.write(wrong).await.unwrap_err();
+    assert_eq!(error.message, "UNIQUE violation detected on '{username=\"c7\"}'");
+    assert_eq!(all(&*store, "consumers", None).await.len(), 450);
+    assert_eq!(store.page_tags(Some("t"), 1000, None).await.unwrap().rows.len(), 450);
 }
 
 // ---- the model ------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@
 //! when one wrote.
 
 mod aside;
+mod bulk;
 mod layout;
 mod read;
 mod sql;

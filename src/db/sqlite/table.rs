@@ -91,6 +91,12 @@ impl Table {
         values
     }
 
+    /// `INSERT` of several rows.
+    pub(super) fn insert_of(&self, rows: usize) -> String {
+        let Some((head, row)) = self.insert.split_once(" VALUES ") else { return self.insert.clone() };
+        format!("{head} VALUES {}", vec![row; rows].join(", "))
+    }
+
     /// The column of a field.
     pub(super) fn column(&self, field: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.field == field)

@@ -6,6 +6,7 @@ use serde_json::Value;
 use sqlx::{Connection, SqliteConnection};
 
 use super::aside;
+use super::bulk;
 use super::read;
 use super::sql::{self, Bound, execute, failed, quoted, row};
 use super::store::Tables;
@@ -22,9 +23,19 @@ pub(super) async fn write(
 ) -> Result<Vec<Written>, DbError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     let mut all = Vec::with_capacity(changes.len());
-    for change in changes {
-        let work = Work { tables, connection: &mut transaction };
-        all.push(work.apply(change).await?);
+    let mut changes = changes.into_iter().peekable();
+    while changes.peek().is_some() {
+        let run = bulk::next(&mut changes);
+        let mut work = Work { tables, connection: &mut transaction };
+        let Some(first) = run.first() else { break };
+        match work.insert_all(tables.of(&first.kind)?, &run).await? {
+            Some(written) => all.extend(written),
+            None => {
+                for change in run {
+                    all.push(work.apply(change).await?);
+                }
+            }
+        }
     }
     if let Some(note) = notes::event(author, &all, &tables.model) {
         aside::add_event(&mut transaction, note).await?;
@@ -64,13 +75,13 @@ pub(super) async fn truncate(
 }
 
 /// One change within a transaction.
-struct Work<'a> {
+pub(super) struct Work<'a> {
     tables: &'a Tables,
-    connection: &'a mut SqliteConnection,
+    pub(super) connection: &'a mut SqliteConnection,
 }
 
 impl Work<'_> {
-    async fn apply(mut self, change: Change) -> Result<Written, DbError> {
+    async fn apply(&mut self, change: Change) -> Result<Written, DbError> {
         let table = self.tables.of(&change.kind)?;
         let view = View { workspace: change.workspace, ..View::default() };
         match change.write {
@@ -222,7 +233,12 @@ impl Work<'_> {
 
     // ---- tags ---------------------------------------------------------------------------------
 
-    async fn tag(&mut self, table: &Table, before: Option<&Entity>, entity: &Entity) -> Result<(), DbError> {
+    pub(super) async fn tag(
+        &mut self,
+        table: &Table,
+        before: Option<&Entity>,
+        entity: &Entity,
+    ) -> Result<(), DbError> {
         let before = before.and_then(|before| before.get("tags"));
         let tags = entity.get("tags");
         if !table.model.has_tags || before.unwrap_or(&Value::Null) == tags.unwrap_or(&Value::Null) {
