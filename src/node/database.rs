@@ -35,6 +35,8 @@ pub(super) struct Database {
     frequency: Duration,
     /// What workers write.
     heard: RefCell<Option<UnboundedReceiver<Heard>>>,
+    /// The task that puts it in force.
+    hearing: RefCell<Option<JoinHandle<()>>>,
 }
 
 impl Database {
@@ -61,6 +63,7 @@ impl Database {
             cluster,
             frequency: shared.conf.db_update_frequency,
             heard: RefCell::new(Some(heard)),
+            hearing: RefCell::default(),
         })))
     }
 
@@ -75,15 +78,17 @@ impl Database {
     pub(super) async fn publish_first(&self) -> Result<String, String> {
         self.effect.publish().map_err(|error| error.to_string())?;
         self.effect.start().await;
+        if let Some(heard) = self.heard.take() {
+            // Plugins may write while they start.
+            *self.hearing.borrow_mut() = Some(spawn_local(hear(self.effect.clone(), heard)));
+        }
         Ok(String::new())
     }
 
     /// What goes on while the node serves.
     pub(super) fn tasks(self: &Rc<Self>) -> Vec<JoinHandle<()>> {
         let mut tasks = vec![spawn_local(sweep(Arc::clone(self.dao.store())))];
-        if let Some(heard) = self.heard.take() {
-            tasks.push(spawn_local(hear(self.effect.clone(), heard)));
-        }
+        tasks.extend(self.hearing.take());
         tasks.push(spawn_local(follow(self.clone())));
         tasks
     }

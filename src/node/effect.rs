@@ -6,7 +6,7 @@ use super::cluster::Keys;
 use super::entities::EntitySource;
 use super::events::{self, Events};
 use crate::conf::WorkerConsistency;
-use crate::db::{DbError, Entities, Entity, Observer, Rows, Store, View, Written, dao};
+use crate::db::{Answer, Change, DbError, Entities, Entity, Observer, Rows, Store, View, Written, dao};
 use crate::lua::Vm;
 use crate::observability::log;
 use crate::runtime;
@@ -20,17 +20,17 @@ use tokio::time::Instant;
 
 /// The kinds that the gateway is run by. All others, as many as they may be, are looked up when they are needed.
 const SERVED: [&str; 11] = [
-    "workspaces",
-    "certificates",
-    "services",
-    "routes",
-    "snis",
-    "upstreams",
-    "targets",
-    "plugins",
     "ca_certificates",
-    "vaults",
+    "certificates",
     "filter_chains",
+    "plugins",
+    "routes",
+    "services",
+    "snis",
+    "targets",
+    "upstreams",
+    "vaults",
+    "workspaces",
 ];
 /// What stands for the hash of a configuration's text.
 const HASH: &str = "database";
@@ -265,7 +265,13 @@ impl Effect {
 }
 
 impl Observer for Effect {
-    fn wrote<'a>(&'a self, written: &'a [Written]) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
-        Box::pin(self.took(written))
+    /// The same way that workers write, so that all changes are put in force in the order they were made.
+    fn write(&self, _: &Arc<dyn Store>, changes: Vec<Change>) -> Answer<Vec<Written>> {
+        self.shared.connector.write(changes)
+    }
+
+    /// Who hears what was written has put it in force already.
+    fn wrote<'a>(&'a self, _: &'a [Written]) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
+        Box::pin(std::future::ready(()))
     }
 }

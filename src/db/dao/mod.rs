@@ -24,7 +24,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Change, DbError, EntityModel, Model, Store, Written};
+use super::{Answer, Change, DbError, EntityModel, Model, Store, Written};
 use crate::entities::Registry;
 use crate::schema::Schema;
 
@@ -41,8 +41,16 @@ pub struct Dao {
     observer: Rc<dyn Observer>,
 }
 
-/// Hears of what was written.
+/// Hears of what is written.
 pub trait Observer {
+    /// Has a store make changes.
+    ///
+    /// # Errors
+    /// What the store refuses.
+    fn write(&self, store: &Arc<dyn Store>, changes: Vec<Change>) -> Answer<Vec<Written>> {
+        store.write(changes)
+    }
+
     /// Puts changes in force that the database has; a write is answered afterwards. May not fail: what is written is
     /// written.
     fn wrote<'a>(&'a self, written: &'a [Written]) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -99,7 +107,7 @@ impl Dao {
     pub(super) async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Written>, DbError> {
         let (store, observer) = (Arc::clone(&self.store), Rc::clone(&self.observer));
         let done = tokio::task::spawn_local(async move {
-            let written = store.write(changes).await?;
+            let written = observer.write(&store, changes).await?;
             observer.wrote(&written).await;
             Ok(written)
         });
