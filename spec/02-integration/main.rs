@@ -35,6 +35,7 @@ mod plugin_order;
 mod plugins_auth;
 mod plugins_traffic;
 mod plugins_transform;
+mod postgres;
 mod proxy;
 mod published_plugins;
 mod rate_limiting_cluster;

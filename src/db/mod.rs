@@ -6,6 +6,9 @@
 //! tests compare them with. The [`Dao`] stands on the control thread, between the Admin API and a store: it has the
 //! schemas prepare and check an entity, has the store write it, and tells its [`Observer`] what was written.
 //!
+//! All threads of a process reach the store through one [`Connector`]; nodes that share it hear from each other by
+//! [`notes`] of what changed.
+//!
 //! What a store must know about the kinds of entities is in [`Model`], plain data taken once from the schemas, so
 //! that a store needs no schema engine and can be shared between threads. Errors are [`DbError`]s with Kong's codes
 //! and words.
