@@ -184,9 +184,12 @@ local function pid_file(prefix, file)
   if file then
     return file
   end
-  local running = nodes.get_running_conf(prefix)
-  return running and running.nginx_pid or error("no config file found at prefix: " .. (prefix
-      or conf.prefix), 3)
+  -- Not by the settings: these may name files that are gone, which is no reason to let the node run on.
+  file = path.join(prefix or conf.prefix, "pids", "nginx.pid")
+  if not path.exists(file) then
+    error("no pid file found at prefix: " .. (prefix or conf.prefix), 3)
+  end
+  return file
 end
 
 
