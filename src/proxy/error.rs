@@ -63,6 +63,9 @@ pub enum ProxyError {
     /// The TLS handshake with the peer failed: 502.
     #[error("SSL_do_handshake() failed ({0}) while SSL handshaking to upstream")]
     Tls(String),
+    /// The certificate of the peer is not one of this name: 502.
+    #[error("upstream SSL certificate does not match \"{0}\" while SSL handshaking to upstream")]
+    CertificateName(String),
     /// Writing to or reading from the peer failed before a response was complete: 502.
     #[error("{} while reading response header from upstream", closing(.0))]
     UpstreamClosed(#[source] io::Error),
@@ -97,8 +100,8 @@ impl ProxyError {
         use ProxyError::*;
         match self {
             Body(BodyError::Spool(_)) | NoPeer { .. } | PluginFailed | Internal(_) => Origin::Gateway,
-            Connect(_) | ConnectTimeout | HandshakeTimeout | Tls(_) | UpstreamClosed(_) | WriteTimeout
-            | ReadTimeout | InvalidResponse(_) => Origin::Upstream,
+            Connect(_) | ConnectTimeout | HandshakeTimeout | Tls(_) | CertificateName(_)
+            | UpstreamClosed(_) | WriteTimeout | ReadTimeout | InvalidResponse(_) => Origin::Upstream,
             _ => Origin::Client,
         }
     }
@@ -118,7 +121,7 @@ impl ProxyError {
             Body(BodyError::TooLarge) => 413,
             Body(BodyError::Closed(_)) => 400,
             ClientGone => 499,
-            Connect(_) | Tls(_) | UpstreamClosed(_) | InvalidResponse(_) => 502,
+            Connect(_) | Tls(_) | CertificateName(_) | UpstreamClosed(_) | InvalidResponse(_) => 502,
             ConnectTimeout | HandshakeTimeout | WriteTimeout | ReadTimeout => 504,
             NoPeer { status, .. } => *status,
             Body(BodyError::Spool(_)) | PluginFailed | Internal(_) => 500,
@@ -156,7 +159,7 @@ impl ProxyError {
     pub fn may_retry(&self, sent: bool, repeatable_method: bool) -> bool {
         use ProxyError::*;
         match self {
-            Connect(_) | ConnectTimeout | HandshakeTimeout | Tls(_) => true,
+            Connect(_) | ConnectTimeout | HandshakeTimeout | Tls(_) | CertificateName(_) => true,
             UpstreamClosed(_) | WriteTimeout | ReadTimeout => !sent || repeatable_method,
             _ => false,
         }

@@ -2,6 +2,8 @@
 
 use super::{Connection, PoolKey, UpstreamTls};
 use crate::proxy::{Plain, ProxyError, Stream, deadline};
+use rustls::pki_types::ServerName;
+use rustls::{CertificateError, Error as TlsError};
 use std::io;
 use tokio::net::TcpStream;
 
@@ -19,9 +21,20 @@ pub async fn connect(key: PoolKey, tls: &UpstreamTls, timeout: u32) -> Result<Co
         return Ok(Connection::new(Stream::Plain(Plain::Tcp(tcp)), key));
     };
     let (connector, name) = tls.connector(&session, key.address.ip())?;
-    let stream = deadline::within(u64::from(timeout), connector.connect(name, Plain::Tcp(tcp)))
+    let stream = deadline::within(u64::from(timeout), connector.connect(name.clone(), Plain::Tcp(tcp)))
         .await
         .ok_or(ProxyError::HandshakeTimeout)?
-        .map_err(|error: io::Error| ProxyError::Tls(error.to_string()))?;
+        .map_err(|error| failure(&error, &name))?;
     Ok(Connection::new(Stream::Tls(Box::new(stream.into())), key))
+}
+
+/// Why a handshake with a peer of this name failed.
+fn failure(error: &io::Error, name: &ServerName<'_>) -> ProxyError {
+    use CertificateError::{NotValidForName, NotValidForNameContext};
+    match error.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(TlsError::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
+            ProxyError::CertificateName(name.to_str().into_owned())
+        }
+        _ => ProxyError::Tls(error.to_string()),
+    }
 }

@@ -105,7 +105,10 @@ fn note_failure(worker: &Worker, exchange: &mut Exchange, error: &ProxyError) {
         | ProxyError::ReadTimeout => {
             worker.peers.report(exchange, Outcome::TimedOut);
         }
-        ProxyError::Connect(_) | ProxyError::Tls(_) | ProxyError::UpstreamClosed(_) => {
+        ProxyError::Connect(_)
+        | ProxyError::Tls(_)
+        | ProxyError::CertificateName(_)
+        | ProxyError::UpstreamClosed(_) => {
             worker.peers.report(exchange, Outcome::Failed);
         }
         ProxyError::InvalidResponse(_) => worker.peers.report(exchange, Outcome::Status(code)),
