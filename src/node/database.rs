@@ -9,7 +9,7 @@ use crate::db::dao::Unobserved;
 use crate::db::off::DEFAULT_WORKSPACE;
 use crate::db::postgres::{Postgres, Settings};
 use crate::db::sqlite::Sqlite;
-use crate::db::{Answer, Dao, DaoOptions, Entity, Heard, Model, Store, View};
+use crate::db::{Answer, Dao, DaoOptions, Entity, ErrorCode, Heard, Model, Store, View};
 use crate::entities::Registry;
 use crate::lua::Vm;
 use crate::observability::log;
@@ -52,6 +52,7 @@ impl Database {
         let Some(opening) = connect(&shared.conf, model)? else { return Ok(None) };
         let store = opening.await.map_err(|error| error.to_string())?;
         let workspace = default_workspace(&store, &source.registry, model).await?;
+        name_cluster(&store, &source.registry, model).await?;
         let cluster = Cluster::new(&store, &shared.node_id).await.map_err(|error| error.to_string())?;
         let effect = Effect::load(shared, source, vm, &store).await?;
         let for_workers = store.for_workers().unwrap_or_else(|| Arc::clone(&store));
@@ -105,6 +106,7 @@ pub async fn dao_of_command(conf: &Conf, registry: &Registry, model: &Arc<Model>
         connect(conf, model)?.ok_or_else(|| "there is no database with database = off".to_owned())?;
     let store = opening.await.map_err(|error| error.to_string())?;
     let workspace = default_workspace(&store, registry, model).await?;
+    name_cluster(&store, registry, model).await?;
     Ok(Dao::new(registry.clone(), Arc::clone(model), store, &workspace, Rc::new(Unobserved)))
 }
 
@@ -147,6 +149,26 @@ async fn default_workspace(
             Ok(Some(row)) => Ok(id(&row).unwrap_or_default()),
             _ => Err(error.to_string()),
         },
+    }
+}
+
+/// Gives the nodes that share a database an id in common, if they have none.
+async fn name_cluster(store: &Arc<dyn Store>, registry: &Registry, model: &Arc<Model>) -> Result<(), String> {
+    const KEY: &str = "cluster_id";
+    let key = Entity::from_iter([("key".to_owned(), Value::from(KEY))]);
+    let known =
+        store.select("parameters", &key, &View::default()).await.map_err(|error| error.to_string())?;
+    if known.is_some() {
+        return Ok(());
+    }
+    let (registry, model) = (registry.clone(), Arc::clone(model));
+    let dao = Dao::new(registry, model, Arc::clone(store), DEFAULT_WORKSPACE, Rc::new(Unobserved));
+    let value = Value::from(uuid::Uuid::new_v4().to_string());
+    let id = Entity::from_iter([("key".to_owned(), Value::from(KEY)), ("value".to_owned(), value)]);
+    match dao.insert("parameters", id, &DaoOptions::default()).await {
+        // Another process has just made it.
+        Err(error) if error.code != ErrorCode::PrimaryKeyViolation => Err(error.to_string()),
+        _ => Ok(()),
     }
 }
 

@@ -46,7 +46,8 @@ pub(super) async fn follow(control: Rc<Control>) {
     let store = Arc::clone(database.dao().store());
     let (period, mut notices) = (control.shared.conf.db_update_frequency, store.notices());
     // What was told before this node was there is over for it.
-    let mut after = store.events_since(&[CHANNEL], f64::MAX).await.map_or_else(|_| now(), |(_, now)| now);
+    let mut after =
+        store.events_since(&[CHANNEL], f64::from(u32::MAX)).await.map_or_else(|_| now(), |(_, now)| now);
     loop {
         match &mut notices {
             Some(notices) => drop(tokio::time::timeout(period, notices.changed()).await),
