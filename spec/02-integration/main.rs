@@ -11,6 +11,7 @@ mod support;
 mod api_logs;
 mod command_line;
 mod commands;
+mod config_database;
 mod custom_entities;
 mod custom_plugin;
 mod dns;
