@@ -2,6 +2,7 @@
 
 local Rows = require "spec.internal.rows"
 local blueprints = require "spec.fixtures.blueprints"
+local commands = require "spec.internal.commands"
 local constants = require "kong.constants"
 local dc_blueprints = require "spec.fixtures.dc_blueprints"
 local environment = require "spec.internal.environment"
@@ -78,8 +79,21 @@ local function rows_with(plugins)
 end
 
 
+-- A server's database is to be prepared before anybody opens it; the embedded one prepares itself.
+local function prepare(strategy)
+  if strategy ~= "sqlite" then
+    local ok, err = commands.kong_exec("migrations up --conf " .. settings.test_conf_path,
+                                       { database = strategy })
+    if not ok then
+      error("could not prepare the database: " .. tostring(err), 4)
+    end
+  end
+end
+
+
 -- Opens the database of the nodes under test, with the kinds that the loaded plugins have.
 local function open(strategy, rows)
+  prepare(strategy)
   if not getenv "KONG_SQLITE_PATH" then
     environment.setenv("KONG_SQLITE_PATH", settings.folder .. "/kong.db")
   end
