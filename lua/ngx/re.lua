@@ -3,6 +3,8 @@ local find, match = ngx.re.find, ngx.re.match
 local sub = string.sub
 local huge = math.huge
 local error, tostring, type = error, tostring, type
+local set_jit_stack_size = ngx.re._jit_stack_size
+ngx.re._jit_stack_size = nil
 
 local _M = { version = "0.1.29" }
 
@@ -80,11 +82,14 @@ function _M.split(subject, regex, options, ctx, max, res)
 end
 
 
--- Limits of the matcher are nginx's to set; here they are the library's own.
-function _M.opt(option)
+-- Sets `jit_stack_size`: most bytes of stack that matching may use, for patterns that need much.
+function _M.opt(option, value)
   if option ~= "jit_stack_size" then
     error("unrecognized option name", 2)
+  elseif type(value) ~= "number" or value <= 0 then
+    error("jit_stack_size must be a positive number", 2)
   end
+  set_jit_stack_size(value)
 end
 
 

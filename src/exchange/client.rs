@@ -1,8 +1,10 @@
 //! The client's side of an exchange.
 
+use super::RawLink;
 use crate::http::Scheme;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::{Rc, Weak};
 
 /// An address with its text, since headers and logs ask for it on every request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +54,19 @@ pub struct Client {
     pub tls: Option<Tls>,
     /// Source and destination that a PROXY protocol header named.
     pub proxy_protocol: Option<(Address, Address)>,
+    /// The connection itself, where code may take it over: HTTP/1.
+    ///
+    /// *Invariant*: weak, since exchanges kept for later hold on to the client, and the connection ends before.
+    pub raw: OnceCell<Weak<dyn RawLink>>,
     /// Requests that this connection has carried so far, this one included.
     pub requests: Cell<u64>,
+}
+
+impl Client {
+    /// The connection, while it is there, where code may take it over.
+    pub fn raw(&self) -> Option<Rc<dyn RawLink>> {
+        self.raw.get()?.upgrade()
+    }
 }
 
 /// What a TLS handshake agreed on.

@@ -84,6 +84,7 @@ mod tests {
             scheme: Scheme::Http,
             tls: None,
             proxy_protocol: None,
+            raw: Default::default(),
             requests: Cell::new(1),
         };
         let mut exchange = Exchange::new(Rc::new(client), Arc::default(), Request::default());

@@ -21,6 +21,7 @@ mod handshake;
 mod id;
 mod log_context;
 mod match_input;
+mod raw;
 mod request;
 mod response;
 mod times;
@@ -35,6 +36,7 @@ pub use clock::{Timed, now, refresh, timed};
 pub use handshake::{Brought, ClientCertificateRequest, ClientIdentity, Handshake, OwnCertificate};
 pub use id::RequestId;
 pub use log_context::LogContext;
+pub use raw::{RawConnection, RawLink};
 pub use request::{Forwarded, Request};
 pub use response::{BodyChunk, Response, Source};
 pub use times::Times;
@@ -137,6 +139,12 @@ impl Exchange {
     /// Who asks: whom `real_ip_header` named, or the connection's peer.
     pub fn remote(&self) -> &Address {
         self.request.remote.as_ref().unwrap_or(&self.client.peer)
+    }
+
+    /// The name of the matched route, or its id.
+    pub fn route_name(&self) -> Option<&str> {
+        let route = self.snapshot.routes.get(self.matched.as_ref()?.route)?;
+        Some(route.name.as_deref().unwrap_or(&route.id))
     }
 
     /// Whether the request went to an upstream, or at least a peer was chosen for it.

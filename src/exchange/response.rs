@@ -41,6 +41,8 @@ pub struct Response {
     pub wants_page: bool,
     /// Whether `ngx.exit` in `header_filter` put a response without a body in the place of this one.
     pub is_replaced: bool,
+    /// Whether Lua code has the client's connection and speaks on it itself.
+    pub is_raw: bool,
     /// Whether the body is a page of nginx's own.
     pub is_page: bool,
     /// Who made it.
@@ -112,6 +114,7 @@ impl Response {
             is_unexpected,
             wants_page,
             is_replaced,
+            is_raw,
             is_page,
             source,
             head,
@@ -126,7 +129,9 @@ impl Response {
             trailers,
         } = self;
         let BodyChunk { data, eof, over } = chunk;
-        for flag in [is_unexpected, wants_page, is_replaced, is_page, begun, ended, head_sent, eof, over] {
+        for flag in
+            [is_unexpected, wants_page, is_replaced, is_raw, is_page, begun, ended, head_sent, eof, over]
+        {
             *flag = false;
         }
         *source = Source::None;

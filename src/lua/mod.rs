@@ -12,6 +12,7 @@
 //! | [`frame`], `stack` | the safe view host functions have of Lua's stack; raising and waiting |
 //! | [`object`] | Rust values that Lua code holds |
 //! | [`context`], [`phase`] | which request and phase is running |
+//! | `origin` | which plugin started a timer or thread |
 //! | [`coroutine`] | coroutines, used again and again |
 //! | [`task`], [`thread`] | resuming, light threads, cancelling |
 //! | [`memory`] | a VM that holds too much |
@@ -38,6 +39,7 @@ pub mod loader;
 pub mod memory;
 pub mod ngx;
 pub mod object;
+mod origin;
 pub mod pdk;
 mod phase;
 pub mod plugin;

@@ -4,9 +4,11 @@ use super::context::{self, Context};
 use super::coroutine::Coroutine;
 use super::error::LuaError;
 use super::frame::{Answer, Flow, Frame, Kind};
+use super::origin::{self, Origin};
 use super::task::{self, Parked, Resume, Step};
 use super::vm::Vm;
-use crate::observability::log;
+use crate::exchange::current;
+use crate::observability::Level;
 use mlua::ffi::lua_State;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
@@ -23,6 +25,7 @@ struct LightThread {
     coroutine: Coroutine,
     parked: RefCell<Option<Parked>>,
     state: Cell<State>,
+    origin: Option<Origin>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,7 +100,9 @@ impl LightThread {
     }
 
     fn fail(&self, error: &LuaError) {
-        log::error!("lua user thread aborted: runtime error: {}", error.report());
+        let origin = self.origin.as_deref().unwrap_or_default();
+        let message = format!("{origin}lua user thread aborted: runtime error: {}", error.report());
+        current::log(Level::Error, message.as_bytes());
         self.state.set(State::Ended(false));
     }
 
@@ -124,11 +129,15 @@ fn spawn(frame: &Frame) -> Answer {
     frame.expect(1, Kind::Function, c"function")?;
     context::require_waiting()?;
     let arguments = frame.top() - 1;
-    let coroutine = Vm::current()?.coroutine();
+    let (coroutine, origin) = (Vm::current()?.coroutine(), origin::of_running(frame));
     coroutine.frame().reserve(arguments.unsigned_abs() as usize + 1)?;
     coroutine.frame().take_from(frame, arguments + 1);
-    let thread =
-        Rc::new(LightThread { coroutine, parked: RefCell::new(None), state: Cell::new(State::Running) });
+    let thread = Rc::new(LightThread {
+        coroutine,
+        parked: RefCell::new(None),
+        state: Cell::new(State::Running),
+        origin,
+    });
     let threads = task::threads();
     threads.list.borrow_mut().push(Rc::clone(&thread));
     if thread.advance(arguments, context::current()) {

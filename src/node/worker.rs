@@ -8,7 +8,7 @@ use super::trust;
 use crate::balancer::Balancers;
 use crate::conf::{Conf, Database, Server};
 use crate::dns::{DnsOptions, Resolver};
-use crate::lua::plugin::{Runner, RunnerSettings, Statistics};
+use crate::lua::plugin::{Runner, RunnerSettings, Statistics, timers};
 use crate::lua::vm::Settings as VmSettings;
 use crate::lua::{LuaError, Vm, memory};
 use crate::observability::{AccessLog, Target, counters, log};
@@ -57,6 +57,7 @@ pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String>
         spawn_local(follow_events(shared.clone(), events)),
         spawn_local(replace_outgrown(vm.clone(), shared.conf.lua_memory_limit << 20, setup.orders.clone())),
         spawn_local(tell_memory(setup.id, vm.clone())),
+        spawn_local(timers::answer(setup.id, vm.clone())),
     ];
     let doors = listeners::open(&shared, setup.sockets, &setup.orders)?;
     let serving = proxy::serve_worker(worker, doors, ordered_to(setup.orders.clone(), Order::Drain));

@@ -68,6 +68,7 @@ impl Entrance {
             scheme: Scheme::Http,
             tls: None,
             proxy_protocol: None,
+            raw: Default::default(),
             requests: Cell::new(0),
         };
         if self.proxy_protocol {

@@ -32,6 +32,8 @@ enum Next {
     Forward,
     /// A response of our own stands in the exchange.
     Respond,
+    /// Lua code had the client's connection: nothing is left to do.
+    Done,
 }
 
 /// Serves one exchange; returns whether the client can be served another on its connection.
@@ -78,6 +80,10 @@ async fn answer<D: Downstream>(
             error_response::finish_bare(worker, exchange);
             respond(worker, exchange, client).await
         }
+        Next::Done => {
+            client.abort();
+            flush(client).await
+        }
     }
 }
 
@@ -87,6 +93,9 @@ async fn prepare(worker: &Worker, exchange: &mut Exchange) -> Result<Next, Proxy
     request_debug::enter(exchange, "rewrite");
     let outcome = run(worker, exchange, Phase::Rewrite).await;
     request_debug::leave(exchange);
+    if exchange.response.is_raw {
+        return Ok(Next::Done);
+    }
     if outcome == PhaseOutcome::Failed {
         return Err(ProxyError::PluginFailed);
     }
@@ -118,6 +127,9 @@ async fn access(worker: &Worker, exchange: &mut Exchange) -> Result<Next, ProxyE
     exchange.times.access_start = now();
     let outcome = phases::access(worker, exchange).await;
     exchange.times.access_end = now();
+    if exchange.response.is_raw {
+        return Ok(Next::Done);
+    }
     if outcome == PhaseOutcome::Failed {
         error_response::unexpected(worker, exchange);
     }

@@ -15,7 +15,7 @@ local trace = require "kong.observability.tracing.instrumentation"
 local ipairs, load, setmetatable = ipairs, load, setmetatable
 local concat = table.concat
 
-local HEAD = "local plugins, consumer_conf, rawset, enter_span, leave_span, trace = ...\n"
+local HEAD = "local plugins, consumer_conf, rawset, enter_span, leave_span, trace, seam = ...\n"
              .. "return function(ctx, confs)\nlocal plugin, conf, span\n"
 local CHOOSING = 'local given = confs\nconfs = {}\nrawset(ctx, "KONG_CONFS", confs)\n'
 local CHOOSABLE = "confs = ctx.KONG_CONFS or confs\n"
@@ -35,6 +35,10 @@ local CHOICE = "conf = given[$]\n"
                .. "conf = consumer_conf(plugins[$].number, ctx.authenticated_consumer.id) or conf\nend\n"
                .. "confs[$] = conf\nif conf then\n"
 local COPIED = "conf = given[$]\nconfs[$] = conf\nif conf then\n"
+
+-- What many plugins need at once does not fit into one trace: the compiler would give up on the phase. A call
+-- that it cannot look into makes it end the trace and begin another behind it, whenever so many plugins ran.
+local SEAM, MOST_TOGETHER = "seam()\n", 4
 
 local _M = {}
 
@@ -65,8 +69,13 @@ local function source(steps, phase, chosen, measured)
   if traced then
     lines[#lines + 1] = OPEN:format(phase) .. (phase == "log" and CLOSE or "")
   end
+  local sewn = 0
   for i, step in ipairs(steps) do
     local runs = step.plugin[phase]
+    if runs and sewn == MOST_TOGETHER then
+      lines[#lines + 1], sewn = SEAM, 0
+    end
+    sewn = sewn + (runs and 1 or 0)
     -- While consumers choose, access notes the configuration of every step.
     if runs or (chosen and phase == "access") then
       local code, opens = choice(step, phase, chosen)
@@ -97,7 +106,8 @@ function _M.of(steps, phase, chosen, measured)
       plugins[i] = step.plugin
     end
     code = load(source(steps, phase, chosen, measured), "=" .. key)
-    code = code(plugins, native.consumer_conf, rawset, native.enter_span, native.leave_span, trace)
+    code = code(plugins, native.consumer_conf, rawset, native.enter_span, native.leave_span, trace,
+                native.seam)
     known[key] = code
   end
   return code

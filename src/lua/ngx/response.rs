@@ -70,7 +70,13 @@ fn install_body(frame: &Frame, ngx: c_int) {
     frame.set_function(ngx, "print", |frame| print(frame, b""));
     frame.set_function(ngx, "send_headers", |frame| {
         require_output()?;
-        with_exchange(begin_output)?;
+        with_exchange(|exchange| {
+            let is_first = !exchange.response.begun;
+            begin_output(exchange);
+            if let Some(link) = exchange.client.raw().filter(|_| is_first && exchange.response.is_raw) {
+                link.head(&exchange.response.head);
+            }
+        })?;
         frame.push_integer(1);
         Ok(1)
     });
@@ -242,7 +248,9 @@ fn begin_output(exchange: &mut Exchange) {
 
 /// Why no more output is taken.
 fn refusal(exchange: &Exchange) -> Option<&'static str> {
-    if exchange.response.ended {
+    if exchange.response.is_raw {
+        Some("raw request socket acquired")
+    } else if exchange.response.ended {
         Some("seen eof")
     } else if exchange.response.begun && exchange.request.head.method == Method::HEAD {
         Some("header only")

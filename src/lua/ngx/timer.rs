@@ -3,6 +3,7 @@
 use crate::exchange::Phase;
 use crate::lua::context::Context;
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
+use crate::lua::origin::{self, Named, Origin};
 use crate::lua::vm::{Reference, Vm};
 use crate::observability::log;
 use std::cell::Cell;
@@ -104,6 +105,7 @@ struct Callback {
     vm: Vm,
     function: Reference,
     arguments: Vec<Reference>,
+    origin: Option<Origin>,
 }
 
 impl Callback {
@@ -115,11 +117,12 @@ impl Callback {
         };
         let function = keep(2);
         let arguments = (3..=frame.top()).map(keep).collect();
-        Ok(Self { vm, function, arguments })
+        Ok(Self { vm, function, arguments, origin: origin::of_running(frame) })
     }
 
     async fn call(&self, premature: bool) {
         let context = Context::bare(Phase::Timer);
+        let _named = Named::new(context.number, self.origin.as_ref());
         let outcome = self
             .vm
             .call(&self.function, context, |frame| {
@@ -133,7 +136,8 @@ impl Callback {
             .await;
         super::ctx::forget_bare(&self.vm.frame(), context.number);
         if let Err(error) = outcome {
-            log::error!("lua entry thread aborted: runtime error: {}", error.report());
+            let origin = self.origin.as_deref().unwrap_or_default();
+            log::error!("{origin}lua entry thread aborted: runtime error: {}", error.report());
         }
     }
 }

@@ -146,6 +146,7 @@ fn client() -> Client {
         scheme: Scheme::Http,
         tls: None,
         proxy_protocol: None,
+        raw: Default::default(),
         requests: Cell::new(1),
     }
 }

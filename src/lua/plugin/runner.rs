@@ -296,8 +296,10 @@ impl Runner {
             self.inner.vm.evaluate_now(&self.inner.functions.running, Context::of(exchange), push, read);
         let name = running.ok().and_then(|(_, name)| name).unwrap_or_default();
         let context = LogContext(exchange);
-        match (error, route_name(exchange)) {
-            (LuaError::Stopped { .. }, Some(route)) => {
+        // Of an error that a client sees, the request tells the route.
+        let unseen = matches!(error, LuaError::Stopped { .. }) || exchange.phase == Phase::Log;
+        match exchange.route_name().filter(|_| unseen) {
+            Some(route) => {
                 log::error!(&context => "[kong] runner.rs:{} [{name}] route \"{route}\": {}", line!(), error.report());
             }
             _ => log::error!(&context => "[kong] runner.rs:{} [{name}] {}", line!(), error.report()),
@@ -489,12 +491,6 @@ impl Runner {
             frame.push_nil();
         }
     }
-}
-
-/// The name of the matched route, or its id.
-fn route_name(exchange: &Exchange) -> Option<&str> {
-    let route = exchange.snapshot.routes.get(exchange.matched.as_ref()?.route)?;
-    Some(route.name.as_deref().unwrap_or(&route.id))
 }
 
 /// The plan of the matched route, or of global plugins.

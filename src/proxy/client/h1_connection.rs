@@ -34,6 +34,9 @@ enum After {
 /// made for each request. With a `refusal` the first request is refused, whatever it is.
 pub async fn serve(worker: Rc<Worker>, stream: Stream, client: Rc<Client>, mut refusal: Option<ProxyError>) {
     let link = Rc::new(RefCell::new(Link::new(Wire::new(stream))));
+    // A connection is told of itself once.
+    let weak: std::rc::Weak<RefCell<Link>> = Rc::downgrade(&link);
+    let _ = client.raw.set(weak);
     let mut patience = worker.settings.client_header_timeout;
     while wait(&link, patience).await {
         match Box::pin(serve_one(&worker, &link, &client, refusal.take())).await {

@@ -9,5 +9,6 @@ pub mod h1_connection;
 mod h2_client;
 pub mod h2_connection;
 mod link;
+mod raw;
 
 pub use link::Link;

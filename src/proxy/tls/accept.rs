@@ -182,6 +182,7 @@ async fn run_certificate_phase(worker: &Worker, client: &Client) -> Option<Optio
         scheme: client.scheme,
         tls: client.tls.clone(),
         proxy_protocol: client.proxy_protocol.clone(),
+        raw: Default::default(),
         requests: client.requests.clone(),
     };
     let mut exchange = Box::new(Exchange::new(Rc::new(shown), snapshot, Request::default()));

@@ -7,7 +7,7 @@ mod replace;
 
 use crate::lua::frame::{Answer, Flow, Frame};
 use pcre2::bytes::{CaptureLocations, Regex, RegexBuilder};
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::ffi::c_int;
 use std::rc::Rc;
@@ -19,6 +19,8 @@ const CACHED: usize = 8192;
 const MATCH_LIMIT: u32 = 100_000;
 
 thread_local! {
+    /// Most bytes of stack that compiled patterns may use; zero for the library's own limit.
+    static JIT_STACK: Cell<usize> = const { Cell::new(0) };
     static CACHE: RefCell<HashMap<Vec<u8>, Rc<Pattern>>> = RefCell::new(HashMap::new());
 }
 
@@ -29,6 +31,12 @@ pub(super) fn install(frame: &Frame, ngx: c_int) {
         frame.set_function(table, "gmatch", find::gmatch);
         frame.set_function(table, "sub", |frame| replace::replace(frame, false));
         frame.set_function(table, "gsub", |frame| replace::replace(frame, true));
+        frame.set_function(table, "_jit_stack_size", |frame| {
+            JIT_STACK.set(usize::try_from(frame.integer(1)?).unwrap_or(0));
+            // Patterns get their stack when they are compiled.
+            CACHE.with_borrow_mut(HashMap::clear);
+            Ok(0)
+        });
     });
 }
 
@@ -115,6 +123,7 @@ impl Options {
             .dotall(self.dotall)
             .extended(self.extended)
             .utf(self.utf)
+            .max_jit_stack_size(Some(JIT_STACK.get()).filter(|size| *size > 0))
             .build(&format!("{prefix}{text}{suffix}"))
             .map_err(|error| compile_error(&error, pattern, prefix.len()))
     }

@@ -69,11 +69,41 @@ fn require_sockets() -> Result<(), Flow> {
     }
 }
 
-/// `ngx.req.socket()`: a socket that reads the request body as it comes.
+/// `ngx.req.socket(true)`: the client's connection, on which the gateway says nothing any more. What was written of
+/// a response before goes out first.
+fn raw(frame: &Frame) -> Answer {
+    let taken = with_exchange(|exchange| {
+        if exchange.request.head.version >= Version::Http2 {
+            return Err("http v2 not supported yet");
+        }
+        let Some(link) = exchange.client.raw() else { return Err("no connection to take over") };
+        let response = &mut exchange.response;
+        if response.head_sent {
+            return Err("response header already sent");
+        } else if std::mem::replace(&mut response.is_raw, true) {
+            return Err("duplicate call");
+        }
+        if response.begun {
+            link.head(&response.head);
+            link.queue(&std::mem::take(&mut response.body));
+        }
+        exchange.request.body = RequestBody::Taken;
+        Ok(link.connection())
+    })?;
+    match taken {
+        Err(message) => frame.fail(message),
+        Ok(connection) => {
+            tcp::push_connected(frame, Stream::Client(connection));
+            Ok(1)
+        }
+    }
+}
+
+/// `ngx.req.socket(raw?)`: a socket that reads the request body as it comes, or the client's connection.
 pub(super) fn of_request(frame: &Frame) -> Answer {
     require_waiting()?;
     if frame.truth(1) {
-        return frame.fail("the client's connection cannot be taken over in this gateway");
+        return raw(frame);
     }
     let source = with_exchange(|exchange| {
         if exchange.request.head.version >= Version::Http2 {

@@ -81,7 +81,7 @@ fn socket_of(stream: &Stream) -> io::Result<SockRef<'_>> {
         Stream::Tcp(stream) => Ok(SockRef::from(stream)),
         Stream::Unix(stream) => Ok(SockRef::from(stream)),
         Stream::Tls(stream) => socket_of(stream.get_ref().0),
-        Stream::Body(_) | Stream::Reader(_) | Stream::Writer(_) => {
+        Stream::Body(_) | Stream::Client(_) | Stream::Reader(_) | Stream::Writer(_) => {
             Err(io::Error::from(io::ErrorKind::Unsupported))
         }
     }

@@ -1,6 +1,6 @@
 //! A byte stream: TCP, a unix socket, either with TLS around it; or a request body, to read only.
 
-use crate::exchange::BodySource;
+use crate::exchange::{BodySource, RawConnection};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,6 +14,8 @@ pub(super) enum Stream {
     Unix(UnixStream),
     Tls(Box<TlsStream<Stream>>),
     Body(Body),
+    /// The client's connection.
+    Client(Box<dyn RawConnection>),
     /// What a process writes.
     Reader(Box<dyn AsyncRead + Unpin>),
     /// What a process reads.
@@ -57,6 +59,7 @@ impl AsyncRead for Stream {
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Body(body) => body.poll_read(cx, buf),
+            Self::Client(client) => Pin::new(client).poll_read(cx, buf),
             Self::Reader(reader) => Pin::new(reader).poll_read(cx, buf),
             // Nothing comes, and the end is seen by writing.
             Self::Writer(_) => Poll::Pending,
@@ -70,6 +73,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, data),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, data),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, data),
+            Self::Client(client) => Pin::new(client).poll_write(cx, data),
             Self::Body(_) | Self::Reader(_) => Poll::Ready(Err(read_only())),
             Self::Writer(writer) => Pin::new(writer).poll_write(cx, data),
         }
@@ -80,6 +84,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Client(client) => Pin::new(client).poll_flush(cx),
             Self::Body(_) | Self::Reader(_) => Poll::Ready(Ok(())),
             Self::Writer(writer) => Pin::new(writer).poll_flush(cx),
         }
@@ -90,6 +95,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Client(client) => Pin::new(client).poll_shutdown(cx),
             Self::Body(_) | Self::Reader(_) => Poll::Ready(Ok(())),
             Self::Writer(writer) => Pin::new(writer).poll_shutdown(cx),
         }

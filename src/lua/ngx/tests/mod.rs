@@ -24,6 +24,7 @@ fn exchange() -> Box<Exchange> {
         scheme: Scheme::Http,
         tls: None,
         proxy_protocol: None,
+        raw: Default::default(),
         requests: Cell::new(3),
     };
     let mut request = Request::default();
