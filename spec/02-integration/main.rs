@@ -26,6 +26,7 @@ mod kong_test_plugins;
 mod lua_limit;
 mod lua_memory;
 mod lua_vaults;
+mod memcached;
 mod memory;
 mod messages;
 mod migrations;
