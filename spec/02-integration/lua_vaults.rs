@@ -177,6 +177,15 @@ fn a_vault_in_lua_is_asked_once_for_what_configurations_and_plugins_refer_to() {
     assert_eq!((&told["tried"], &told["tries"]), (&json!("one"), &json!(1)));
     assert_eq!((&told["got"], &told["named"]), (&json!(["four"]), &json!(["four"])));
     assert_eq!(told["unknown"], json!([null, "could not find vault (other)"]));
+    for (reference, code, said) in
+        [("remote/simple", 0, "one\n"), ("remote/json/password", 0, "three\n"), ("remote/nothing", 1, "404")]
+    {
+        let conf = world.gateway.conf_file().display().to_string();
+        let output = crate::support::kong(&["vault", "get", reference, "-c", &conf]);
+        let text = [output.stdout, output.stderr].concat();
+        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&text));
+        assert!(String::from_utf8_lossy(&text).contains(said), "{}", String::from_utf8_lossy(&text));
+    }
     assert!(world.asked("/direct") <= 4, "each way to name it is asked for by a worker at most");
     world
         .gateway
