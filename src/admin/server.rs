@@ -22,6 +22,9 @@ use super::call::Call;
 use super::reply::Reply;
 use crate::observability::{Level, log};
 
+/// How long a connection may wait for a request, as long as nginx waits by default.
+const IDLE: Duration = Duration::from_secs(75);
+
 /// An open socket of an API.
 pub struct Listener {
     /// The socket.
@@ -113,7 +116,12 @@ where
         async move { Ok::<_, Infallible>(respond(&api, client, request).await) }
     });
     let mut builder = auto::Builder::new(LocalExecutor);
-    builder.http1().timer(TokioTimer::new()).keep_alive(true).title_case_headers(true);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE)
+        .keep_alive(true)
+        .title_case_headers(true);
     builder.http2().timer(TokioTimer::new());
     if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
         log::info!(&api.logs.about(&client) => "connection to the API ended: {error}");

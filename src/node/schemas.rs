@@ -30,11 +30,7 @@ pub(super) fn load(vm: &Vm, shared: &Configuration) -> Result<EntitySource, Stri
 fn registry(vm: &Vm, conf: &Conf, plugins: &[String]) -> Result<Registry, String> {
     environment::set_data_plane(conf.role == Role::DataPlane);
     environment::set_deprecation_sink(Rc::new(|deprecation| {
-        log::warn!(
-            "{} (deprecated, will be removed in {})",
-            deprecation.message,
-            deprecation.removal_in_version
-        );
+        log::warn!("{} (deprecated after {})", deprecation.message, deprecation.removal_in_version);
     }));
     let name = conf.router_flavor.as_str();
     let flavor = Flavor::from_name(name).unwrap_or_default();

@@ -82,16 +82,19 @@ impl Configs {
         let plugins = snapshot.dataset.as_ref().and_then(|dataset| dataset.collection("plugins"));
         let ids: Vec<Arc<str>> = self.known.borrow().keys().cloned().collect();
         for some in ids.chunks(AT_ONCE) {
-            let mut known = self.known.borrow_mut();
             for id in some {
-                let now = plugins.and_then(|plugins| plugins.select(id));
-                match (known.get_mut(id), now) {
-                    (Some(config), Some(now)) if config.entity == now => config.entity = now,
-                    _ => drop(known.remove(id)),
-                }
+                self.compare(id, plugins.and_then(|plugins| plugins.select(id)));
             }
-            drop(known);
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// Lets a table keep the row as it is now, or lets go of it.
+    fn compare(&self, id: &Arc<str>, now: Option<Arc<Map<String, Value>>>) {
+        let mut known = self.known.borrow_mut();
+        match (known.get_mut(id), now) {
+            (Some(config), Some(now)) if config.entity == now => config.entity = now,
+            _ => drop(known.remove(id)),
         }
     }
 }
