@@ -48,7 +48,16 @@ pub fn event(author: &str, written: &[Written], model: &Model) -> Option<Cluster
         return None;
     }
     let data = if rows.len() > MANY { json!("*") } else { Value::Array(rows) };
-    Some(ClusterEvent {
+    Some(signed(author, &data))
+}
+
+/// The note of a change that names no rows.
+pub fn everything(author: &str) -> ClusterEvent {
+    signed(author, &json!("*"))
+}
+
+fn signed(author: &str, data: &Value) -> ClusterEvent {
+    ClusterEvent {
         id: Uuid::new_v4().to_string(),
         node_id: author.to_owned(),
         at: 0.0,
@@ -56,7 +65,7 @@ pub fn event(author: &str, written: &[Written], model: &Model) -> Option<Cluster
         lifetime: LIFETIME,
         channel: CHANNEL.to_owned(),
         data: data.to_string(),
-    })
+    }
 }
 
 #[cfg(test)]

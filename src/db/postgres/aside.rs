@@ -6,6 +6,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use super::connection::identifier;
+use super::listen::CHANNEL;
 use super::session::{Failure, Session, told};
 use super::tables::Tables;
 use super::value;
@@ -16,11 +17,13 @@ const SWEPT_AT_ONCE: usize = 50_000;
 
 type Answered<T> = Result<T, DbError>;
 
-/// *Kong parity*: events are asked for, by us and by Kong's nodes: nothing announces them.
-pub(super) async fn add_event(session: &mut Session, event: ClusterEvent) -> Answered<()> {
-    const ADD: &str = "INSERT INTO cluster_events (id, node_id, at, nbf, expire_at, channel, data) \
-        VALUES ($1::uuid, $2::uuid, clock_timestamp(), to_timestamp($3::float8), \
-        clock_timestamp() + $4::float8 * INTERVAL '1 second', $5, $6)";
+/// Adds an event, and wakes the other nodes of this gateway once it is committed; Kong's ask by themselves.
+pub(super) async fn add_event(session: &mut Session, author: &str, event: ClusterEvent) -> Answered<()> {
+    let sql = format!(
+        "WITH event AS (INSERT INTO cluster_events (id, node_id, at, nbf, expire_at, channel, data) \
+         VALUES ($1::uuid, $2::uuid, clock_timestamp(), to_timestamp($3::float8), \
+         clock_timestamp() + $4::float8 * INTERVAL '1 second', $5, $6)) SELECT pg_notify('{CHANNEL}', $7)"
+    );
     let parameters = vec![
         Some(event.id),
         Some(event.node_id),
@@ -28,8 +31,9 @@ pub(super) async fn add_event(session: &mut Session, event: ClusterEvent) -> Ans
         Some(event.lifetime.to_string()),
         Some(event.channel),
         Some(event.data),
+        Some(author.to_owned()),
     ];
-    session.rows(ADD.to_owned(), parameters).await.map(drop).map_err(|error| told(&error))
+    session.rows(sql, parameters).await.map(drop).map_err(|error| told(&error))
 }
 
 pub(super) async fn events_since(

@@ -7,8 +7,9 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 
 use super::Settings;
 use super::store::Inner;
-use super::write::CHANNEL;
 
+/// What wakes the nodes that share a database; the payload is the author of what there is to read.
+pub(super) const CHANNEL: &str = "kong_writes";
 /// How long it is waited after the connection was lost before the next attempt.
 const RETRY: Duration = Duration::from_millis(500);
 

@@ -206,7 +206,8 @@ impl Store for Postgres {
     }
 
     fn add_event(&self, event: ClusterEvent) -> Answer<()> {
-        self.change(|session, _| Box::pin(async move { aside::add_event(session, event).await }))
+        let author = self.inner.author.clone();
+        self.change(|session, _| Box::pin(async move { aside::add_event(session, &author, event).await }))
     }
 
     fn events_since(&self, channels: &[&str], after: f64) -> Answer<(Vec<ClusterEvent>, f64)> {

@@ -11,8 +11,6 @@ use crate::db::{Change, DbError, Entity, Expiry, Place, Removed, View, Write, Wr
 
 /// How often a batch is tried that met another one on its way.
 const ATTEMPTS: usize = 5;
-/// What tells the other nodes that a batch is committed; the payload is who wrote it.
-pub(super) const CHANNEL: &str = "kong_writes";
 /// A lock on the row, for as long as the transaction lasts.
 const LOCK: &str = " FOR UPDATE";
 
@@ -63,16 +61,10 @@ pub(super) async fn truncate(
             let untag = "DELETE FROM tags WHERE entity_name = $1".to_owned();
             session.rows(untag, vec![table]).await.map_err(|error| told(&error))?;
         }
-        notify(session, author).await
+        aside::add_event(session, author, notes::everything(author)).await
     };
     let outcome = outcome.await;
     session.end(outcome).await
-}
-
-/// Tells the other nodes, once the transaction is committed.
-async fn notify(session: &mut Session, author: &str) -> Result<(), DbError> {
-    let sql = format!("SELECT pg_notify('{CHANNEL}', $1)");
-    session.rows(sql, vec![Some(author.to_owned())]).await.map(drop).map_err(|error| told(&error))
 }
 
 /// A batch within its transaction.
@@ -101,8 +93,7 @@ impl Work<'_> {
             rest = after;
         }
         if let Some(note) = notes::event(author, &all, &self.tables.model) {
-            aside::add_event(self.session, note).await?;
-            notify(self.session, author).await?;
+            aside::add_event(self.session, author, note).await?;
         }
         Ok(all)
     }
