@@ -226,23 +226,30 @@ impl Flow {
     }
 
     fn take_lock(&self, wait: bool) -> anyhow::Result<Option<String>> {
-        const STEP: f64 = 0.1;
-        const LONGEST_STEP: f64 = 2.0;
         let owner = Uuid::new_v4().to_string();
         if self.connection.borrow_mut().take_lock(LOCK, &owner, self.lock_timeout)? {
             return Ok(Some(owner));
         }
+        if wait {
+            self.await_release()?;
+        }
+        Ok(None)
+    }
+
+    /// Waits until nobody holds the lock any more.
+    fn await_release(&self) -> anyhow::Result<()> {
+        const STEP: f64 = 0.1;
+        const LONGEST_STEP: f64 = 2.0;
         let (mut step, mut waited) = (STEP, 0.0);
-        while wait {
+        loop {
             waited += step;
             ensure!(waited < self.lock_timeout, "[PostgreSQL error] timeout");
             std::thread::sleep(Duration::from_secs_f64(step));
             if !self.connection.borrow_mut().is_locked(LOCK)? {
-                break;
+                return Ok(());
             }
             step = (step * 3.0).min(LONGEST_STEP);
         }
-        Ok(None)
     }
 
     fn tell_led(&self, led: bool) {
