@@ -6,21 +6,23 @@ use super::session::{Session, told};
 use super::table::Table;
 use super::tables::Tables;
 use super::value;
-use crate::db::{Change, DbError, Entity, Expiry, Write, Written};
+use crate::db::{Change, DbError, Entity, Expiry, Place, Write, Written};
 
 /// The rows of a statement.
 const AT_ONCE: usize = 1000;
 /// Below this each row is a statement of its own, which tells what is wrong with it.
 const WORTHWHILE: usize = 8;
 
-/// How many changes at the beginning of a batch are new rows of one kind.
+/// How many changes at the beginning of a batch may be new rows of one kind: inserts, and upserts of rows that may not
+/// be there yet.
 pub(super) fn run_of_inserts(changes: &[Change]) -> usize {
     let Some(first) = changes.first() else { return 0 };
-    let is_alike = |change: &&Change| change.kind == first.kind && matches!(change.write, Write::Insert(..));
+    let is_alike = |change: &&Change| change.kind == first.kind && inserted(change).is_some();
     changes.iter().take(AT_ONCE).take_while(is_alike).count()
 }
 
-/// Inserts rows of one kind; none where they are few, or where one is refused: then each is to be tried for itself.
+/// Inserts rows of one kind; none where they are few, or where one is refused, as it is where the row is there already:
+/// then each is to be tried for itself.
 pub(super) async fn insert(
     session: &mut Session,
     tables: &Tables,
@@ -49,6 +51,10 @@ pub(super) async fn insert(
 fn inserted(change: &Change) -> Option<(&Entity, Expiry)> {
     match &change.write {
         Write::Insert(entity, expiry) => Some((entity, *expiry)),
+        Write::Upsert(Place::Key(key), entity, expiry) => {
+            let has_key = key.iter().all(|(name, value)| entity.get(name) == Some(value));
+            has_key.then_some((entity, *expiry))
+        }
         _ => None,
     }
 }

@@ -174,6 +174,30 @@ fn many_rows_are_written_at_once_and_each_refusal_names_its_row() {
 }
 
 #[test]
+fn many_upserts_insert_what_is_new_and_replace_what_is_there() {
+    with(async |store| {
+        let upserts = |custom: &str| -> Vec<Change> {
+            (0..50_u32)
+                .map(|number| {
+                    let id = uuid::Uuid::from_u128(u128::from(number) + 1).to_string();
+                    let entity = object(json!({"id": id, "username": format!("c{number}"),
+                        "custom_id": format!("{custom}{number}"), "ws_id": WORKSPACE}));
+                    let place = Place::Key(object(json!({"id": id})));
+                    let upsert = Write::Upsert(place, entity, Expiry::Keep);
+                    Change::new(contract::model().kind("consumers").unwrap(), Some(WORKSPACE), upsert)
+                })
+                .collect()
+        };
+        let made = store.write(upserts("a")).await.unwrap();
+        assert!(made.iter().all(|written| written.operation() == "create"));
+        let changed = store.write(upserts("b")).await.unwrap();
+        assert!(changed.iter().all(|written| written.operation() == "update"));
+        assert_eq!(changed[49].before.as_ref().unwrap()["custom_id"], "a49");
+        assert_eq!(changed[49].after.as_ref().unwrap()["custom_id"], "b49");
+    });
+}
+
+#[test]
 fn values_of_all_types_come_back_as_they_were() {
     with(async |store| {
         let model = contract::model();

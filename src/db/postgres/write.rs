@@ -80,16 +80,16 @@ impl Work<'_> {
         self.session.run("BEGIN").await.map_err(|error| told(&error))?;
         let mut all = Vec::with_capacity(changes.len());
         let mut rest = changes;
-        while let Some((first, after)) = rest.split_first() {
-            let run = bulk::run_of_inserts(rest);
-            if let Some(written) =
-                bulk::insert(self.session, self.tables, rest.get(..run).unwrap_or_default()).await?
-            {
-                all.extend(written);
-                rest = rest.get(run..).unwrap_or_default();
-                continue;
+        while !rest.is_empty() {
+            let (run, after) = rest.split_at(bulk::run_of_inserts(rest).clamp(1, rest.len()));
+            match bulk::insert(self.session, self.tables, run).await? {
+                Some(written) => all.extend(written),
+                None => {
+                    for change in run {
+                        all.push(self.apply(change).await?);
+                    }
+                }
             }
-            all.push(self.apply(first).await?);
             rest = after;
         }
         if let Some(note) = notes::event(author, &all, &self.tables.model) {
