@@ -92,7 +92,7 @@ fn a_configuration_file_is_checked_and_every_error_named() {
 }
 
 #[test]
-fn commands_about_a_database_say_that_there_is_none() {
+fn commands_about_a_database_answer_where_there_is_none() {
     let off = ("KONG_DATABASE", "off");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kong.yml").display().to_string();
@@ -109,7 +109,8 @@ fn commands_about_a_database_say_that_there_is_none() {
              declarative configuration\nusing the /config endpoint.\n",
         ),
         (&[off], "config parse /nonexistent.yml", 1, "", "Error: "),
-        (&[off], "migrations list", 1, "", "Error: "),
+        (&[off], "migrations list", 0, "Executed migrations:", ""),
+        (&[off], "migrations up", 0, "Database is already up-to-date\n", ""),
     ]);
 }
 
