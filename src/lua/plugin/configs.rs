@@ -82,18 +82,16 @@ impl Configs {
         let plugins = snapshot.dataset.as_ref().and_then(|dataset| dataset.collection("plugins"));
         let ids: Vec<Arc<str>> = self.known.borrow().keys().cloned().collect();
         for some in ids.chunks(AT_ONCE) {
-            for id in some {
-                self.compare(id, plugins.and_then(|plugins| plugins.select(id)));
-            }
+            some.iter().for_each(|id| self.renew(id, plugins.and_then(|plugins| plugins.select(id))));
             tokio::task::yield_now().await;
         }
     }
 
-    /// Lets a table keep the row as it is now, or lets go of it.
-    fn compare(&self, id: &Arc<str>, now: Option<Arc<Map<String, Value>>>) {
+    /// Keeps the table of an instance only while its row is what it was made of.
+    fn renew(&self, id: &Arc<str>, row: Option<Arc<Map<String, Value>>>) {
         let mut known = self.known.borrow_mut();
-        match (known.get_mut(id), now) {
-            (Some(config), Some(now)) if config.entity == now => config.entity = now,
+        match (known.get_mut(id), row) {
+            (Some(config), Some(row)) if config.entity == row => config.entity = row,
             _ => drop(known.remove(id)),
         }
     }
