@@ -212,6 +212,7 @@ conf! {
     pg_ro_pool_size: Option<u32>,
     pg_ro_backlog: Option<u32>,
     sqlite_path: PathBuf,
+    db_resilience: bool,
     declarative_config: Option<PathBuf>,
     declarative_config_string: Option<String>,
     lmdb_environment_path: PathBuf,

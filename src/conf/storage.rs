@@ -10,6 +10,12 @@ impl Conf {
         self.prefix.join(&self.sqlite_path)
     }
 
+    /// Where the copy of a database is kept that the node starts from while it is away; none where none is kept.
+    pub fn standby_file(&self) -> Option<PathBuf> {
+        let is_kept = self.db_resilience && self.database == Database::Postgres;
+        is_kept.then(|| self.prefix.join("standby/database"))
+    }
+
     /// The store to open.
     ///
     /// *Errors*: the configured store is not built yet; the message says which one is.

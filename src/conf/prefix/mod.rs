@@ -5,6 +5,7 @@
 //!          .ca_combined           the authorities of lua_ssl_trusted_certificate in one file
 //!          .request_debug_token   what a request must send to be debugged from elsewhere
 //!          logs/  pids/  sockets/
+//!          standby/               the copy of the database, for starts while that is away
 //!          ssl/                   default certificates, and those given as content
 //! ```
 //!
@@ -107,10 +108,11 @@ fn make_directories(prepared: &mut Prepared) -> Result<(), ConfError> {
     make_database_folder(&prepared.conf)
 }
 
-/// Workers write the embedded database, and files beside it.
+/// Workers write the embedded database, and files beside it; or the copy of another one.
 fn make_database_folder(conf: &Conf) -> Result<(), ConfError> {
-    let file = conf.sqlite_file();
-    match file.parent().filter(|folder| conf.database == super::Database::Sqlite && !folder.exists()) {
+    let embedded = (conf.database == super::Database::Sqlite).then(|| conf.sqlite_file());
+    let file = embedded.or_else(|| conf.standby_file());
+    match file.as_deref().and_then(Path::parent).filter(|folder| !folder.exists()) {
         Some(folder) => {
             make_directory(folder)?;
             owner::give_to_workers(folder, conf)

@@ -117,6 +117,14 @@ const PROPERTIES: &[Property] = &[
         "The file of database = sqlite, relative to the prefix. It and its folder are made when they are not \
          there. Not a property of Kong.",
     ),
+    Property::boolean(
+        "db_resilience",
+        "on",
+        "Whether a copy of what the node is run by (routes, services, plugins, certificates with their keys \
+         and so on, but no consumers and credentials) is kept under the prefix, in standby/database. A node \
+         that starts or reloads while the PostgreSQL server cannot be reached serves from it until the server \
+         is back. Not a property of Kong.",
+    ),
     Property::text(
         "declarative_config",
         "",
