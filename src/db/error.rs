@@ -98,11 +98,13 @@ pub struct DbError {
     pub message: String,
     /// The fields it is about, as a tree; none for errors that are not about fields.
     pub fields: Option<Box<Map<String, Value>>>,
+    /// Whether the database could not be reached.
+    is_away: bool,
 }
 
 impl DbError {
     fn new(code: ErrorCode, message: String, fields: Option<Map<String, Value>>) -> Self {
-        DbError { code, name: code.name().to_owned(), message, fields: fields.map(Box::new) }
+        DbError { code, name: code.name().to_owned(), message, fields: fields.map(Box::new), is_away: false }
     }
 
     /// An entity that does not satisfy its schema; `errors` is the tree of the schema engine.
@@ -243,6 +245,16 @@ impl DbError {
     /// Other entities name the one to be deleted, in a field that is no foreign key.
     pub fn referenced_by_others(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::ReferencedByOthers, message.into(), None)
+    }
+
+    /// A database that cannot be reached: there is no server, or no answer in time.
+    pub fn away(message: impl Into<String>) -> Self {
+        DbError { is_away: true, ..Self::database(message) }
+    }
+
+    /// Whether the database could not be reached: the same may succeed when it is back.
+    pub fn is_away(&self) -> bool {
+        self.is_away
     }
 
     /// The store failed or is away; `message` is its word.

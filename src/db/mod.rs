@@ -9,6 +9,8 @@
 //! All threads of a process reach the store through one [`Connector`]; nodes that share it hear from each other by
 //! [`notes`] of what changed.
 //!
+//! [`standby`] is the copy of a database that a node starts from while the database is away.
+//!
 //! What a store must know about the kinds of entities is in [`Model`], plain data taken once from the schemas, so
 //! that a store needs no schema engine and can be shared between threads. Errors are [`DbError`]s with Kong's codes
 //! and words.
@@ -37,6 +39,7 @@ mod page;
 pub mod postgres;
 mod records;
 pub mod sqlite;
+pub mod standby;
 mod store;
 
 pub use change::{Change, Expiry, Place, Removed, Write, Written};

@@ -38,16 +38,21 @@ struct Position {
 }
 
 impl Cluster {
-    /// Listens from now on.
+    /// Of a database that is not asked yet.
+    pub(super) fn new(store: &Arc<dyn Store>, node_id: &str) -> Cluster {
+        let position = RefCell::new(Position { until: 0.0, heard: HashMap::new() });
+        Cluster { store: Arc::clone(store), node_id: node_id.to_owned(), position }
+    }
+
+    /// Listens from now on; what there is already is to be loaded afterwards.
     ///
     /// *Errors*: the store's.
-    pub(super) async fn new(store: &Arc<dyn Store>, node_id: &str) -> Result<Cluster, DbError> {
-        let (_, until) = store.events_since(&CHANNELS, f64::from(u32::MAX)).await?;
-        let position = RefCell::new(Position { until, heard: HashMap::new() });
-        let cluster = Cluster { store: Arc::clone(store), node_id: node_id.to_owned(), position };
+    pub(super) async fn begin(&self) -> Result<(), DbError> {
+        let (_, until) = self.store.events_since(&CHANNELS, f64::from(u32::MAX)).await?;
+        self.position.borrow_mut().until = until;
         // What was sent shortly before is in what is going to be loaded.
-        cluster.new_events().await?;
-        Ok(cluster)
+        self.new_events().await?;
+        Ok(())
     }
 
     /// Puts in force what others write, for ever.

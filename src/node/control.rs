@@ -103,6 +103,9 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
     tasks.extend(control.database.iter().flat_map(Database::tasks));
     wait_for_end(setup.orders).await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    if let Some(database) = &control.database {
+        database.finish();
+    }
     Ok(())
 }
 

@@ -4,12 +4,14 @@ use super::Configuration;
 use super::cluster::Cluster;
 use super::effect::Effect;
 use super::entities::EntitySource;
+use super::standby::Standby;
 use crate::conf::{Conf, Database as Kind};
 use crate::db::dao::Unobserved;
+use crate::db::migrations::{MigrationError, SchemaState, bundled};
 use crate::db::off::DEFAULT_WORKSPACE;
-use crate::db::postgres::{Postgres, Settings};
+use crate::db::postgres::{Migrator, Postgres, Settings};
 use crate::db::sqlite::Sqlite;
-use crate::db::{Answer, Dao, DaoOptions, Entity, ErrorCode, Heard, Model, Store, View};
+use crate::db::{Answer, Dao, DaoOptions, DbError, Entity, ErrorCode, Heard, Model, Store, View};
 use crate::entities::Registry;
 use crate::lua::Vm;
 use crate::observability::log;
@@ -23,6 +25,8 @@ use tokio::task::{JoinHandle, spawn_local};
 
 /// How often what has expired is removed.
 const SWEEP: Duration = Duration::from_secs(60);
+/// How long it is waited until a database that is away is asked again.
+const RETRY: Duration = Duration::from_millis(500);
 /// How many batches of changes are put in force at once.
 const AT_ONCE: usize = 256;
 
@@ -31,6 +35,7 @@ pub(super) struct Database {
     dao: Dao,
     effect: Rc<Effect>,
     cluster: Cluster,
+    standby: Standby,
     /// How often it is looked what others wrote, where the store does not tell.
     frequency: Duration,
     /// What workers write.
@@ -40,7 +45,7 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Opens the configured database; `None` if there is none.
+    /// Opens the configured database, or the copy of it while it is away; `None` if there is none.
     ///
     /// *Errors*: a database that cannot be opened or is not prepared, in words for who starts the node.
     pub(super) async fn open(
@@ -50,11 +55,18 @@ impl Database {
     ) -> Result<Option<Rc<Database>>, String> {
         let model = source.reader.model();
         let Some(opening) = connect(&shared.conf, model)? else { return Ok(None) };
-        let store = opening.await.map_err(|error| error.to_string())?;
-        let workspace = default_workspace(&store, &source.registry, model).await?;
-        name_cluster(&store, &source.registry, model).await?;
-        let cluster = Cluster::new(&store, &shared.node_id).await.map_err(|error| error.to_string())?;
-        let effect = Effect::load(shared, source, vm, &store).await?;
+        let effect = Effect::new(shared, source, vm)?;
+        let standby = Standby::new(&shared.conf);
+        let (store, cluster, workspace) = match load(opening, shared, source, &effect).await {
+            Ok(loaded) => loaded,
+            Err(error) if error.is_away() => {
+                let workspace = standby.restore(&effect, source, &error)?;
+                let store: Arc<dyn Store> = Arc::new(later(&shared.conf, model));
+                let cluster = Cluster::new(&store, &shared.node_id);
+                (store, cluster, workspace)
+            }
+            Err(error) => return Err(error.to_string()),
+        };
         let for_workers = store.for_workers().unwrap_or_else(|| Arc::clone(&store));
         let heard = shared.connector.connect(for_workers);
         let dao = Dao::new(source.registry.clone(), Arc::clone(model), store, &workspace, effect.clone());
@@ -62,6 +74,7 @@ impl Database {
             dao,
             effect,
             cluster,
+            standby,
             frequency: shared.conf.db_update_frequency,
             heard: RefCell::new(Some(heard)),
             hearing: RefCell::default(),
@@ -93,6 +106,79 @@ impl Database {
         tasks.push(spawn_local(follow(self.clone())));
         tasks
     }
+
+    /// To be called when the node does not serve any more.
+    pub(super) fn finish(&self) {
+        self.standby.finish(&self.effect);
+    }
+
+    /// Asks a database anew that was away when the node started.
+    ///
+    /// *Errors*: it is still away, is not prepared, or is another one; all stays as it was then.
+    async fn catch_up(&self, conf: &Conf) -> Result<(), DbError> {
+        let store = self.dao.store();
+        prepared(conf).await?;
+        let workspace = default_workspace(store, self.dao.registry(), self.dao.model()).await?;
+        if workspace != self.dao.default_workspace() {
+            let message = "the database is not the one that was kept, its default workspace has another id; \
+                restart the node to be run by it";
+            return Err(DbError::database(message));
+        }
+        name_cluster(store, self.dao.registry(), self.dao.model()).await?;
+        self.cluster.begin().await?;
+        self.effect.reload(store).await
+    }
+}
+
+/// Opens a database and loads what the gateway is run by. Gives the store, what follows its other writers, and the
+/// default workspace.
+///
+/// *Errors*: the database's.
+async fn load(
+    opening: Answer<Arc<dyn Store>>,
+    shared: &Configuration,
+    source: &EntitySource,
+    effect: &Effect,
+) -> Result<(Arc<dyn Store>, Cluster, String), DbError> {
+    let store = opening.await?;
+    let model = source.reader.model();
+    let workspace = default_workspace(&store, &source.registry, model).await?;
+    name_cluster(&store, &source.registry, model).await?;
+    let cluster = Cluster::new(&store, &shared.node_id);
+    cluster.begin().await?;
+    effect.load(&store).await?;
+    Ok((store, cluster, workspace))
+}
+
+/// A store that connects as soon as its server is there.
+fn later(conf: &Conf, model: &Arc<Model>) -> Postgres {
+    let store = Postgres::new(Settings::of(conf), Settings::read_only(conf), model);
+    store.listen();
+    store
+}
+
+/// Refuses a database that is not prepared, as `kong start` does.
+///
+/// The migrations of plugins that do not come with the gateway are not looked at: who adds such a plugin starts the
+/// node anew.
+///
+/// *Errors*: which command prepares it.
+async fn prepared(conf: &Conf) -> Result<(), DbError> {
+    let failed = |error| match error {
+        MigrationError::Away(words) => DbError::away(words),
+        error => DbError::database(error.to_string()),
+    };
+    let mut migrator = Migrator::connect(&Settings::of(conf)).await.map_err(failed)?;
+    let recorded = migrator.schema_meta().await;
+    migrator.close().await;
+    let state = SchemaState::of(&bundled(conf.plugins.iter()), recorded.map_err(failed)?.as_deref());
+    if state.needs_bootstrap {
+        return Err(DbError::database("the database has no tables; run 'kong migrations bootstrap'"));
+    }
+    if !state.new.is_empty() {
+        return Err(DbError::database("New migrations available; run 'kong migrations up' to proceed"));
+    }
+    Ok(())
 }
 
 /// Access for a command, which ends when it has written: nothing is put in force but by the nodes that hear of it.
@@ -105,8 +191,12 @@ pub async fn dao_of_command(conf: &Conf, registry: &Registry, model: &Arc<Model>
     let opening =
         connect(conf, model)?.ok_or_else(|| "there is no database with database = off".to_owned())?;
     let store = opening.await.map_err(|error| error.to_string())?;
-    let workspace = default_workspace(&store, registry, model).await?;
-    name_cluster(&store, registry, model).await?;
+    let prepared = async {
+        let workspace = default_workspace(&store, registry, model).await?;
+        name_cluster(&store, registry, model).await?;
+        Ok(workspace)
+    };
+    let workspace = prepared.await.map_err(|error: DbError| error.to_string())?;
     Ok(Dao::new(registry.clone(), Arc::clone(model), store, &workspace, Rc::new(Unobserved)))
 }
 
@@ -130,10 +220,10 @@ async fn default_workspace(
     store: &Arc<dyn Store>,
     registry: &Registry,
     model: &Arc<Model>,
-) -> Result<String, String> {
+) -> Result<String, DbError> {
     let find = || store.select_by("workspaces", "name", &Value::from("default"), &View::default());
     let id = |row: &Entity| row.get("id").and_then(Value::as_str).map(str::to_owned);
-    let known = find().await.map_err(|error| error.to_string())?;
+    let known = find().await?;
     if let Some(id) = known.and_then(|row| id(&row)) {
         return Ok(id);
     }
@@ -147,17 +237,20 @@ async fn default_workspace(
         // Another process has just made it.
         Err(error) => match find().await {
             Ok(Some(row)) => Ok(id(&row).unwrap_or_default()),
-            _ => Err(error.to_string()),
+            _ => Err(error),
         },
     }
 }
 
 /// Gives the nodes that share a database an id in common, if they have none.
-async fn name_cluster(store: &Arc<dyn Store>, registry: &Registry, model: &Arc<Model>) -> Result<(), String> {
+async fn name_cluster(
+    store: &Arc<dyn Store>,
+    registry: &Registry,
+    model: &Arc<Model>,
+) -> Result<(), DbError> {
     const KEY: &str = "cluster_id";
     let key = Entity::from_iter([("key".to_owned(), Value::from(KEY))]);
-    let known =
-        store.select("parameters", &key, &View::default()).await.map_err(|error| error.to_string())?;
+    let known = store.select("parameters", &key, &View::default()).await?;
     if known.is_some() {
         return Ok(());
     }
@@ -167,7 +260,7 @@ async fn name_cluster(store: &Arc<dyn Store>, registry: &Registry, model: &Arc<M
     let id = Entity::from_iter([("key".to_owned(), Value::from(KEY)), ("value".to_owned(), value)]);
     match dao.insert("parameters", id, &DaoOptions::default()).await {
         // Another process has just made it.
-        Err(error) if error.code != ErrorCode::PrimaryKeyViolation => Err(error.to_string()),
+        Err(error) if error.code != ErrorCode::PrimaryKeyViolation => Err(error),
         _ => Ok(()),
     }
 }
@@ -192,7 +285,27 @@ async fn hear(effect: Rc<Effect>, mut heard: UnboundedReceiver<Heard>) {
     }
 }
 
-/// Puts in force what others write.
+/// Puts in force what others write, and keeps a copy of what is in force; what came from that copy is put right first.
 async fn follow(database: Rc<Database>) {
-    database.cluster.follow(&database.effect, database.frequency).await;
+    if database.standby.is_served() {
+        wait_for(&database).await;
+    }
+    let follow = database.cluster.follow(&database.effect, database.frequency);
+    tokio::join!(follow, database.standby.keep(&database.effect));
+}
+
+/// Waits until a database is back that was away when the node started, and puts in force what it has.
+async fn wait_for(database: &Database) {
+    let mut told = String::new();
+    while let Err(error) = database.catch_up(database.effect.conf()).await {
+        let words = error.to_string();
+        // that it is away was told at the start
+        if !error.is_away() && told != words {
+            log::warn!("the node still serves from the kept copy of the database: {words}");
+            told = words;
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+    database.standby.ended();
+    log::notice!("the database is back: what it has is in force, the kept copy is no longer served from");
 }

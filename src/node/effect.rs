@@ -5,7 +5,7 @@ use super::Configuration;
 use super::cluster::Keys;
 use super::entities::EntitySource;
 use super::events::{self, Events};
-use crate::conf::WorkerConsistency;
+use crate::conf::{Conf, WorkerConsistency};
 use crate::db::{Answer, Change, DbError, Entities, Entity, Observer, Rows, Store, View, Written, dao};
 use crate::lua::Vm;
 use crate::observability::log;
@@ -15,6 +15,7 @@ use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
@@ -56,17 +57,16 @@ pub(super) struct Effect {
 }
 
 impl Effect {
-    /// Loads the rows of a database.
+    /// Without any row yet.
     ///
-    /// *Errors*: the database's, and a row that does not fit its schema.
-    pub(super) async fn load(
+    /// *Errors*: a module of Lua that cannot be loaded: a defect of the build.
+    pub(super) fn new(
         shared: &Arc<Configuration>,
         source: &Rc<EntitySource>,
         vm: &Vm,
-        store: &Arc<dyn Store>,
     ) -> Result<Rc<Effect>, String> {
         let events = Events::new(vm).map_err(|error| error.to_string())?;
-        let effect = Rc::new_cyclic(|me| Effect {
+        Ok(Rc::new_cyclic(|me| Effect {
             me: me.clone(),
             shared: Arc::clone(shared),
             source: Rc::clone(source),
@@ -76,10 +76,41 @@ impl Effect {
             published: Cell::new(0),
             last: Cell::new((Instant::now(), Duration::ZERO)),
             is_scheduled: Cell::new(false),
-        });
-        let loaded = store.load(&SERVED).await.map_err(|error| error.to_string())?;
-        effect.put(loaded);
-        Ok(effect)
+        }))
+    }
+
+    /// Loads the rows of a database, without putting them in force.
+    ///
+    /// *Errors*: the database's.
+    pub(super) async fn load(&self, store: &Arc<dyn Store>) -> Result<(), DbError> {
+        self.put(store.load(&SERVED).await?);
+        Ok(())
+    }
+
+    /// Takes rows over that [`Effect::rows`] gave, without putting them in force.
+    pub(super) fn restore(&self, rows: Entities) {
+        *self.rows.borrow_mut() = rows;
+        self.changes.set(self.changes.get() + 1);
+    }
+
+    /// What the gateway is run by, and the number of changes that made it so.
+    pub(super) fn rows(&self) -> (Entities, u64) {
+        (self.rows.borrow().clone(), self.changes.get())
+    }
+
+    /// The configuration of the node.
+    pub(super) fn conf(&self) -> &Conf {
+        &self.shared.conf
+    }
+
+    /// Tells when a snapshot was put in force.
+    pub(super) fn published(&self) -> watch::Receiver<u64> {
+        self.shared.published.changes()
+    }
+
+    /// The number of changes so far.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.get()
     }
 
     /// Loads the rows anew; those that are as they were stay the same ones. Caches are emptied, as nobody knows what

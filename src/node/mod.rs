@@ -13,6 +13,7 @@
 //! - `worker`: a worker; its VM, its plugins, its share of the proxy
 //! - `database`, `effect`, `events`: the database of a node that has one, from a write to its effect, and what Lua
 //!   code hears of it
+//! - `standby`: the copy of the database, for starts while it is away
 //! - `cluster`: what other nodes write to the same database
 //! - `prober`: active health checks
 //! - [`script`]: the VM of `kong lua` and `kong test`, which has no node around it
@@ -36,6 +37,7 @@ mod peers;
 mod prober;
 mod schemas;
 pub mod script;
+mod standby;
 mod trust;
 mod worker;
 

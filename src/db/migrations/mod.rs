@@ -77,6 +77,9 @@ pub enum Progress {
 /// Why a database cannot be brought up to date.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
+    /// The database cannot be reached.
+    #[error("{0}")]
+    Away(String),
     /// The database failed; the words are its own.
     #[error("{0}")]
     Database(String),

@@ -1,11 +1,11 @@
 //! Opening a connection, and the words of what went wrong with one.
 
-use std::time::Duration;
-
 use sqlx::postgres::{PgConnection, PgDatabaseError};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 
 use super::Settings;
+use crate::db::DbError;
+use crate::db::migrations::MigrationError;
 
 /// The oldest server that has what the migrations use.
 const OLDEST_SERVER: u32 = 90600;
@@ -21,24 +21,58 @@ pub struct Opened {
     pub version: u32,
 }
 
+/// Why a connection could not be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The server cannot be reached: it may be back later.
+    #[error("{0}")]
+    Away(String),
+    /// The server does not let us in, or is of no use.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl From<OpenError> for DbError {
+    fn from(error: OpenError) -> DbError {
+        match error {
+            OpenError::Away(words) => DbError::away(words),
+            OpenError::Refused(words) => DbError::database(words),
+        }
+    }
+}
+
+impl From<OpenError> for MigrationError {
+    fn from(error: OpenError) -> MigrationError {
+        match error {
+            OpenError::Away(words) => MigrationError::Away(words),
+            OpenError::Refused(words) => MigrationError::Database(words),
+        }
+    }
+}
+
 /// Opens a connection, and chooses schema and time zone as Kong does.
 ///
 /// *Errors*: the server cannot be reached, does not let us in or is too old.
-pub async fn open(settings: &Settings) -> Result<Opened, String> {
-    let within = |timeout: Duration| format!("timeout: no connection within {} ms", timeout.as_millis());
+pub async fn open(settings: &Settings) -> Result<Opened, OpenError> {
+    let told = |words: String| format!("failed to retrieve PostgreSQL server_version_num: {words}");
     let connecting = async {
         let mut connection = settings.connect_options()?.connect().await?;
         let (schema, version) = prepare(&mut connection, settings.schema.as_deref()).await?;
         Ok(Opened { connection, schema, version })
     };
-    let opened = tokio::time::timeout(settings.timeout, connecting).await;
-    let opened =
-        opened.map_err(|_| within(settings.timeout)).and_then(|result| result.map_err(|error| words(&error)));
-    let opened =
-        opened.map_err(|error| format!("failed to retrieve PostgreSQL server_version_num: {error}"))?;
+    let opened = match tokio::time::timeout(settings.timeout, connecting).await {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(error)) if is_away(&error) => return Err(OpenError::Away(told(words(&error)))),
+        Ok(Err(error)) => return Err(OpenError::Refused(told(words(&error)))),
+        Err(_) => {
+            let limit = settings.timeout.as_millis();
+            return Err(OpenError::Away(told(format!("timeout: no connection within {limit} ms"))));
+        }
+    };
     if opened.version < OLDEST_SERVER {
         let current = dotted(opened.version);
-        return Err(format!("Kong requires postgres 9.6 or greater (currently using {current})"));
+        let message = format!("Kong requires postgres 9.6 or greater (currently using {current})");
+        return Err(OpenError::Refused(message));
     }
     Ok(opened)
 }
@@ -80,6 +114,20 @@ pub(super) fn literal(text: &str) -> String {
 /// A name as SQL has it.
 pub(super) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Whether an error says that the server cannot be reached, rather than what it thinks of us: there is none, it does
+/// not answer, it is just starting or ending.
+pub(super) fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(error) => error.kind() != std::io::ErrorKind::PermissionDenied,
+        // what a server says that is starting or ending, and a pooler that cannot reach one
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| code.starts_with("57P0") || (code.starts_with("08") && code != "08P01")),
+        sqlx::Error::PoolTimedOut => true,
+        _ => false,
+    }
 }
 
 /// What an error says, in the words that PostgreSQL's clients use.

@@ -4,7 +4,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Either, Row};
 
-use super::connection::{dotted, identifier, literal, words};
+use super::connection::{dotted, identifier, is_away, literal, words};
 use super::text::text_row;
 use super::{Settings, open};
 use crate::db::Entity;
@@ -27,7 +27,7 @@ impl Migrator {
     ///
     /// *Errors*: as [`open`].
     pub async fn connect(settings: &Settings) -> Result<Migrator, MigrationError> {
-        let opened = open(settings).await.map_err(MigrationError::Database)?;
+        let opened = open(settings).await?;
         let database = settings.database.clone();
         Ok(Migrator {
             connection: opened.connection,
@@ -253,5 +253,8 @@ impl Migrator {
 }
 
 fn failed(error: sqlx::Error) -> MigrationError {
-    MigrationError::Database(words(&error))
+    match is_away(&error) {
+        true => MigrationError::Away(words(&error)),
+        false => MigrationError::Database(words(&error)),
+    }
 }

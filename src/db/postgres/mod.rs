@@ -26,7 +26,7 @@ mod value;
 mod violation;
 mod write;
 
-pub use connection::{Opened, open};
+pub use connection::{OpenError, Opened, open};
 pub use migrator::Migrator;
 pub use settings::Settings;
 pub use store::Postgres;

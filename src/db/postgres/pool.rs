@@ -83,7 +83,7 @@ impl Pool {
     }
 
     async fn fresh_session(&self) -> Result<Session, DbError> {
-        let opened = open(&self.settings).await.map_err(DbError::database)?;
+        let opened = open(&self.settings).await?;
         // The first connection tells it; a server does not change its version while it is connected to.
         let _ = self.version.set(dotted(opened.version));
         let mut session = Session::new(opened.connection, self.settings.timeout);

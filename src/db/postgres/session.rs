@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Row};
 
-use super::connection::words;
+use super::connection::{is_away, words};
 use crate::db::{DbError, Entity};
 
 /// How much longer than the server a client waits before it gives the connection up.
@@ -133,7 +133,10 @@ impl Session {
 
 /// The error of a statement that has nothing to do with what was written.
 pub(super) fn told(error: &Failure) -> DbError {
-    DbError::database(words(error))
+    match is_away(error) {
+        true => DbError::away(words(error)),
+        false => DbError::database(words(error)),
+    }
 }
 
 fn entity(row: &PgRow) -> Result<Entity, Failure> {

@@ -85,6 +85,12 @@ impl Settings {
         })
     }
 
+    /// Which database it is, without who asks: what tells one from another.
+    pub fn address(&self) -> String {
+        let schema = self.schema.as_deref().unwrap_or_default();
+        format!("postgres://{}:{}/{}?schema={schema}", self.host, self.port, self.database)
+    }
+
     /// The same for sqlx.
     ///
     /// *Kong parity*: a certificate that is verified must lead to a trusted one; the name in it is not compared, as

@@ -122,10 +122,10 @@ impl Inner {
 }
 
 /// *Kong parity*: the database's name stands before its words.
-fn named(error: DbError) -> DbError {
+fn named(mut error: DbError) -> DbError {
     const NAME: &str = "[PostgreSQL error]";
     if error.code == crate::db::ErrorCode::DatabaseError && !error.message.starts_with(NAME) {
-        return DbError::database(format!("{NAME} {}", error.message));
+        error.message = format!("{NAME} {}", error.message);
     }
     error
 }
