@@ -9,6 +9,8 @@ use anyhow::{Context, ensure};
 
 use super::{Command, Console, Invocation, Opt, migrations, node};
 use crate::conf::{Conf, Database, Purpose, absolute, prefix};
+use crate::db::postgres::Settings;
+use crate::db::standby::{self, StandbyError};
 use crate::runtime::{Launch, launch};
 
 /// The command.
@@ -80,12 +82,38 @@ fn check_database(invocation: &Invocation, conf: &Conf) -> anyhow::Result<()> {
         return Ok(());
     }
     let console = invocation.console;
-    let checked = migrations::open(invocation, conf, console)
-        .and_then(|flow| flow.check(invocation.flag("run-migrations")));
+    let migrate = invocation.flag("run-migrations");
+    let checked = migrations::open(invocation, conf, console).and_then(|flow| flow.check(migrate));
+    let checked = match checked {
+        Err(error) if migrations::is_away(&error) && !migrate => stand_by(conf, &console, error),
+        checked => checked,
+    };
     checked.inspect_err(|_| {
         console.verbose("could not start Kong, stopping services");
         console.verbose("stopped services");
     })
+}
+
+/// Lets a node start from the copy of a database that is away, if there is one.
+///
+/// *Errors*: that it is away.
+fn stand_by(conf: &Conf, console: &Console, away: anyhow::Error) -> anyhow::Result<()> {
+    let Some(file) = conf.standby_file() else { return Err(away) };
+    match standby::check(&file, &Settings::of(conf).address()) {
+        Ok(()) => {
+            console.warn(format!("{away}"));
+            console.warn(format!(
+                "the database cannot be reached: starting from the copy of it that is kept in {}, until it is back",
+                file.display()
+            ));
+            Ok(())
+        }
+        Err(StandbyError::Missing { .. }) => Err(away),
+        Err(error) => {
+            console.warn(format!("the kept copy of the database cannot be used: {error}"));
+            Err(away)
+        }
+    }
 }
 
 fn prepare(conf: Conf, console: &Console) -> anyhow::Result<Conf> {

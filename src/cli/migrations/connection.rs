@@ -98,7 +98,15 @@ impl Drop for Connection {
     }
 }
 
+/// A database that cannot be reached, with its name in front of the words.
+#[derive(Debug, thiserror::Error)]
+#[error("[PostgreSQL error] {0}")]
+pub struct Away(String);
+
 /// The words of an error with the database's name in front.
 pub fn prefixed(error: MigrationError) -> anyhow::Error {
-    anyhow!("[PostgreSQL error] {error}")
+    match error {
+        MigrationError::Away(words) => Away(words).into(),
+        error => anyhow!("[PostgreSQL error] {error}"),
+    }
 }

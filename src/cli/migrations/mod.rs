@@ -122,6 +122,11 @@ pub(super) fn open(invocation: &Invocation, conf: &Conf, console: Console) -> an
     Flow::open(conf, console, lock_timeout, timeout)
 }
 
+/// Whether an error of [`open`] says that the database cannot be reached.
+pub(super) fn is_away(error: &anyhow::Error) -> bool {
+    error.is::<connection::Away>()
+}
+
 /// Answers for a store that needs no migrations, or makes its tables itself.
 fn settled(
     invocation: &Invocation,
