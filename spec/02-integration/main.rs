@@ -52,6 +52,7 @@ mod routing;
 mod scripts;
 mod signals;
 mod sqlite;
+mod standby;
 mod start;
 mod timeouts;
 mod tls;

@@ -5,23 +5,23 @@ use serde_json::{Value, json};
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-fn stderr(output: &Output) -> String {
+pub(super) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn setup(server: &Postgres, database: &str) -> Setup {
+pub(super) fn setup(server: &Postgres, database: &str) -> Setup {
     let properties = server.properties(database);
     properties.into_iter().fold(Setup::default(), |setup, (name, value)| setup.with(name, value))
 }
 
 /// A database with its tables.
-fn prepared(server: &Postgres) -> String {
+pub(super) fn prepared(server: &Postgres) -> String {
     let database = server.database();
     migrate(server, &database, "bootstrap");
     database
 }
 
-fn migrate(server: &Postgres, database: &str, command: &str) {
+pub(super) fn migrate(server: &Postgres, database: &str, command: &str) {
     let folder = tempfile::tempdir().unwrap();
     let conf = folder.path().join("kong.conf");
     let mut text = format!("prefix = {}\n", folder.path().join("prefix").display());
@@ -33,22 +33,22 @@ fn migrate(server: &Postgres, database: &str, command: &str) {
     assert!(output.status.success(), "{}", stderr(&output));
 }
 
-fn post(gateway: &Gateway, path: &str, body: &Value) -> Value {
+pub(super) fn post(gateway: &Gateway, path: &str, body: &Value) -> Value {
     admin(gateway, "POST", path, body, 201)
 }
 
-fn admin(gateway: &Gateway, method: &str, path: &str, body: &Value, status: u16) -> Value {
+pub(super) fn admin(gateway: &Gateway, method: &str, path: &str, body: &Value, status: u16) -> Value {
     let reply = ask(gateway, method, path, body);
     assert_eq!(reply.status, status, "{method} {path}: {}", reply.text());
     if reply.body.is_empty() { Value::Null } else { reply.json() }
 }
 
-fn ask(gateway: &Gateway, method: &str, path: &str, body: &Value) -> Reply {
+pub(super) fn ask(gateway: &Gateway, method: &str, path: &str, body: &Value) -> Reply {
     let fields = [("Content-Type", "application/json")];
     request(gateway.admin, method, path, &fields, body.to_string().as_bytes())
 }
 
-fn eventually(what: &str, within: Duration, mut condition: impl FnMut() -> bool) -> Duration {
+pub(super) fn eventually(what: &str, within: Duration, mut condition: impl FnMut() -> bool) -> Duration {
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < within, "{what} does not come");
