@@ -139,6 +139,16 @@ impl Worker {
         }
     }
 
+    /// Puts an exchange whose request has only now come under the snapshot in force: a client may have connected, or
+    /// begun to send, long before.
+    ///
+    /// *Cost*: one atomic load, while nothing was published meanwhile.
+    pub fn renew_snapshot(&self, exchange: &mut Exchange) {
+        if exchange.snapshot.generation != self.published.generation() {
+            exchange.snapshot = self.published.current();
+        }
+    }
+
     /// Takes back an exchange that is over.
     pub fn end_exchange(&self, mut exchange: Box<Exchange>) {
         counters::request_ended();

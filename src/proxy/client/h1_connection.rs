@@ -68,7 +68,7 @@ async fn serve_one(
     refusal: Option<ProxyError>,
 ) -> After {
     let mut exchange = worker.begin_exchange(client);
-    let refusal = match read_head(&worker.settings, link, &mut exchange).await {
+    let refusal = match read_head(worker, link, &mut exchange).await {
         Ok(true) => refusal.or_else(|| begin(&worker.settings, link, &mut exchange).err()),
         Ok(false) => {
             worker.end_exchange(exchange);
@@ -92,11 +92,12 @@ async fn serve_one(
 
 /// Reads a request head into the exchange; false when the connection ended before one began.
 async fn read_head(
-    settings: &Settings,
+    worker: &Worker,
     link: &Rc<RefCell<Link>>,
     exchange: &mut Exchange,
 ) -> Result<bool, ProxyError> {
     let mut end = HeadEnd::default();
+    let settings = &worker.settings;
     link.borrow_mut().wire.reading.set(settings.client_header_timeout);
     poll_fn(|cx| {
         let mut link = link.borrow_mut();
@@ -113,7 +114,9 @@ async fn read_head(
                 )?
             {
                 request.length = taken as u64;
+                worker.renew_snapshot(exchange);
                 if !exchange.snapshot.plugins.is_empty() {
+                    let request = &mut exchange.request;
                     request.raw_head.extend_from_slice(link.wire.unread().get(..taken).unwrap_or_default());
                 }
                 link.wire.consume(taken);
