@@ -2,6 +2,7 @@
 
 use super::TlsError;
 use super::client_auth::AnyCertificate;
+use super::pem;
 use crate::exchange::{Handshake, OwnCertificate};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -56,7 +57,7 @@ fn certified(own: &[OwnCertificate], usual: &ServerConfig) -> Result<Vec<Arc<Cer
         .map(|OwnCertificate { chain, key }| {
             let missing = || TlsError::Invalid("a plugin set a certificate without its key".into());
             let key = key.as_ref().ok_or_else(missing)?.clone_key();
-            Ok(Arc::new(CertifiedKey::from_der(chain.clone(), key, usual.crypto_provider())?))
+            Ok(Arc::new(pem::paired(chain.clone(), key, usual.crypto_provider())?))
         })
         .collect()
 }
