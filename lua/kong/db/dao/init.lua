@@ -6,6 +6,7 @@
 
 local cjson = require "cjson"
 local connector = require "kong.db.strategies.connector"
+local hook_points = require "kong.db.dao.hook_points"
 local iteration = require "kong.db.iteration"
 local cache_keys = require "kong.db.dao.cache_keys"
 local module = require "kong.tools.module"
@@ -80,6 +81,32 @@ local function found(self, row, err_t, options)
 end
 
 
+-- Has the strategy look for a row between the functions that hang before and after `operation`.
+local function looked_up(self, operation, by, key, options)
+  local name = self.schema.name
+  local ok, err, err_t = hook_points.before(operation, by, key, name, options)
+  if not ok then
+    return nil, err, err_t
+  end
+  local row
+  if by then
+    row, err_t = self.strategy:select_by_field(by, key, options)
+  else
+    row, err_t = self.strategy:select(key, options)
+  end
+  local entity
+  entity, err, err_t = found(self, row, err_t, options)
+  if err then
+    return nil, err, err_t
+  end
+  entity, err_t = hook_points.after(operation, by, entity, name, options)
+  if err_t then
+    return failed(err_t)
+  end
+  return entity
+end
+
+
 -- ---- reading --------------------------------------------------------------------------------
 
 -- The primary key in an entity or key, checked.
@@ -105,9 +132,7 @@ function DAO:select(primary_key, options)
   if not ok then
     return nil, err, err_t
   end
-  local row
-  row, err_t = self.strategy:select(key, options)
-  return found(self, row, err_t, options)
+  return looked_up(self, "select", nil, key, options)
 end
 
 
@@ -127,13 +152,18 @@ function DAO:select_by_cache_key(cache_key, options)
 end
 
 
+local function expect_page(size, offset)
+  if size ~= nil and type(size) ~= "number" then
+    error("size must be a number", 4)
+  elseif offset ~= nil and type(offset) ~= "string" then
+    error("offset must be a string", 4)
+  end
+end
+
+
 -- The size of a page, checked with the other options; and these with the page sizes that hold.
 local function check_page(self, size, offset, options)
-  if size ~= nil and type(size) ~= "number" then
-    error("size must be a number", 3)
-  elseif offset ~= nil and type(offset) ~= "string" then
-    error("offset must be a string", 3)
-  end
+  expect_page(size, offset)
   expect_options(options)
   options = options_of.with_pagination(self, options)
   local max = options.pagination.max_page_size
@@ -148,7 +178,7 @@ local function check_page(self, size, offset, options)
 end
 
 
-local function page_of(self, rows, err_t, offset, options)
+local function page_of(self, operation, rows, err_t, offset, options)
   if not rows then
     return failed(err_t)
   end
@@ -156,6 +186,10 @@ local function page_of(self, rows, err_t, offset, options)
   entities, err, err_t = self:rows_to_entities(rows, options)
   if not entities then
     return nil, err, err_t
+  end
+  entities, err_t = hook_points.after(operation, nil, entities, self.schema.name, options)
+  if not entities then
+    return failed(err_t)
   end
   return entities, nil, nil, offset
 end
@@ -166,9 +200,14 @@ function DAO:page(size, offset, options)
   if not checked then
     return nil, with, err_t
   end
+  local ok, err
+  ok, err, err_t = hook_points.before("page", nil, checked, self.schema.name, with)
+  if not ok then
+    return nil, err, err_t
+  end
   local rows, next_offset
   rows, err_t, next_offset = self.strategy:page(checked, offset, with)
-  return page_of(self, rows, err_t, next_offset, with)
+  return page_of(self, "page", rows, err_t, next_offset, with)
 end
 
 
@@ -244,6 +283,7 @@ DAO.post_crud_event = writes.post_crud_event
 local function add_pages(methods, name, field)
   local function check(self, foreign_key, size, offset, options)
     expect(foreign_key, "table", "foreign_key")
+    expect_page(size, offset)
     local ok, errors = self.schema:validate_field(field, foreign_key)
     if not ok then
       return failed(self.errors:invalid_primary_key(errors))
@@ -256,10 +296,15 @@ local function add_pages(methods, name, field)
     if not checked then
       return nil, with, err_t
     end
+    local ok, err
+    ok, err, err_t = hook_points.before("page_for", nil, foreign_key, self.schema.name, with)
+    if not ok then
+      return nil, err, err_t
+    end
     local rows, next_offset
     local pager = self.strategy["page_for_" .. name]
     rows, err_t, next_offset = pager(self.strategy, foreign_key, checked, offset, with)
-    return page_of(self, rows, err_t, next_offset, with)
+    return page_of(self, "page_for", rows, err_t, next_offset, with)
   end
 
   methods["each_for_" .. name] = function(self, foreign_key, size, options)
@@ -296,9 +341,7 @@ local function add_unique(methods, name, field)
     if not ok then
       return nil, err, err_t
     end
-    local row
-    row, err_t = self.strategy:select_by_field(name, value, options)
-    return found(self, row, err_t, options)
+    return looked_up(self, "select", name, value, options)
   end
 
   for _, write in ipairs { "update", "upsert" } do

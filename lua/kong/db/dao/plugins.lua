@@ -85,4 +85,7 @@ function _M:upsert(primary_key, plugin, options)
 end
 
 
+_M.select_by_ca_certificate = require "kong.db.dao.by_ca_certificate"
+
+
 return _M

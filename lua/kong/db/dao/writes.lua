@@ -3,6 +3,7 @@
 -- `by` names the unique field by which an entity is addressed; without it the key is a primary key.
 
 local check_options = require("kong.db.dao.options").check
+local hook_points = require "kong.db.dao.hook_points"
 local native = require "kong.native"
 local table_tools = require "kong.tools.table"
 
@@ -188,18 +189,36 @@ function _M.post_crud_event(self, operation, entity, old_entity, options)
 end
 
 
--- What a strategy wrote, as an entity; told as `operation`.
-local function done(self, row, err_t, options, operation, old_entity)
+-- Has the strategy write between the functions that hang before and after it, and tells it as `operation`.
+-- Answers the entity.
+local function written(self, verb, by, key, checked, options, operation, known)
+  local name, workspace = self.schema.name, hook_points.workspace_of(options)
+  local row, entity
+  local ok, err, err_t = hook_points.before(verb, by, checked, name, options, workspace)
+  if not ok then
+    return nil, err, err_t
+  elseif by then
+    row, err_t = self.strategy[verb .. "_by_field"](self.strategy, by, key, checked, options)
+  elseif key then
+    row, err_t = self.strategy[verb](self.strategy, key, checked, options)
+  else
+    row, err_t = self.strategy:insert(checked, options)
+  end
   if not row then
+    hook_points.failed(verb, by, err_t, checked, name, options)
     return failed(err_t)
   end
-  local entity, err
   entity, err, err_t = self:row_to_entity(row, options)
   if not entity then
     return nil, err, err_t
   end
-  self:post_crud_event(operation, entity, old_entity, options)
-  return entity
+  local answered
+  answered, err_t = hook_points.after(verb, by, entity, name, options, workspace, known)
+  if not answered then
+    return failed(err_t)
+  end
+  self:post_crud_event(operation, entity, known, options)
+  return answered
 end
 
 
@@ -210,9 +229,7 @@ function _M.insert(self, entity, options)
   if not checked then
     return nil, err, err_t
   end
-  local row
-  row, err_t = self.strategy:insert(checked, options)
-  return done(self, row, err_t, options, "create")
+  return written(self, "insert", nil, nil, checked, options, "create")
 end
 
 
@@ -221,13 +238,7 @@ function _M.update(self, key, entity, options, by)
   if not checked then
     return nil, err, err_t
   end
-  local row
-  if by then
-    row, err_t = self.strategy:update_by_field(by, key, checked, options)
-  else
-    row, err_t = self.strategy:update(key, checked, options)
-  end
-  return done(self, row, err_t, options, "update", known)
+  return written(self, "update", by, key, checked, options, "update", known)
 end
 
 
@@ -241,13 +252,8 @@ function _M.upsert(self, key, entity, options, by)
   if not checked then
     return nil, err, err_t
   end
-  local row
-  if by then
-    row, err_t = self.strategy:upsert_by_field(by, key, checked, options)
-  else
-    row, err_t = self.strategy:upsert(key, checked, options)
-  end
-  return done(self, row, err_t, options, known and "update" or "create", known or nil)
+  local operation = known and "update" or "create"
+  return written(self, "upsert", by, key, checked, options, operation, known or nil)
 end
 
 
@@ -283,15 +289,26 @@ function _M.delete(self, key, options, by)
     return true
   end
   local below = cascade(self, self.schema, entity, { show_ws_id = true }, {})
+  local name, workspace = self.schema.name, entity.ws_id
   local ok
+  ok, err, err_t = hook_points.before("delete", by, entity, name, below, options, workspace)
+  if not ok then
+    return nil, err, err_t
+  end
   if by then
     ok, err_t = self.strategy:delete_by_field(by, key, options)
   else
     ok, err_t = self.strategy:delete(key, options)
   end
   if err_t then
+    hook_points.failed("delete", by, err_t, entity, name, options)
     return failed(err_t)
-  elseif not ok then
+  end
+  local answered
+  answered, err_t = hook_points.after("delete", by, ok and entity or nil, name, options, workspace, below)
+  if err_t then
+    return failed(err_t)
+  elseif not answered then
     return nil
   end
   self:post_crud_event("delete", entity, nil, options)

@@ -1,6 +1,7 @@
 --- Rows of a database: each call is put to the host, which asks the store and lets the caller wait.
 
 local cjson = require "kong.tools.cjson"
+local clone = require "table.clone"
 local native = require "kong.native"
 
 local ipairs, setmetatable, type = ipairs, setmetatable, type
@@ -88,47 +89,38 @@ end
 
 
 function Store:page(size, offset, options)
+  if self.name == "tags" then
+    return self:page_by_tag(nil, size, offset)
+  end
   return page(self, size, offset, options)
 end
 
 
--- Of the kind `tags`: the entities that have one.
+-- Of the kind `tags`: the entities that have one, or any.
 function Store:page_by_tag(tag, size, offset)
   return answer(self, native.store_page_tags(encode { tag = tag, size = size or 1000, offset = offset }))
 end
 
 
--- The first entities that name a CA certificate in a list.
-function Store:select_by_ca_certificate(id, limit, names)
-  local wanted = type(names) == "string" and { [names] = true } or nil
-  for _, name in ipairs(type(names) == "table" and names or {}) do
-    wanted = wanted or {}
-    wanted[name] = true
+-- ---- writing --------------------------------------------------------------------------------
+
+-- An entity that names others by nothing but their primary keys, as they are stored.
+local function referring(schema, entity)
+  local copy
+  for name, field in schema:each_field() do
+    local other = field.type == "foreign" and field.schema and entity[name]
+    if type(other) == "table" then
+      copy = copy or clone(entity)
+      copy[name] = key_of(field.schema, other)
+    end
   end
-  local found, offset = {}, nil
-  repeat
-    local rows, err
-    rows, err, offset = page(self, 1000, offset)
-    if not rows then
-      return nil, err
-    end
-    for _, row in ipairs(rows) do
-      local list = row.ca_certificates or row.config and row.config.ca_certificates
-      for _, own in ipairs(type(list) == "table" and list or {}) do
-        if own == id and (not wanted or wanted[row.name]) and (not limit or #found < limit) then
-          found[#found + 1] = row
-        end
-      end
-    end
-  until not offset
-  return found
+  return copy or entity
 end
 
 
--- ---- writing --------------------------------------------------------------------------------
-
 local function write(self, verb, asked, entity, options)
-  asked.verb, asked.entity, asked.ttl = verb, entity, options and options.ttl
+  asked.verb, asked.ttl = verb, options and options.ttl
+  asked.entity = entity and referring(self.schema, entity)
   return answer(self, native.store_write(encode(asked), true))
 end
 
