@@ -9,8 +9,8 @@ local native = require "kong.native"
 local phase_checker = require "kong.pdk.private.phases"
 
 local ngx = ngx
-local concat, error, find, fmt, lower, pairs, type =
-  table.concat, error, string.find, string.format, string.lower, pairs, type
+local concat, error, find, fmt, gsub, lower, pairs, type =
+  table.concat, error, string.find, string.format, string.gsub, string.lower, pairs, type
 local check_phase = phase_checker.check
 local normalize, validate_header, validate_headers =
   checks.normalize_multi_header, checks.validate_header, checks.validate_headers
@@ -58,10 +58,22 @@ local function message_of(status)
 end
 
 
-local function is_named(name, wanted)
-  name = lower(name)
-  return name == wanted or name == wanted:gsub("-", "_")
+-- Tells whether a name is a field's, in any case, and with underscores for hyphens too.
+local function recognizer(field)
+  local underscored, length = (gsub(field, "-", "_")), #field
+  return function(name)
+    if #name ~= length then
+      return false
+    end
+    name = lower(name)
+    return name == field or name == underscored
+  end
 end
+
+
+local is_transfer_encoding = recognizer "transfer-encoding"
+local is_content_type = recognizer "content-type"
+local is_content_length = recognizer "content-length"
 
 
 local function grpc_status_of(status)
@@ -109,7 +121,7 @@ local function new(kong)
 
 
   local function write_header(name, value)
-    if is_named(name, "transfer-encoding") then
+    if is_transfer_encoding(name) then
       kong.log.warn("manually setting Transfer-Encoding. Ignored.")
     else
       ngx.header[name] = normalize(value)
@@ -122,8 +134,8 @@ local function new(kong)
     local has_type, has_length
     for name, value in pairs(headers or {}) do
       write_header(name, value)
-      has_type = has_type or is_named(name, "content-type")
-      has_length = has_length or is_named(name, "content-length")
+      has_type = has_type or is_content_type(name)
+      has_length = has_length or is_content_length(name)
     end
     return has_type, has_length
   end

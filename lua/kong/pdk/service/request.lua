@@ -122,7 +122,7 @@ end
 
 -- The Host of the upstream is not a header of the request: it is set for each peer.
 local function write(name, value)
-  if lower(name) == "host" then
+  if #name == 4 and lower(name) == "host" then
     native.upstream_set("host_header", type(value) == "table" and value[1] or tostring(value))
   end
   value = normalize(value)
@@ -137,7 +137,7 @@ end
 function _REQUEST.set_header(header, value)
   check_phase(AND_BALANCER)
   validate_header(header, value)
-  if lower(header) == ":authority" then
+  if #header == 10 and lower(header) == ":authority" then
     return native.set_authority(value)
   end
   write(header, value)
