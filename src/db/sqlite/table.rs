@@ -102,7 +102,7 @@ impl Table {
         self.columns.iter().find(|column| column.field == field)
     }
 
-    /// `SELECT` of rows, in the columns that [`Table::entity`] and [`Table::ends`] read.
+    /// `SELECT` of rows, in the columns that [`Table::entity`] reads.
     pub(super) fn select(&self) -> String {
         let ends = if self.model.has_ttl { quoted(ENDS) } else { "NULL".to_owned() };
         format!("SELECT {}, {ends}, {} FROM {}", quoted(ENTITY), quoted(KEY), self.name)
