@@ -21,6 +21,9 @@ pub struct Migrator {
 
 /// The advisory lock that a node holds while it migrates, beside its row in `locks`: a row's time may run out.
 const ADVISORY_LOCK: i64 = 0x6b6f_6e67_6d69_6772;
+/// The one for making `schema_meta` and `locks`. Another one: who makes them does not keep the others from leading, or
+/// of several nodes that begin at once none might.
+const FIRST_TABLES_LOCK: i64 = 0x6b6f_6e67_6669_7273;
 
 impl Migrator {
     /// Connects.
@@ -75,7 +78,7 @@ impl Migrator {
         let set = literal(&self.schema);
         self.execute(format!(
             "BEGIN;
-            SELECT pg_advisory_xact_lock({ADVISORY_LOCK});
+            SELECT pg_advisory_xact_lock({FIRST_TABLES_LOCK});
             DO $body$ BEGIN
               CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION CURRENT_USER;
               GRANT ALL ON SCHEMA {schema} TO CURRENT_USER;
