@@ -7,6 +7,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -242,9 +243,20 @@ pub fn command(environment: &[(&str, &str)], arguments: &[&str]) -> Command {
     command
 }
 
-/// A TCP port of the loopback address that nobody listens on.
+/// A TCP port of the loopback address that nobody listens on, and that nobody is given but the caller: it lies below
+/// those that the system gives to servers and connections that ask for any.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 22_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Processes that test at once begin at places of their own.
+    let begin = std::process::id().wrapping_mul(997);
+    let next = || FIRST + begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % COUNT;
+    std::iter::repeat_with(next)
+        .take(COUNT as usize)
+        .filter_map(|port| u16::try_from(port).ok())
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
 }
 
 fn text(output: &Output) -> String {

@@ -426,8 +426,8 @@ proptest! {
         let mut text = text;
         let at = at.index(text.len());
         text.replace_range(at..at + 1, &put);
-        // the oracle panics on other blanks between these words
-        prop_assume!(!text.contains("not\n") && !text.contains("not  "));
+        // the oracle panics where anything but one blank is between these words
+        prop_assume!(!text.contains("not\n") && !text.contains("not  ") && !text.contains("notin"));
         let expected = atc_router::parser::parse(&text).map(drop).map_err(|error| error.to_string());
         prop_assert_eq!(expression::parse_only(&text), expected, "of {:?}", text);
     }
