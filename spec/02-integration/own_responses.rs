@@ -167,3 +167,25 @@ fn the_admin_api_tells_of_workers_and_refuses_too_many_arguments() {
     let tags = get(gateway.admin, "/consumers?tags=%ff", &[]).json();
     assert_eq!(tags["message"], "invalid option (tags: invalid filter syntax)");
 }
+
+#[test]
+fn the_admin_api_tells_of_timers_that_plugins_started() {
+    let gateway = Setup::declarative(
+        r#"
+_format_version: "3.0"
+routes: [{ name: timed, paths: [/] }]
+plugins:
+- name: pre-function
+  config:
+    access: ["kong.timer:named_every('mine', 60, function() end) kong.response.exit(200)"]
+"#,
+    )
+    .with("nginx_main_worker_processes", "1")
+    .with("untrusted_lua", "on")
+    .start();
+    let timers = || get(gateway.admin, "/timers", &[]).json();
+    assert_eq!(timers()["worker"], serde_json::json!({"id": 0, "count": 1}));
+    assert!(timers()["stats"]["timers"].get("mine").is_none());
+    assert_eq!(get(gateway.proxy, "/", &[]).status, 200);
+    assert!(timers()["stats"]["timers"].get("mine").is_some(), "{}", timers());
+}

@@ -104,6 +104,7 @@ impl Api {
             Action::Status => information::status(node, call).await,
             Action::Ready => information::ready(node),
             Action::EnabledPlugins => information::enabled_plugins(node),
+            Action::Timers => information::timers(node).await,
             Action::LogLevel => information::log_level(node),
             Action::Clustering => information::clustering(node),
             Action::Robots => Reply::text("text/plain", "User-agent: *\nDisallow: /"),

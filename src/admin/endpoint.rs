@@ -11,6 +11,8 @@ pub enum Action {
     Endpoints,
     /// `/status`: counters of this node.
     Status,
+    /// `/timers`: what timers have done.
+    Timers,
     /// `/status/ready`: whether the node can serve.
     Ready,
     /// `/config`: the declarative configuration.
@@ -257,6 +259,7 @@ impl Endpoints {
     fn add_core(&mut self) {
         self.add("/", &READ, Action::Root);
         self.add("/endpoints", &READ, Action::Endpoints);
+        self.add("/timers", &READ, Action::Timers);
         self.add("/status", &READ, Action::Status);
         self.add("/status/dns", &READ, Action::Resolver);
         self.add("/metrics", &READ, Action::NotServed);

@@ -20,7 +20,7 @@ local METHODS = { GET = true, HEAD = true, POST = true, PUT = true, DELETE = tru
                   OPTIONS = true, TRACE = true, PATCH = true }
 
 -- Modules with endpoints of our own, by kind.
-local OWN = { api = { "kong.api.caches", "kong.api.timers" }, status_api = {} }
+local OWN = { api = { "kong.api.caches" }, status_api = {} }
 
 -- Lists of endpoints by kind of module.
 local served = {}

@@ -9,6 +9,7 @@ use crate::admin::call::Call;
 use crate::admin::endpoint::{Endpoints, Matched, Reach};
 use crate::admin::node::Node;
 use crate::admin::reply::Reply;
+use crate::lua::plugin::timers;
 use crate::observability::{Level, log};
 
 use super::keys::parameter;
@@ -50,6 +51,18 @@ pub(in crate::admin) fn endpoints(endpoints: &Endpoints) -> Reply {
 pub(in crate::admin) fn enabled_plugins(node: &dyn Node) -> Reply {
     let names: Vec<&str> = node.identity().plugins.iter().map(|plugin| plugin.name.as_str()).collect();
     Reply::json(200, json!({ "enabled_plugins": names }))
+}
+
+/// `/timers`: the timers of a worker. The Admin API has a thread of its own, whose timers say nothing: it asks the
+/// first worker.
+pub(in crate::admin) async fn timers(node: &dyn Node) -> Reply {
+    const WORKER: usize = 0;
+    let stats = timers::of_worker(Some(WORKER), true).await;
+    if stats.is_null() {
+        return Reply::message(503, "the worker does not answer");
+    }
+    let count = node.statistics().workers.len();
+    Reply::json(200, json!({"worker": {"id": WORKER, "count": count}, "stats": stats}))
 }
 
 /// `/status`: counters.
