@@ -190,6 +190,58 @@ fn what_kongs_own_node_writes_is_heard_through_the_table_of_events() {
     eventually("the event", Duration::from_secs(5), || server.ask(&database, told) == "t");
 }
 
+/// A plugin that broadcasts what a request names, and answers with all that was heard.
+const HEARING: &str = r#"
+    local Hearing = { VERSION = "1.0.0", PRIORITY = 10 }
+
+    function Hearing:init_worker()
+      kong.cluster_events:subscribe("rumours", function(data)
+        local known = ngx.shared.kong:get("rumours") or ""
+        ngx.shared.kong:set("rumours", known .. data .. ";")
+      end)
+    end
+
+    function Hearing:access()
+      local said = kong.request.get_query_arg("say")
+      if said then
+        assert(kong.cluster_events:broadcast("rumours", said))
+      end
+      return kong.response.exit(200, ngx.shared.kong:get("rumours") or "")
+    end
+
+    return Hearing
+"#;
+
+#[test]
+fn plugins_hear_what_other_nodes_broadcast_once_and_not_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let plugin = folder.path().join("kong/plugins/hearing");
+    std::fs::create_dir_all(&plugin).unwrap();
+    std::fs::write(plugin.join("handler.lua"), HEARING).unwrap();
+    let schema = "return { name = 'hearing', fields = { { config = { type = 'record', fields = {} } } } }";
+    std::fs::write(plugin.join("schema.lua"), schema).unwrap();
+    let server = Postgres::shared();
+    let database = prepared(&server);
+    let start = || {
+        let path = format!("{}/?.lua;;", folder.path().display());
+        let setup = setup(&server, &database).with("plugins", "bundled,hearing");
+        setup.with("lua_package_path", path).with("db_update_frequency", "0.2").start()
+    };
+    let (one, two) = (start(), start());
+    post(&one, "/routes", &json!({"paths": ["/"]}));
+    post(&one, "/plugins", &json!({"name": "hearing"}));
+    let heard = |gateway: &Gateway| get(gateway.proxy, "/", &[]);
+    for gateway in [&one, &two] {
+        eventually("the plugin", Duration::from_secs(5), || heard(gateway).status == 200);
+    }
+    get(one.proxy, "/?say=first", &[]);
+    eventually("the first rumour", Duration::from_secs(5), || heard(&two).text() == "first;");
+    get(one.proxy, "/?say=second", &[]);
+    eventually("the second rumour", Duration::from_secs(5), || heard(&two).text() == "first;second;");
+    get(two.proxy, "/?say=answer", &[]);
+    eventually("the answer", Duration::from_secs(5), || heard(&one).text() == "answer;");
+}
+
 #[test]
 fn limits_of_the_cluster_policy_hold_over_all_nodes() {
     let (server, upstream) = (Postgres::shared(), Upstream::start());

@@ -11,7 +11,7 @@ use crate::db::migrations::bundled;
 use crate::db::{Change, ErrorCode, Expiry, Place, Store, View, Write};
 
 #[path = "../../../spec/support/postgres.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "what other specs ask of the server is there, too")]
 mod server;
 
 use server::Postgres as Server;

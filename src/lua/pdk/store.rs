@@ -8,6 +8,7 @@ use crate::db::{
 };
 use crate::lua::frame::{Answer, Flow, Frame};
 use crate::lua::task::Resume;
+use crate::observability::log;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -26,6 +27,8 @@ pub(super) fn install(frame: &Frame, table: c_int) {
     frame.set_function(table, "store_truncate", truncate);
     frame.set_function(table, "store_info", info);
     frame.set_function(table, "cluster_broadcast", broadcast);
+    frame.set_function(table, "cluster_is_shared", is_shared);
+    frame.set_function(table, "cluster_events", events);
     frame.set_function(table, "store_tells", |frame| {
         let connector = settings().and_then(|settings| settings.connector.clone());
         frame.push_boolean(connector.is_some_and(|connector| connector.is_heard()));
@@ -276,27 +279,67 @@ fn truncate(frame: &Frame) -> Answer {
     })
 }
 
+/// The store, where other nodes share it: an embedded database has one node.
+fn shared_store() -> Option<Arc<dyn Store>> {
+    let settings = settings()?;
+    settings.connector.as_ref()?.store().filter(|store| store.info().is_shared()).cloned()
+}
+
 /// Sends an event to all nodes that share the database, without waiting for it. Arguments: channel, data, the seconds
 /// before which it is not to be heard.
 fn broadcast(frame: &Frame) -> Answer {
-    let Some(settings) = settings() else { return Ok(0) };
-    let connector = settings.connector.as_ref();
-    // An embedded database has one node.
-    let store = connector.and_then(|connector| connector.store()).filter(|store| store.info().is_shared());
-    let Some(store) = store else { return Ok(0) };
+    let (Some(settings), Some(store)) = (settings(), shared_store()) else { return Ok(0) };
     let delay = frame.optional_number(3)?;
     let not_before = delay.map(|delay| now() + delay);
-    // The store goes on with it.
-    drop(store.add_event(ClusterEvent {
+    let channel = frame.text(1)?.into_owned();
+    let sent = store.add_event(ClusterEvent {
         id: own_event_id(),
         node_id: settings.node_id.clone(),
         at: 0.0,
         not_before,
         lifetime: EVENT_LIFETIME,
-        channel: frame.text(1)?.into_owned(),
+        channel: channel.clone(),
         data: frame.text(2)?.into_owned(),
-    }));
+    });
+    tokio::task::spawn_local(async move {
+        if let Err(error) = sent.await {
+            log::error!("[cluster_events] other nodes are not told on channel '{channel}': {error}");
+        }
+    });
     Ok(0)
+}
+
+/// Whether other nodes can be told anything, and tell.
+fn is_shared(frame: &Frame) -> Answer {
+    frame.push_boolean(shared_store().is_some());
+    Ok(1)
+}
+
+/// Arguments: channels as a list, the time after which. Answers the events of other nodes, and the store's time; nil
+/// and an error.
+fn events(frame: &Frame) -> Answer {
+    let channels: Vec<String> = question(frame)?;
+    let after = frame.number(2)?;
+    let own = settings().map(|settings| settings.node_id.clone()).unwrap_or_default();
+    let channels: Vec<&str> = channels.iter().map(String::as_str).collect();
+    wait(frame, store()?.events_since(&channels, after), move |frame, (events, now)| {
+        let others: Vec<_> = events.iter().filter(|event| event.node_id != own).collect();
+        frame.push_table(others.len(), 0);
+        for (at, event) in others.into_iter().enumerate() {
+            frame.push_table(0, 4);
+            for (name, text) in [("id", &event.id), ("channel", &event.channel), ("data", &event.data)] {
+                frame.push_text(text);
+                frame.set_field(-2, name);
+            }
+            if let Some(time) = event.not_before {
+                frame.push_number(time);
+                frame.set_field(-2, "nbf");
+            }
+            frame.set_index(-2, at + 1);
+        }
+        frame.push_number(now);
+        Ok(2)
+    })
 }
 
 /// The id of an event of this gateway: a UUID of version 8, by which others like it know that a note of what changed
