@@ -2,7 +2,7 @@
 
 use super::{Brought, ClientIdentity};
 use crate::balancer::{AddressId, Peer};
-use crate::http::{ResponseHead, Scheme};
+use crate::http::{Fields, Scheme};
 use crate::snapshot::Timeouts;
 use rustls_pki_types::CertificateDer;
 use smallvec::SmallVec;
@@ -41,8 +41,8 @@ pub struct Upstream {
     pub authorities: Option<Arc<Brought<Vec<CertificateDer<'static>>>>>,
     /// Every try, in order.
     pub tries: SmallVec<[Try; 1]>,
-    /// The head the upstream sent, before filters: kept only when a phase after it runs Lua.
-    pub received: Option<ResponseHead>,
+    /// The field lines the upstream sent, before filters: kept only when a phase after it runs Lua.
+    pub received: Fields,
     /// The upstream's status; zero while there is none.
     pub status: u16,
     /// Whether the connection was taken from the pool at the last try.
@@ -68,9 +68,11 @@ impl Upstream {
     /// Forgets everything and keeps the memory.
     pub(super) fn renew(&mut self) {
         let (mut host, mut path) = (std::mem::take(&mut self.host), std::mem::take(&mut self.path));
+        let mut received = std::mem::take(&mut self.received);
         host.clear();
         path.clear();
-        *self = Upstream { host, path, ..Upstream::default() };
+        received.clear();
+        *self = Upstream { host, path, received, ..Upstream::default() };
     }
 }
 

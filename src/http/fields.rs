@@ -12,7 +12,7 @@ use std::ops::Range;
 ///
 /// *Invariant*: every range of `lines` lies within `bytes`, and `present` holds the bit of every
 /// line's [`Known`] name (it may hold bits of lines that are gone).
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Fields {
     bytes: Vec<u8>,
     lines: Vec<Line>,
@@ -24,6 +24,19 @@ struct Line {
     name: Range<u32>,
     value: Range<u32>,
     known: Known,
+}
+
+impl Clone for Fields {
+    fn clone(&self) -> Fields {
+        Fields { bytes: self.bytes.clone(), lines: self.lines.clone(), present: self.present }
+    }
+
+    /// Keeps the memory that is there.
+    fn clone_from(&mut self, other: &Fields) {
+        self.bytes.clone_from(&other.bytes);
+        self.lines.clone_from(&other.lines);
+        self.present = other.present;
+    }
 }
 
 impl Fields {

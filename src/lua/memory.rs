@@ -2,9 +2,12 @@
 //!
 //! Lua's memory is freed by its collector, so that only what is left after a whole collection counts.
 //! What grows past the limit then is kept by code that leaks: the VM cannot be mended, only replaced.
+#![allow(unsafe_code)] // The collector's pause is set through the C API, which tells the one before.
 
 use super::vm::Vm;
 use crate::observability::log;
+use mlua::ffi;
+use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
 /// Time between two looks.
@@ -56,6 +59,50 @@ pub async fn outgrown(vm: &Vm, limit: usize) {
     }
 }
 
+/// Garbage that may pile up before a collection, however little a VM holds: to go through what is live costs the
+/// same for little garbage as for much, and a small VM would be gone through several times a second.
+const PILE: usize = 8 << 20;
+
+/// Lua's own pause between collections, in percent of what was live after the last.
+const USUAL_PAUSE: usize = 200;
+
+/// Adapts how often a small VM is collected to how much it holds.
+///
+/// A plugin that sets the pause itself (`collectgarbage("setpause")`) is left its way.
+pub async fn pace(vm: &Vm) {
+    let mut looks = [usize::MAX; 8];
+    let mut set = USUAL_PAUSE;
+    for at in (0..looks.len()).cycle() {
+        if let Some(look) = looks.get_mut(at) {
+            *look = vm.lua().used_memory();
+        }
+        // The least of some looks is near to what is live.
+        let live = looks.iter().min().copied().unwrap_or(usize::MAX);
+        let wanted = pause_of(live);
+        if wanted != set {
+            if set_pause(vm, wanted) != set {
+                return;
+            }
+            set = wanted;
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// The pause that lets [`PILE`] bytes pile up on `live` ones, in steps of 50.
+fn pause_of(live: usize) -> usize {
+    let percent = 100 + PILE.saturating_mul(100) / live.max(1);
+    (percent / 50 * 50).clamp(USUAL_PAUSE, 1000)
+}
+
+/// Sets the collector's pause and returns the one before.
+fn set_pause(vm: &Vm, percent: usize) -> usize {
+    let percent = c_int::try_from(percent).unwrap_or(c_int::MAX);
+    // SAFETY: sets a number of the VM of this thread; runs no Lua.
+    let before = unsafe { ffi::lua_gc(vm.frame().state(), ffi::LUA_GCSETPAUSE, percent) };
+    usize::try_from(before).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +118,21 @@ mod tests {
         });
         let kept = vm.lua().used_memory().saturating_sub(before);
         assert!(kept < 100_000, "{kept} bytes are still there");
+    }
+
+    #[test]
+    fn a_small_vm_is_collected_less_often_and_a_plugins_own_pause_is_kept() {
+        assert_eq!(pause_of(1 << 20), 900);
+        assert_eq!(pause_of(64 << 20), USUAL_PAUSE);
+        let vm = vm();
+        block_on(async {
+            let one = tokio::time::timeout(Duration::from_millis(10), pace(&vm));
+            assert!(one.await.is_err());
+            assert!(set_pause(&vm, 170) > USUAL_PAUSE);
+            set_pause(&vm, 170);
+            pace(&vm).await;
+            assert_eq!(set_pause(&vm, USUAL_PAUSE), 170);
+        });
     }
 
     #[test]

@@ -57,6 +57,10 @@ pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String>
         spawn_local(follow_events(shared.clone(), events)),
         spawn_local(replace_outgrown(vm.clone(), shared.conf.lua_memory_limit << 20, setup.orders.clone())),
         spawn_local(tell_memory(setup.id, vm.clone())),
+        spawn_local({
+            let vm = vm.clone();
+            async move { memory::pace(&vm).await }
+        }),
         spawn_local(timers::answer(setup.id, vm.clone())),
     ];
     let doors = listeners::open(&shared, setup.sockets, &setup.orders)?;

@@ -239,7 +239,7 @@ async fn relay<D: Downstream>(
     exchange.times.header_filter_start = now();
     exchange.response.source = Source::Upstream;
     if runs(exchange, Phase::HeaderFilter) || runs(exchange, Phase::Log) || exchange.lua.buffered {
-        exchange.upstream.received = Some(exchange.response.head.clone());
+        exchange.upstream.received.clone_from(&exchange.response.head.fields);
     }
     let switched = exchange.response.head.status == 101;
     response_fields::keep_end_to_end(exchange, switched || exchange.request.websocket);

@@ -38,7 +38,7 @@ local COPIED = "conf = given[$]\nconfs[$] = conf\nif conf then\n"
 
 -- What many plugins need at once does not fit into one trace: the compiler would give up on the phase. A call
 -- that it cannot look into makes it end the trace and begin another behind it, whenever so many plugins ran.
-local SEAM, MOST_TOGETHER = "seam()\n", 4
+local SEAM, MOST_TOGETHER = "seam()\n", 2
 
 local _M = {}
 

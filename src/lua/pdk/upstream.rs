@@ -172,11 +172,11 @@ fn headers(frame: &Frame) -> Answer {
     frame.push_table(0, 16);
     let table = frame.top();
     let total = context::with_exchange(|exchange| -> Result<usize, Flow> {
-        let Some(head) = &exchange.upstream.received else { return Ok(0) };
-        for (name, value) in head.fields.iter().take(most) {
+        let fields = &exchange.upstream.received;
+        for (name, value) in fields.iter().take(most) {
             super::add_value(frame, table, &name.to_ascii_lowercase(), value)?;
         }
-        Ok(head.fields.len())
+        Ok(fields.len())
     })??;
     frame.push_boolean(total > most);
     Ok(2)

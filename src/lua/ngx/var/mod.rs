@@ -308,10 +308,10 @@ fn read_prefixed(exchange: &Exchange, name: &[u8], out: &mut Vec<u8>) -> Value {
         return joined(&exchange.response.head.fields, name, out);
     }
     if let Some(name) = name.strip_prefix(b"upstream_http_") {
-        return joined(&exchange.upstream.received.as_ref()?.fields, name, out);
+        return joined(&exchange.upstream.received, name, out);
     }
     if let Some(name) = name.strip_prefix(b"upstream_cookie_") {
-        let cookies = exchange.upstream.received.as_ref()?.fields.values(b"set-cookie");
+        let cookies = exchange.upstream.received.values(b"set-cookie");
         let firsts = cookies.filter_map(|line| line.split(|byte| *byte == b';').next());
         return some(out, firsts.filter_map(|pair| value_of(pair, name)).next());
     }

@@ -4,7 +4,7 @@ use crate::conf::{Conf, Sources};
 use crate::db::off::Dataset;
 use crate::db::{Entities, EntityModel, Model, UniqueField};
 use crate::exchange::{Address, Client, Exchange, Request, RequestBody, Source};
-use crate::http::{Method, ResponseHead, Scheme};
+use crate::http::{Fields, Method, Scheme};
 use crate::lua::plugin::{PhaseOutcome, Runner, RunnerSettings};
 use crate::lua::testing::block_on;
 use crate::lua::{LuaError, Vm, vm::Settings};
@@ -213,16 +213,16 @@ fn route(exchange: &mut Exchange) {
 }
 
 fn answer(exchange: &mut Exchange, fields: &[(&str, &str)], body: &str) {
-    let mut received = ResponseHead { status: 200, ..ResponseHead::default() };
+    let mut received = Fields::new();
     for (name, value) in fields {
-        received.fields.append(name.as_bytes(), value.as_bytes());
+        received.append(name.as_bytes(), value.as_bytes());
         exchange.response.head.fields.append(name.as_bytes(), value.as_bytes());
     }
     exchange.response.source = Source::Upstream;
     exchange.response.head.status = 200;
     exchange.response.body = body.as_bytes().to_vec();
     exchange.upstream.status = 200;
-    exchange.upstream.received = Some(received);
+    exchange.upstream.received = received;
 }
 
 fn model() -> Model {
