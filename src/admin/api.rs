@@ -102,7 +102,7 @@ impl Api {
             Action::Endpoints => information::endpoints(&self.endpoints),
             Action::Health => health::health(node, call, matched).await,
             Action::Status => information::status(node, call).await,
-            Action::Ready => information::ready(node),
+            Action::Ready => information::ready(node).await,
             Action::EnabledPlugins => information::enabled_plugins(node),
             Action::Timers => information::timers(node).await,
             Action::LogLevel => information::log_level(node),

@@ -8,7 +8,8 @@ use base64::{alphabet, engine::DecodePaddingMode};
 
 use serde_json::Value;
 
-use super::{DbError, Entity};
+use super::{DbError, Entity, EntityModel, FieldKind};
+use crate::schema::is_uuid;
 
 /// What part of a collection is wanted.
 #[derive(Debug, Clone)]
@@ -80,6 +81,9 @@ impl TagFilter {
     }
 }
 
+/// What is wrong with an offset that can be read, but leads nowhere.
+pub(in crate::db) const BAD_OFFSET: &str = "bad offset string";
+
 /// Base64 without padding, as offsets are written.
 pub(in crate::db) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -96,11 +100,27 @@ pub(in crate::db) fn key_offset(key: &[Value]) -> String {
     BASE64.encode(Value::from(key).to_string())
 }
 
-/// The primary key that an offset of [`key_offset`] stands for.
+/// The primary key of a kind that an offset of [`key_offset`] stands for.
+///
+/// # Errors
+/// An offset that is none of this kind.
+pub(in crate::db) fn offset_key(offset: &str, kind: &EntityModel) -> Result<Vec<Value>, DbError> {
+    let key = offset_parts(offset)?;
+    let fits = |(name, part): (&String, &Value)| match kind.field(name).map(|field| &field.kind) {
+        Some(FieldKind::Uuid) => part.as_str().is_some_and(is_uuid),
+        _ => part.is_string() || part.is_number(),
+    };
+    match key.len() == kind.primary_key.len() && kind.primary_key.iter().zip(&key).all(fits) {
+        true => Ok(key),
+        false => Err(DbError::invalid_offset(offset, BAD_OFFSET)),
+    }
+}
+
+/// The values in an offset of [`key_offset`].
 ///
 /// # Errors
 /// An offset that is none.
-pub(in crate::db) fn offset_key(offset: &str) -> Result<Vec<Value>, DbError> {
+pub(in crate::db) fn offset_parts(offset: &str) -> Result<Vec<Value>, DbError> {
     let invalid = |reason| DbError::invalid_offset(offset, reason);
     let text = BASE64.decode(offset).map_err(|_| invalid("bad base64 encoding"))?;
     serde_json::from_slice(&text).map_err(|_| invalid("bad json encoding"))

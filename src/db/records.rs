@@ -1,6 +1,9 @@
 //! What stores keep besides entities: tags, events between nodes, locks, counters.
 
+use serde_json::Value;
+
 use super::DbError;
+use super::page::{BAD_OFFSET, key_offset, offset_parts};
 
 /// A tag of an entity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,10 +73,16 @@ pub struct Counter {
 /// Where a page of tags begins: after this many.
 ///
 /// # Errors
-/// An offset that is not a number.
+/// An offset that [`offset_of_tags`] did not make.
 pub(super) fn tag_offset(offset: Option<&str>) -> Result<usize, DbError> {
-    match offset {
-        None => Ok(0),
-        Some(text) => text.parse().map_err(|_| DbError::invalid_offset(text, "bad offset string")),
-    }
+    let Some(text) = offset else { return Ok(0) };
+    let parts = offset_parts(text)?;
+    let count = parts.first().filter(|_| parts.len() == 1).and_then(Value::as_u64);
+    let count = count.and_then(|count| usize::try_from(count).ok());
+    count.ok_or_else(|| DbError::invalid_offset(text, BAD_OFFSET))
+}
+
+/// The offset of the page of tags that begins after so many.
+pub(super) fn offset_of_tags(count: usize) -> String {
+    key_offset(&[Value::from(count)])
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use self::declared::Declared;
+use super::endpoint::Relation;
 use super::node::Node;
 use crate::db::off::Dataset;
 use crate::db::{Dao, DaoOptions, DbError, Entity, EntityModel, Model, Page, PageRequest, Place, TagPage};
@@ -179,6 +180,35 @@ impl<'a> Access<'a> {
             (Access::Stored(dao), Place::Field(field, value)) => {
                 dao.upsert_by(kind, field, value, entity, &with_ttl(ttl)).await
             }
+        }
+    }
+
+    /// Adds an entity of the relation's parent kind and lets the child with a key point to it.
+    ///
+    /// # Errors
+    /// As for [`Access::insert`]; nothing is written then.
+    pub(super) async fn insert_above(
+        &self,
+        relation: &Relation,
+        child: &Entity,
+        entity: Entity,
+        ttl: Option<f64>,
+    ) -> Result<Entity, DbError> {
+        let at = by_id(&uuid::Uuid::new_v4().to_string());
+        match (self, at) {
+            (Access::Stored(dao), Place::Key(key)) => {
+                let (pointing, above) =
+                    ((relation.child.as_str(), relation.field.as_str()), (relation.parent.as_str(), &key));
+                dao.upsert_above(
+                    pointing,
+                    &self.primary_key(&relation.child, child),
+                    above,
+                    entity,
+                    &with_ttl(ttl),
+                )
+                .await
+            }
+            (_, at) => self.upsert(&relation.parent, &at, entity, ttl).await,
         }
     }
 

@@ -108,11 +108,20 @@ pub(in crate::admin) async fn status(node: &dyn Node, call: &Call) -> Reply {
     body.into()
 }
 
-/// `/status/ready`: whether the node can serve.
-pub(in crate::admin) fn ready(node: &dyn Node) -> Reply {
-    match node.not_ready() {
+/// `/status/ready`: whether the node can serve, and reaches its database.
+pub(in crate::admin) async fn ready(node: &dyn Node) -> Reply {
+    let reason = match (node.not_ready(), node.dao()) {
+        (None, Some(dao)) => {
+            dao.store().ping().await.err().map(|_| "failed to connect to database".to_owned())
+        }
+        (reason, _) => reason,
+    };
+    match reason {
         None => Reply::message(200, "ready"),
-        Some(reason) => Reply::message(503, reason),
+        Some(reason) => {
+            log::notice!("not ready for proxying: {reason}");
+            Reply::message(503, reason)
+        }
     }
 }
 

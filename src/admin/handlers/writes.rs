@@ -115,17 +115,13 @@ impl Write<'_> {
                 self.update(parent, &Named { place: Place::Key(key), sni: None }, None).await
             }
             (None, &Method::DELETE | &Method::PATCH) => Err(Reply::not_found()),
-            (key, _) => {
-                let is_new = key.is_none();
-                let at = key.map_or_else(|| by_id(&uuid::Uuid::new_v4().to_string()), Place::Key);
+            (Some(key), _) => {
                 let Body { entity: body, ttl } = self.body(parent)?;
-                let written = self.access.upsert(parent, &at, body, ttl).await?;
-                if is_new {
-                    let change = Entity::from_iter([(field.clone(), self.key(parent, &written))]);
-                    let at = Place::Key(self.access.primary_key(child, &entity));
-                    self.access.update(child, &at, change, None).await?;
-                }
-                done(Ok(written))
+                done(self.access.upsert(parent, &Place::Key(key), body, ttl).await)
+            }
+            (None, _) => {
+                let Body { entity: body, ttl } = self.body(parent)?;
+                done(self.access.insert_above(relation, &entity, body, ttl).await)
             }
         }
     }

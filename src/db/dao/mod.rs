@@ -8,12 +8,14 @@
 //! *Kong parity*: the order of the checks, the errors, and what an entity looks like. It stands on the control thread:
 //! schemas cannot be shared between threads. Lua code has a DAO of its own (`lua/kong/db/dao`) over the same stores.
 
+mod above;
 mod ca_certificates;
 mod certificates;
 mod options;
 mod plugins;
 mod prepare;
 mod read;
+mod storable;
 mod targets;
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@ impl Dao {
         }
         self.resolve_foreign(schema, &mut entity).await?;
         schema.validate_insert(&entity, Some(given)).map_err(DbError::schema_violation)?;
-        kind.finish(entity, given, options, context)
+        kind.storable(kind.finish(entity, given, options, context)?)
     }
 
     /// Lays what was given over the entity that is there.
@@ -45,7 +45,7 @@ impl Dao {
         let mut entity = schema.merge_values(&processed.data, known);
         self.resolve_foreign(schema, &mut entity).await?;
         schema.validate_update(&entity, Some(given), Some(known)).map_err(DbError::schema_violation)?;
-        kind.finish(entity, given, options, Context::Update)
+        kind.storable(kind.finish(entity, given, options, Context::Update)?)
     }
 
     /// Puts primary keys in the place of foreign keys that were given by a unique field.

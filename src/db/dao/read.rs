@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Dao, DaoOptions, Kind};
+use super::{Dao, DaoOptions, Kind, storable};
 use crate::db::{DbError, Entity, Page, PageRequest, Query, TagPage};
 use crate::schema::{Context, Schema};
 
@@ -151,7 +151,7 @@ impl Kind<'_> {
     pub(super) fn primary_key(&self, entity: &Entity) -> Result<Entity, DbError> {
         let key = self.schema.extract_pk_values(entity);
         self.schema.validate_primary_key(&key, false).map_err(DbError::invalid_primary_key)?;
-        Ok(key)
+        Ok(storable::canonical(key))
     }
 
     /// Whether a value may be looked up in a unique field.

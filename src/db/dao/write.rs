@@ -80,19 +80,31 @@ impl Dao {
     ) -> Result<Entity, DbError> {
         let kind = self.kind(kind)?;
         let key = kind.primary_key(key)?;
-        self.before_write(&kind, &mut entity).await?;
         if kind.model.name == "targets" {
+            self.before_write(&kind, &mut entity).await?;
             return self.upsert_target(&kind, key, entity, options).await;
         }
-        let names = Names::taken_from(&kind, &mut entity)?;
+        let Planned { changes, names } = self.plan_upsert(&kind, key, entity, options).await?;
+        self.write_and_show(&kind, changes, names, options).await
+    }
+
+    pub(super) async fn plan_upsert(
+        &self,
+        kind: &Kind<'_>,
+        key: Entity,
+        mut entity: Entity,
+        options: &DaoOptions,
+    ) -> Result<Planned, DbError> {
+        self.before_write(kind, &mut entity).await?;
+        let names = Names::taken_from(kind, &mut entity)?;
         self.check_names(&names, Some(&key)).await?;
-        let mut row = self.prepare_new(&kind, &entity, options, Context::Upsert, None).await?;
+        let mut row = self.prepare_new(kind, &entity, options, Context::Upsert, None).await?;
         row.extend(key.clone());
         let expiry = expiry(options, &row, false);
-        let write = Write::Upsert(Place::Key(key.clone()), self.placed(&kind, row, options), expiry);
+        let write = Write::Upsert(Place::Key(key.clone()), self.placed(kind, row, options), expiry);
         let mut changes = vec![Change::new(kind.model, self.workspace_of(options), write)];
-        let sorted = self.change_names(&names, &key, &mut changes, options).await?;
-        self.write_and_show(&kind, changes, sorted, options).await
+        let names = self.change_names(&names, &key, &mut changes, options).await?;
+        Ok(Planned { changes, names })
     }
 
     /// Adds the entity with this value of a unique field or puts this one in its place, which keeps its primary key.
@@ -173,23 +185,34 @@ impl Dao {
         kind: &Kind<'_>,
         place: Place,
         known: Option<Entity>,
-        mut given: Entity,
+        given: Entity,
         options: &DaoOptions,
     ) -> Result<Entity, DbError> {
         kind.check_options(options)?;
         let Some(known) = known else { return Err(self.not_found(kind, place, &given)) };
+        let Planned { changes, names } = self.plan_update(kind, &known, given, options).await?;
+        self.write_and_show(kind, changes, names, options).await
+    }
+
+    pub(super) async fn plan_update(
+        &self,
+        kind: &Kind<'_>,
+        known: &Entity,
+        mut given: Entity,
+        options: &DaoOptions,
+    ) -> Result<Planned, DbError> {
         if kind.model.name == "plugins" {
-            self.check_protocols(&plugins::changed(&given, &known)).await?;
+            self.check_protocols(&plugins::changed(&given, known)).await?;
         }
         let names = Names::taken_from(kind, &mut given)?;
-        let key = kind.model.primary_key_of(&known);
+        let key = kind.model.primary_key_of(known);
         self.check_names(&names, Some(&key)).await?;
-        let entity = self.prepare_update(kind, &given, &known, options).await?;
+        let entity = self.prepare_update(kind, &given, known, options).await?;
         let expiry = expiry(options, &entity, true);
         let write = Write::Update(Place::Key(key.clone()), entity, expiry);
         let mut changes = vec![Change::new(kind.model, self.workspace_of(options), write)];
-        let sorted = self.change_names(&names, &key, &mut changes, options).await?;
-        self.write_and_show(kind, changes, sorted, options).await
+        let names = self.change_names(&names, &key, &mut changes, options).await?;
+        Ok(Planned { changes, names })
     }
 
     /// *Kong parity*: what is wrong with an entity is told before that there is none to change.
@@ -249,8 +272,14 @@ impl Dao {
     }
 }
 
+/// Changes that are ready to be made, and the names that a certificate has afterwards.
+pub(super) struct Planned {
+    pub(super) changes: Vec<Change>,
+    pub(super) names: Option<Vec<String>>,
+}
+
 /// How an entity is read that is to be changed.
-fn rbw(options: &DaoOptions) -> DaoOptions {
+pub(super) fn rbw(options: &DaoOptions) -> DaoOptions {
     DaoOptions { hide_shorthands: true, ..options.clone() }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::db::model::part_text;
 use crate::db::page::{key_offset, offset_key};
-use crate::db::records::tag_offset;
+use crate::db::records::{offset_of_tags, tag_offset};
 use crate::db::store::{now, unknown_kind};
 use crate::db::{
     Change, DbError, Entities, Entity, EntityModel, Expiry, Model, Page, Place, Query, Removed, Rows,
@@ -106,7 +106,7 @@ impl Tables {
 
     pub(super) fn page(&self, kind: &str, query: &Query, view: &View) -> Result<Page, DbError> {
         let model = self.kind(kind)?;
-        let after = query.page.offset.as_deref().map(offset_key).transpose()?;
+        let after = query.page.offset.as_deref().map(|offset| offset_key(offset, model)).transpose()?;
         let after = after.map(|key| {
             let parts: Vec<String> = key.iter().map(|part| part_text(Some(part))).collect();
             parts.join(":")
@@ -163,7 +163,7 @@ impl Tables {
             }
         }
         let end = skip.saturating_add(size);
-        let offset = (end < rows.len()).then(|| end.to_string());
+        let offset = (end < rows.len()).then(|| offset_of_tags(end));
         Ok(TagPage { rows: rows.into_iter().skip(skip).take(size).collect(), offset })
     }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use serde_json::Value;
 use sqlx::Row;
 
-use super::session::{Failure, Session, told};
+use super::session::{Failure, Session, is_data_exception, told};
 use super::table::{Conditions, Table};
 use super::value;
-use crate::db::page::{key_offset, offset_key};
+use crate::db::page::{BAD_OFFSET, key_offset, offset_key, offset_parts};
 use crate::db::{DbError, Entities, Entity, Page, Place, Query, Rows, TagFilter, TagPage, Tagged, View};
+use crate::schema::is_uuid;
 
 use super::tables::Tables;
 
@@ -64,8 +65,12 @@ async fn one(
 ) -> Result<Option<Arc<Entity>>, DbError> {
     table.limit_to(view, &mut conditions);
     let sql = table.query(view, &conditions, &format!(" LIMIT 1{lock}"));
-    let found = session.entities(sql, conditions.parameters).await.map_err(|error| told(&error))?;
-    Ok(found.into_iter().next().map(Arc::new))
+    match session.entities(sql, conditions.parameters).await {
+        Ok(found) => Ok(found.into_iter().next().map(Arc::new)),
+        // a value that no column can hold: no row has it
+        Err(error) if is_data_exception(&error) => Ok(None),
+        Err(error) => Err(told(&error)),
+    }
 }
 
 /// All rows whose foreign field has a primary key, in all workspaces, expired ones too.
@@ -119,7 +124,7 @@ pub(super) async fn page(
 
 /// Only rows after the one that an offset stands for.
 fn after(table: &Table, offset: &str, keys: &[&str], conditions: &mut Conditions) -> Result<(), DbError> {
-    let last = offset_key(offset)?;
+    let last = offset_key(offset, &table.model)?;
     let key: Entity = table.model.primary_key.iter().cloned().zip(last).collect();
     let mut at = Conditions::default();
     table.at_key(&key, &mut at);
@@ -134,9 +139,8 @@ fn after(table: &Table, offset: &str, keys: &[&str], conditions: &mut Conditions
 
 /// An offset that decodes, but to something that is no key of this table.
 fn not_an_offset(error: &Failure, query: &Query) -> Option<DbError> {
-    let code = error.as_database_error()?.code()?;
-    let offset = query.page.offset.as_ref().filter(|_| code.starts_with("22"))?;
-    Some(DbError::invalid_offset(offset, "bad offset string"))
+    let offset = query.page.offset.as_ref().filter(|_| is_data_exception(error))?;
+    Some(DbError::invalid_offset(offset, BAD_OFFSET))
 }
 
 fn tagged(filter: &TagFilter, conditions: &mut Conditions) {
@@ -191,10 +195,13 @@ pub(super) async fn page_tags(
         conditions.add(format!("tag = ${number}"));
     }
     if let Some(offset) = &offset {
-        let last = offset_key(offset)?;
-        let [Value::String(id), place] = last.as_slice() else {
-            return Err(DbError::invalid_offset(offset, "bad offset string"));
+        let last = offset_parts(offset)?;
+        let [Value::String(id), Value::Number(place)] = last.as_slice() else {
+            return Err(DbError::invalid_offset(offset, BAD_OFFSET));
         };
+        if !is_uuid(id) || !place.is_i64() {
+            return Err(DbError::invalid_offset(offset, BAD_OFFSET));
+        }
         let (id, place) =
             (conditions.parameter(Some(id.clone())), conditions.parameter(Some(place.to_string())));
         conditions.add(format!("(entity_id, place) > (${id}::uuid, ${place}::bigint)"));

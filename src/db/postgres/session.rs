@@ -139,6 +139,12 @@ pub(super) fn told(error: &Failure) -> DbError {
     }
 }
 
+/// Whether a value was refused as such: a NUL, a number that is too large, a text that is no UUID.
+pub(super) fn is_data_exception(error: &Failure) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code.starts_with("22"))
+}
+
 fn entity(row: &PgRow) -> Result<Entity, Failure> {
     let text: &str = row.try_get(0)?;
     match serde_json::from_str(text).map_err(|error| Failure::Decode(error.into()))? {

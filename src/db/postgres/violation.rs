@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sqlx::postgres::PgDatabaseError;
 
-use super::session::{Failure, told};
+use super::session::{Failure, is_data_exception, told};
 use super::table::{Source, Table};
 use super::tables::Tables;
 use crate::db::{DbError, Entity};
@@ -17,9 +17,15 @@ pub(super) fn explain(error: &Failure, tables: &Tables, table: &Table, entity: &
         "23505" => Some(not_unique(table, entity, &columns(detail))),
         "23502" => Some(primary_key(table, entity)),
         "23503" => foreign_key(tables, table, entity, detail),
+        _ if is_data_exception(error) => Some(not_a_value(database.message())),
         _ => None,
     };
     found.unwrap_or_else(|| told(error))
+}
+
+/// A value that the schema has nothing against, and its column has.
+fn not_a_value(message: &str) -> DbError {
+    DbError::schema_violation(Entity::from_iter([("@entity".to_owned(), Value::from(vec![message]))]))
 }
 
 fn primary_key(table: &Table, entity: &Entity) -> DbError {

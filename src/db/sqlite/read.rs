@@ -9,7 +9,7 @@ use super::sql::{self, Bound, failed, quoted, row, rows};
 use super::table::{CACHE_KEY, KEY, Rule, Table};
 use crate::db::model::part_text;
 use crate::db::page::{key_offset, offset_key};
-use crate::db::records::tag_offset;
+use crate::db::records::{offset_of_tags, tag_offset};
 use crate::db::{DbError, Entities, Entity, Page, Place, Query, Rows, TagFilter, TagPage, Tagged, View};
 
 /// The row at a place.
@@ -100,7 +100,8 @@ pub(super) async fn page(
 ) -> Result<Page, DbError> {
     let (mut conditions, mut values) = (Vec::new(), Vec::new());
     if let Some(offset) = &query.page.offset {
-        let key: Vec<String> = offset_key(offset)?.iter().map(|part| part_text(Some(part))).collect();
+        let key: Vec<String> =
+            offset_key(offset, &table.model)?.iter().map(|part| part_text(Some(part))).collect();
         conditions.push(format!("{} > ?", quoted(KEY)));
         values.push(Bound::from(key.join(":")));
     }
@@ -183,12 +184,12 @@ pub(super) async fn page_tags(
     );
     let mut values: Vec<Bound> = tag.into_iter().map(Bound::from).collect();
     let limit = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
-    values.extend([Bound::Integer(limit), Bound::Integer(skip as i64)]);
+    values.extend([Bound::Integer(limit), Bound::Integer(i64::try_from(skip).unwrap_or(i64::MAX))]);
     let found = rows(connection, &sql, values).await?;
     let tagged = |row| {
         Ok::<_, DbError>(Tagged { kind: sql::text(row, 0)?, id: sql::text(row, 1)?, tag: sql::text(row, 2)? })
     };
     let page: Vec<Tagged> = found.iter().take(size).map(tagged).collect::<Result<_, _>>()?;
-    let offset = (found.len() > size).then(|| (skip + size).to_string());
+    let offset = (found.len() > size).then(|| offset_of_tags(skip.saturating_add(size)));
     Ok(TagPage { rows: page, offset })
 }

@@ -50,32 +50,37 @@ async fn find(
         }
     }
     for column in &table.columns {
+        let Rule::Unique { across_workspaces } = &column.rule else { continue };
         let value = part_text(entity.get(&column.field));
-        if value.is_empty() {
-            continue;
-        }
-        match &column.rule {
-            Rule::Unique { across_workspaces } => {
-                let workspace = entity.get(WORKSPACE).and_then(Value::as_str).filter(|_| !across_workspaces);
-                if exists(connection, &table.name, &column.name, &value, &key, workspace).await? {
-                    return Ok(Some(kind.unique_violation(&column.field, entity)));
-                }
-            }
-            Rule::Foreign { table: parent, .. } => {
-                if !exists(connection, parent, KEY, &value, "", None).await? {
-                    let reference = kind.foreign_field(&column.field).map(|field| field.reference.as_str());
-                    let key = entity.get(&column.field).and_then(Value::as_object).cloned();
-                    return Ok(Some(DbError::foreign_key_dangling(
-                        key.unwrap_or_default(),
-                        &column.field,
-                        reference.unwrap_or_default(),
-                    )));
-                }
-            }
-            Rule::Indexed => {}
+        let workspace = entity.get(WORKSPACE).and_then(Value::as_str).filter(|_| !across_workspaces);
+        if !value.is_empty() && exists(connection, &table.name, &column.name, &value, &key, workspace).await?
+        {
+            return Ok(Some(kind.unique_violation(&column.field, entity)));
         }
     }
-    unknown_workspace(connection, tables, table, entity).await
+    match dangling(connection, table, entity).await? {
+        None => unknown_workspace(connection, tables, table, entity).await,
+        found => Ok(found),
+    }
+}
+
+/// A foreign key that leads nowhere. It is told after values that are not unique, as other databases do.
+async fn dangling(
+    connection: &mut SqliteConnection,
+    table: &Table,
+    entity: &Entity,
+) -> Result<Option<DbError>, DbError> {
+    for column in &table.columns {
+        let Rule::Foreign { table: parent, .. } = &column.rule else { continue };
+        let value = part_text(entity.get(&column.field));
+        if value.is_empty() || exists(connection, parent, KEY, &value, "", None).await? {
+            continue;
+        }
+        let reference = table.model.foreign_field(&column.field).map(|field| field.reference.as_str());
+        let key = entity.get(&column.field).and_then(Value::as_object).cloned().unwrap_or_default();
+        return Ok(Some(DbError::foreign_key_dangling(key, &column.field, reference.unwrap_or_default())));
+    }
+    Ok(None)
 }
 
 async fn unknown_workspace(

@@ -1,0 +1,210 @@
+//! One call to two nodes and to the model.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::calls::Call;
+use super::kinds::{self, Kind, is_given};
+use super::model::{Expected, Model, contains};
+use super::node::{Answer, Node, as_set, comparable, sorted};
+
+/// How long a sequence may take to be made shorter.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Two nodes that have to answer alike.
+pub struct Comparison {
+    one: Node,
+    two: Node,
+    model: Model,
+    /// The kinds that both nodes know.
+    pub kinds: Vec<&'static Kind>,
+}
+
+impl Comparison {
+    /// Over the Admin API's ports of a node on SQLite and one on PostgreSQL.
+    pub fn new(one: u16, two: u16) -> Comparison {
+        let (mut one, two) = (Node::new(one), Node::new(two));
+        let kinds = kinds::known(&mut one);
+        Comparison { one, two, model: Model::new(kinds.clone()), kinds }
+    }
+
+    /// Sends all calls to nodes without entities.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub fn run(&mut self, calls: &[Call]) -> Result<(), String> {
+        self.clear()?;
+        for (index, call) in calls.iter().enumerate() {
+            self.step(call).map_err(|difference| {
+                format!("call {index}, {} {}: {difference}", call.method, call.target)
+            })?;
+        }
+        for kind in self.kinds.clone() {
+            let (one, two) = (self.one.rows(kind)?, self.two.rows(kind)?);
+            for (rows, name) in [(one, "SQLite"), (two, "PostgreSQL")] {
+                if let Some(difference) = self.model.difference(kind, &rows) {
+                    return Err(format!("in the end, {name} differs from the model in {difference}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self) -> Result<(), String> {
+        self.model = Model::new(self.kinds.clone());
+        for kind in self.kinds.iter().filter(|kind| kind.has_collection) {
+            for node in [&mut self.one, &mut self.two] {
+                for row in node.rows(kind)? {
+                    let id = row["id"].as_str().unwrap_or_default();
+                    let target = format!("DELETE /{}/{id} HTTP/1.1\r\nHost: localhost\r\n\r\n", kind.path);
+                    let answer = node.send("DELETE", target.as_bytes());
+                    if answer.as_ref().is_none_or(|answer| answer.status != 204) {
+                        return Err(format!("clearing {} {id}: {answer:?}", kind.name));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, call: &Call) -> Result<(), String> {
+        let expected = self.model.expected(&call.meaning);
+        let one = self.one.answer(call).ok_or("SQLite: no answer")?;
+        let two = self.two.answer(call).ok_or("PostgreSQL: no answer")?;
+        if one.status >= 500 || two.status >= 500 {
+            return Err(format!("\n  SQLite:     {}\n  PostgreSQL: {}", told(&one), told(&two)));
+        }
+        let is_list = one.status == 200 && one.body["data"].is_array() && one.body.get("next").is_some();
+        match is_list && two.status == 200 {
+            true => self.compare_lists(call, &one, &two, expected)?,
+            false => {
+                if one.comparable() != two.comparable() && !are_both_dangling(call, &one, &two) {
+                    let difference = fields_that_differ(&one.body, &two.body);
+                    return Err(format!(
+                        "\n  SQLite:     {}\n  PostgreSQL: {}{difference}",
+                        told(&one),
+                        told(&two)
+                    ));
+                }
+                check(&one, expected)?;
+            }
+        }
+        self.model.learn(&call.meaning, &one, &mut self.one)
+    }
+
+    fn compare_lists(
+        &mut self,
+        call: &Call,
+        one: &Answer,
+        two: &Answer,
+        expected: Option<Expected>,
+    ) -> Result<(), String> {
+        let (pages, others) = (self.one.pages(one.clone())?, self.two.pages(two.clone())?);
+        let rows = |pages: &[Value]| -> Vec<Value> {
+            pages.iter().flat_map(|page| page["data"].as_array().cloned().unwrap_or_default()).collect()
+        };
+        let (own, foreign) = (rows(&pages), rows(&others));
+        let id = |row: &Value| row["id"].as_str().or(row["entity_id"].as_str()).is_some_and(is_given);
+        // what a node made up itself has its place in the order by chance; targets stand in the order of their times
+        let is_ordered =
+            call.meaning.kind.name != "targets" && own.iter().all(id) && !call.target.starts_with("/tags");
+        if is_ordered && comparable(&Value::from(pages.clone())) != comparable(&Value::from(others.clone())) {
+            return Err(format!(
+                "\n  SQLite:     {}\n  PostgreSQL: {}",
+                Value::from(pages),
+                Value::from(others)
+            ));
+        }
+        if as_set(&own) != as_set(&foreign) || own.len() != foreign.len() {
+            return Err(format!(
+                "\n  SQLite:     {}\n  PostgreSQL: {}",
+                Value::from(own),
+                Value::from(foreign)
+            ));
+        }
+        match expected {
+            None => Ok(()),
+            Some(Expected::Rows(expected))
+                if as_set(&expected) == as_set(&own) && expected.len() == own.len() =>
+            {
+                Ok(())
+            }
+            Some(Expected::Rows(expected)) => {
+                Err(format!("\n  expected: {}\n  there:    {}", Value::from(expected), Value::from(own)))
+            }
+            Some(other) => Err(format!("\n  expected: {other:?}\n  there:    {}", Value::from(own))),
+        }
+    }
+
+    /// A shorter sequence that shows a difference, and that one.
+    pub fn shorten(&mut self, calls: Vec<Call>, difference: String) -> (Vec<Call>, String) {
+        let (mut shortest, mut difference) = (calls, difference);
+        let begun = Instant::now();
+        let mut size = shortest.len().div_ceil(2);
+        loop {
+            let mut at = 0;
+            while at < shortest.len() {
+                if begun.elapsed() > PATIENCE {
+                    return (shortest, difference);
+                }
+                let end = (at + size).min(shortest.len());
+                let fewer = [&shortest[..at], &shortest[end..]].concat();
+                match self.run(&fewer) {
+                    Err(other) if !fewer.is_empty() => (shortest, difference) = (fewer, other),
+                    _ => at = end,
+                }
+            }
+            if size == 1 {
+                return (shortest, difference);
+            }
+            size = size.div_ceil(2);
+        }
+    }
+}
+
+fn told(answer: &Answer) -> String {
+    format!("{} {} {:?} {:?}", answer.status, sorted(&answer.body), answer.allow, answer.content_type)
+}
+
+/// The fields of two objects that differ.
+fn fields_that_differ(one: &Value, two: &Value) -> String {
+    let (Value::Object(one), Value::Object(two)) = (comparable(one), comparable(two)) else {
+        return String::new();
+    };
+    let names = one.keys().chain(two.keys().filter(|name| !one.contains_key(*name)));
+    let differing = names.filter(|name| one.get(*name).map(sorted) != two.get(*name).map(sorted));
+    differing.map(|name| format!("\n  {name}: {:?} and {:?}", one.get(name), two.get(name))).collect()
+}
+
+/// Whether both refuse an entity of which several foreign keys lead nowhere, for one of these: it is left to a database
+/// which it names.
+fn are_both_dangling(call: &Call, one: &Answer, two: &Answer) -> bool {
+    let is_so = |answer: &Answer| answer.status == 400 && answer.body["code"] == 4;
+    let above = call.meaning.kind.above.iter();
+    let given = above
+        .filter(|relation| call.meaning.entity.get(relation.field).is_some_and(Value::is_object))
+        .count();
+    is_so(one) && is_so(two) && given + usize::from(call.meaning.above.is_some()) > 1
+}
+
+fn check(answer: &Answer, expected: Option<Expected>) -> Result<(), String> {
+    let is_so = match &expected {
+        None => true,
+        Some(Expected::Status(statuses)) => statuses.contains(&answer.status),
+        Some(Expected::With(status, fields)) => {
+            answer.status == *status && contains(&answer.body, &Value::Object(fields.clone()))
+        }
+        Some(Expected::Is(body)) => {
+            answer.status == 200 && sorted(&comparable(&answer.body)) == sorted(&comparable(body))
+        }
+        Some(Expected::Rows(_)) => false,
+    };
+    match (is_so, expected) {
+        (false, Some(Expected::Is(body))) if answer.status == 200 => {
+            Err(format!("expected and there:{}", fields_that_differ(&body, &answer.body)))
+        }
+        (false, Some(expected)) => Err(format!("\n  expected: {expected:?}\n  there:    {}", told(answer))),
+        _ => Ok(()),
+    }
+}
