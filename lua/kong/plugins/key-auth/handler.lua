@@ -1,6 +1,6 @@
 -- key-auth: a consumer is who shows a key that belongs to it, in a header, the query or the body.
 
-local constants = require "kong.constants"
+local authentication = require "kong.tools.authentication"
 local each = require "kong.pdk.private.each"
 local kong_meta = require "kong.meta"
 local lookup = require "kong.pdk.private.lookup"
@@ -8,7 +8,6 @@ local lookup = require "kong.pdk.private.lookup"
 local kong = kong
 local error, type = error, type
 
-local HEADERS = constants.HEADERS
 local CACHE_OPTIONS = { resurrect_ttl = 0.001 }
 local STALE = 4
 
@@ -16,7 +15,6 @@ local ERR_DUPLICATE = "Duplicate API key found"
 local ERR_MISSING = "No API key found in request"
 local ERR_UNKNOWN = "Unauthorized"
 local ERR_CONFIGURATION = "Invalid plugin configuration"
-local ERR_UNEXPECTED = "An unexpected error occurred"
 
 local KeyAuth = {
   VERSION = kong_meta.version,
@@ -25,13 +23,7 @@ local KeyAuth = {
 
 
 local function refusal(conf, message)
-  local challenge = conf.realm and 'Key realm="' .. conf.realm .. '"' or "Key"
-  return { status = 401, message = message, headers = { ["WWW-Authenticate"] = challenge } }
-end
-
-
-local function failure(message)
-  return { status = 500, message = message }
+  return authentication.refusal(message, conf.realm and 'Key realm="' .. conf.realm .. '"' or "Key")
 end
 
 
@@ -102,35 +94,11 @@ local function load_credential(key)
 end
 
 
-local function load_consumer(id, by_username)
-  return kong.cache:get(kong.db.consumers:cache_key(id), nil, kong.client.load_consumer, id, by_username)
-end
-
-
-local function announce(name, value)
-  if value then
-    kong.service.request.set_header(name, value)
-  else
-    kong.service.request.clear_header(name)
-  end
-end
-
-
-local function accept(consumer, credential)
-  kong.client.authenticate(consumer, credential)
-  announce(HEADERS.CONSUMER_ID, consumer and consumer.id)
-  announce(HEADERS.CONSUMER_CUSTOM_ID, consumer and consumer.custom_id)
-  announce(HEADERS.CONSUMER_USERNAME, consumer and consumer.username)
-  announce(HEADERS.CREDENTIAL_IDENTIFIER, credential and credential.id)
-  announce(HEADERS.ANONYMOUS, not credential)
-end
-
-
 -- Returns what the request is refused with; nothing when it is let through.
 local function authenticate(conf)
   if type(conf.key_names) ~= "table" then
     kong.log.err("no conf.key_names set, aborting plugin execution")
-    return failure(ERR_CONFIGURATION)
+    return authentication.failure(ERR_CONFIGURATION)
   end
 
   local key, problem = find_key(conf)
@@ -147,39 +115,18 @@ local function authenticate(conf)
   end
 
   local consumer
-  consumer, err = load_consumer(credential.consumer.id)
+  consumer, err = authentication.load_consumer(credential.consumer.id)
   if err then
     kong.log.err(err)
-    return failure(ERR_UNEXPECTED)
+    return authentication.failure()
   end
-  accept(consumer, credential)
-end
-
-
--- With `anonymous`, one of several authentication plugins is enough, and none lets in as that
--- consumer.
-local function authenticate_or_let_in(conf)
-  if kong.client.get_credential() or not authenticate(conf) then
-    return
-  end
-  local consumer, err = load_consumer(conf.anonymous, true)
-  if err then
-    return error(err)
-  end
-  accept(consumer)
+  authentication.accept(consumer, credential, credential.id)
 end
 
 
 function KeyAuth:access(conf)
-  if not conf.run_on_preflight and kong.request.get_method() == "OPTIONS" then
-    return
-  elseif conf.anonymous then
-    return authenticate_or_let_in(conf)
-  end
-
-  local refused = authenticate(conf)
-  if refused then
-    return kong.response.error(refused.status, refused.message, refused.headers)
+  if conf.run_on_preflight or kong.request.get_method() ~= "OPTIONS" then
+    return authentication.run(conf, authenticate)
   end
 end
 
