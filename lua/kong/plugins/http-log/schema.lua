@@ -1,0 +1,77 @@
+local typedefs = require "kong.db.schema.typedefs"
+
+local null = ngx.null
+
+-- Headers that follow from the rest of the configuration.
+local taken = {}
+for i, name in ipairs { "Host", "Content-Length", "Content-Type" } do
+  local pattern = name:gsub("-", "%%-"):gsub("%a", function(letter)
+    return "[" .. letter:upper() .. letter:lower() .. "]"
+  end)
+  taken[i] = { pattern = "^" .. pattern .. "$", err = "cannot contain '" .. name .. "' header" }
+end
+
+-- A field of old configurations, with what takes its place.
+local function old(kind, default, message)
+  return {
+    description = "Replaced by fields of `queue`.", type = kind,
+    deprecation = { message = "http-log: " .. message, removal_in_version = "4.0", old_default = default },
+  }
+end
+
+local ERR_TWO_AUTHORIZATIONS =
+  "specifying both an 'Authorization' header and user info in 'http_endpoint' is not allowed"
+
+local function check_authorization(config)
+  local has_user = config.http_endpoint:match("^%a[%w+.-]*://[^/?#]*@")
+  local headers = config.headers
+  if has_user and headers and headers ~= null then
+    for name in pairs(headers) do
+      if name:lower() == "authorization" then
+        return false, ERR_TWO_AUTHORIZATIONS
+      end
+    end
+  end
+  return true
+end
+
+local config = {
+  type = "record",
+  custom_validator = check_authorization,
+  fields = {
+    { http_endpoint = typedefs.url { required = true, encrypted = true, referenceable = true } },
+    { method = {
+        description = "The method of requests to the endpoint.",
+        type = "string", default = "POST", one_of = { "POST", "PUT", "PATCH" },
+    } },
+    { content_type = {
+        description = "The content type of what is sent.", type = "string", default = "application/json",
+        one_of = { "application/json", "application/json; charset=utf-8" },
+    } },
+    { timeout = {
+        description = "Milliseconds to connect, to send and to receive, each.",
+        type = "number", default = 10000,
+    } },
+    { keepalive = {
+        description = "Milliseconds that an idle connection is kept.", type = "number", default = 60000,
+    } },
+    { retry_count = old("integer", 10,
+        "config.retry_count no longer works, please use config.queue.max_retry_time instead") },
+    { queue_size = old("integer", 1,
+        "config.queue_size is deprecated, please use config.queue.max_batch_size instead") },
+    { flush_timeout = old("number", 2,
+        "config.flush_timeout is deprecated, please use config.queue.max_coalescing_delay instead") },
+    { headers = {
+        description = "Headers to send, each with one value.", type = "map",
+        keys = typedefs.header_name { match_none = taken },
+        values = { type = "string", referenceable = true },
+    } },
+    { queue = typedefs.queue },
+    { custom_fields_by_lua = typedefs.lua_code },
+  },
+}
+
+return {
+  name = "http-log",
+  fields = { { protocols = typedefs.protocols }, { config = config } },
+}
