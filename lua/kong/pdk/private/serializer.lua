@@ -1,11 +1,12 @@
 -- The record of a request that logging plugins write.
 
+local array_mt = require("cjson").array_mt
 local phase_checker = require "kong.pdk.private.phases"
 local table_tools = require "kong.tools.table"
 
 local byte, find, sub = string.byte, string.find, string.sub
-local error, ipairs, pairs, rawget, tonumber, tostring, type =
-  error, ipairs, pairs, rawget, tonumber, tostring, type
+local error, ipairs, pairs, rawget, setmetatable, tonumber, tostring, type =
+  error, ipairs, pairs, rawget, setmetatable, tonumber, tostring, type
 local check_phase = phase_checker.check
 local null = ngx.null
 local copy = table_tools.cycle_aware_deep_copy
@@ -179,12 +180,18 @@ local function request_record(ngx_table, kong_table, ctx, request_uri, headers)
 end
 
 
+-- The tries of the balancer, a list in JSON also where there was none.
+local function tries_of(balancer_data)
+  local tries = balancer_data and balancer_data.tries
+  return tries and setmetatable(tries, array_mt)
+end
+
+
 -- What records of requests and of connections have in common.
 local function record(ngx_table, kong_table)
   local ctx = ngx_table.ctx
-  local balancer_data = ctx.balancer_data
   return {
-    tries = balancer_data and balancer_data.tries,
+    tries = tries_of(ctx.balancer_data),
     client_ip = ngx_table.var.remote_addr,
     started_at = kong_table.request.get_start_time(),
     authenticated_entity = authenticated_entity(ctx),
