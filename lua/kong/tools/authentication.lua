@@ -53,6 +53,17 @@ function _M.accept(consumer, credential, identifier)
 end
 
 
+-- What `load` answers for the value of a unique field, which is the kind's cache key, from the cache. An
+-- error of the store ends the request.
+function _M.cached(dao, value, load)
+  local entity, err = kong.cache:get(dao:cache_key(value), nil, load, value)
+  if err then
+    return error(err)
+  end
+  return entity
+end
+
+
 -- Accepts the consumer that a credential belongs to. An error of the store ends the request.
 function _M.accept_owner(credential, identifier)
   local consumer, err = _M.load_consumer(credential.consumer.id)
@@ -63,12 +74,15 @@ function _M.accept_owner(credential, identifier)
 end
 
 
--- Authenticates with `authenticate(conf)`, which answers what the request is refused with, or nothing. With
--- `conf.anonymous`, one of several such plugins is enough, and that consumer stands in where none succeeds.
+-- Authenticates with `authenticate(conf)`, which answers what the request is refused with, or nothing:
+-- `status`, `message` and `headers` of an error, or its `body`. With `conf.anonymous`, one of several such
+-- plugins is enough, and that consumer stands in where none succeeds.
 function _M.run(conf, authenticate)
   if not conf.anonymous then
     local refused = authenticate(conf)
-    if refused then
+    if refused and refused.body then
+      return kong.response.exit(refused.status, refused.body, refused.headers)
+    elseif refused then
       return kong.response.error(refused.status, refused.message, refused.headers)
     end
     return

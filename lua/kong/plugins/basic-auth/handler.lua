@@ -5,7 +5,6 @@ local crypto = require "kong.plugins.basic-auth.crypto"
 local kong_meta = require "kong.meta"
 
 local kong = kong
-local error = error
 local decode_base64, match = ngx.decode_base64, ngx.re.match
 
 local ERR_REFUSED = "Unauthorized"
@@ -54,12 +53,7 @@ end
 
 
 local function load_credential(username)
-  local key = kong.db.basicauth_credentials:cache_key(username)
-  local credential, err = kong.cache:get(key, nil, select_credential, username)
-  if err then
-    return error(err)
-  end
-  return credential
+  return authentication.cached(kong.db.basicauth_credentials, username, select_credential)
 end
 
 
