@@ -55,12 +55,13 @@ pub struct Lock {
     pub lifetime: u64,
 }
 
-/// A counter of the `cluster` policy of rate limits, which Kong keeps in `ratelimiting_metrics`.
+/// A counter of the `cluster` policy of rate limits, which Kong keeps in `ratelimiting_metrics`, those of
+/// response-ratelimiting in `response_ratelimiting_metrics`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Counter {
     /// Whose requests are counted.
     pub identifier: String,
-    /// `second` to `year`.
+    /// `second` to `year`; for a limit on responses, after its name and `_`.
     pub period: String,
     /// When the period began, in seconds since 1970.
     pub period_date: i64,
@@ -68,6 +69,13 @@ pub struct Counter {
     pub service_id: String,
     /// The route, or an empty UUID.
     pub route_id: String,
+}
+
+impl Counter {
+    /// Whether it is one of response-ratelimiting.
+    pub fn is_of_responses(&self) -> bool {
+        self.period.contains('_')
+    }
 }
 
 /// Where a page of tags begins: after this many.

@@ -91,14 +91,20 @@ pub(super) async fn release_lock(session: &mut Session, key: String, owner: Stri
 
 /// *Invariant*: counters are taken in the order of their keys, so that nodes do not wait for each other in a circle.
 pub(super) async fn count(session: &mut Session, counted: Vec<(Counter, i64, f64)>) -> Answered<()> {
-    const COUNT: &str = "INSERT INTO ratelimiting_metrics AS metric \
-        (identifier, period, period_date, service_id, route_id, value, ttl) \
-        SELECT i, p, to_timestamp(d::float8), s::uuid, r::uuid, v::int, \
-        CURRENT_TIMESTAMP + t::float8 * INTERVAL '1 second' \
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) \
-        AS rows (i, p, d, s, r, v, t) \
-        ON CONFLICT (identifier, period, period_date, service_id, route_id) \
-        DO UPDATE SET value = metric.value + EXCLUDED.value";
+    let (of_responses, of_requests) = counted.into_iter().partition(|(counter, ..)| counter.is_of_responses());
+    add_up(session, REQUESTS, of_requests).await?;
+    add_up(session, RESPONSES, of_responses).await
+}
+
+/// A table of counters, and whether its rows end.
+type Counters = (&'static str, bool);
+const REQUESTS: Counters = ("ratelimiting_metrics", true);
+const RESPONSES: Counters = ("response_ratelimiting_metrics", false);
+
+async fn add_up(session: &mut Session, table: Counters, counted: Vec<(Counter, i64, f64)>) -> Answered<()> {
+    if counted.is_empty() {
+        return Ok(());
+    }
     let mut sums: BTreeMap<[String; 5], (i64, f64)> = BTreeMap::new();
     for (counter, more, lifetime) in counted {
         let date = counter.period_date.to_string();
@@ -111,16 +117,33 @@ pub(super) async fn count(session: &mut Session, counted: Vec<(Counter, i64, f64
         lists.iter_mut().zip(values).for_each(|(list, value)| list.push(Some(value)));
     }
     let parameters = lists.into_iter().map(|list| Some(value::texts(list.into_iter()))).collect();
-    session.rows(COUNT.to_owned(), parameters).await.map(drop).map_err(|error| told(&error))
+    session.rows(addition(table), parameters).await.map(drop).map_err(|error| told(&error))
+}
+
+fn addition((table, ends): Counters) -> String {
+    let (column, end) = match ends {
+        true => (", ttl", ", CURRENT_TIMESTAMP + t::float8 * INTERVAL '1 second'"),
+        false => ("", ""),
+    };
+    format!(
+        "INSERT INTO {table} AS metric (identifier, period, period_date, service_id, route_id, value{column}) \
+        SELECT i, p, to_timestamp(d::float8), s::uuid, r::uuid, v::int{end} \
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) \
+        AS rows (i, p, d, s, r, v, t) \
+        ON CONFLICT (identifier, period, period_date, service_id, route_id) \
+        DO UPDATE SET value = metric.value + EXCLUDED.value"
+    )
 }
 
 pub(super) async fn counted(session: &mut Session, counter: Counter) -> Answered<Option<i64>> {
-    const VALUE: &str = "SELECT value::int8 FROM ratelimiting_metrics WHERE identifier = $1 AND period = $2 \
-        AND period_date = to_timestamp($3::float8) AND service_id = $4::uuid AND route_id = $5::uuid";
+    let (table, _) = if counter.is_of_responses() { RESPONSES } else { REQUESTS };
+    let value = format!(
+        "SELECT value::int8 FROM {table} WHERE identifier = $1 AND period = $2 \
+        AND period_date = to_timestamp($3::float8) AND service_id = $4::uuid AND route_id = $5::uuid"
+    );
     let date = counter.period_date.to_string();
     let parameters = [counter.identifier, counter.period, date, counter.service_id, counter.route_id];
-    let rows =
-        session.rows(VALUE.to_owned(), parameters.map(Some).to_vec()).await.map_err(|error| told(&error))?;
+    let rows = session.rows(value, parameters.map(Some).to_vec()).await.map_err(|error| told(&error))?;
     rows.first().map_or(Ok(None), |row| row.try_get(0)).map_err(|error| told(&error))
 }
 

@@ -1,28 +1,14 @@
+local rate_limiting = require "kong.tools.rate_limiting"
 local redis = require "kong.tools.redis.schema"
 local typedefs = require "kong.db.schema.typedefs"
 
-local PERIODS = { "second", "minute", "hour", "day", "month", "year" }
+local PERIODS = rate_limiting.PERIODS
 local SYNC_ALWAYS = -1
 
--- A limit must not be lower than that of a shorter period.
-local function check_order(config)
-  for i, shorter in ipairs(PERIODS) do
-    local least = tonumber(config[shorter])
-    for j = least and i + 1 or #PERIODS + 1, #PERIODS do
-      local limit = config[PERIODS[j]]
-      if type(limit) == "number" and limit < least then
-        return nil, ("The limit for %s(%.1f) cannot be lower than the limit for %s(%.1f)")
-                    :format(PERIODS[j], limit, shorter, least)
-      end
-    end
-  end
-  return true
-end
-
 local function check_config(config)
-  local ordered, err = check_order(config)
-  if not ordered then
-    return nil, err
+  local disorder = rate_limiting.disorder(config)
+  if disorder then
+    return nil, "The " .. disorder
   elseif config.sync_rate == SYNC_ALWAYS then
     return true
   elseif config.policy ~= "redis" then
@@ -33,36 +19,9 @@ local function check_config(config)
   return true
 end
 
--- Without a database there is nothing that nodes could count in together.
-local function policies()
-  local configuration = kong and kong.configuration or {}
-  if configuration.database == "off" or configuration.role == "control_plane" then
-    return { "local", "redis" }
-  end
-  return { "local", "cluster", "redis" }
-end
-
 local function limit_field(period)
   return { [period] = {
     description = "How many requests are let through in a " .. period .. ".", type = "number", gt = 0,
-  } }
-end
-
--- `redis_<name>` of old configurations: the same as `redis.<name>`.
-local function old_name(name, kind, len_min)
-  local old = "redis_" .. name
-  return { [old] = {
-    type = kind,
-    len_min = len_min,
-    deprecation = {
-      message = ("rate-limiting: config.%s is deprecated, please use config.redis.%s instead")
-        :format(old, name),
-      removal_in_version = "4.0",
-      replaced_with = { { path = { "redis", name } } },
-    },
-    func = function(value)
-      return { redis = { [name] = value } }
-    end,
   } }
 end
 
@@ -91,7 +50,7 @@ add { header_name = typedefs.header_name }
 add { path = typedefs.path }
 add { policy = {
   description = "Where counters live: in this node, in the database, or in Redis.",
-  type = "string", default = "local", len_min = 0, one_of = policies(),
+  type = "string", default = "local", len_min = 0, one_of = rate_limiting.policies(),
 } }
 add { fault_tolerant = {
   description = "Whether requests are let through while counters cannot be reached.",
@@ -115,11 +74,7 @@ local config = {
   type = "record",
   fields = fields,
   custom_validator = check_config,
-  shorthand_fields = {
-    old_name("host", "string"), old_name("port", "integer"), old_name("password", "string", 0),
-    old_name("username", "string"), old_name("ssl", "boolean"), old_name("ssl_verify", "boolean"),
-    old_name("server_name", "string"), old_name("timeout", "integer"), old_name("database", "integer"),
-  },
+  shorthand_fields = rate_limiting.old_redis_fields "rate-limiting",
 }
 
 return {
