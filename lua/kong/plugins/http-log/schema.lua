@@ -1,3 +1,4 @@
+local old_queue_fields = require "kong.tools.old_queue_fields"
 local typedefs = require "kong.db.schema.typedefs"
 
 local null = ngx.null
@@ -11,13 +12,7 @@ for i, name in ipairs { "Host", "Content-Length", "Content-Type" } do
   taken[i] = { pattern = "^" .. pattern .. "$", err = "cannot contain '" .. name .. "' header" }
 end
 
--- A field of old configurations, with what takes its place.
-local function old(kind, default, message)
-  return {
-    description = "Replaced by fields of `queue`.", type = kind,
-    deprecation = { message = "http-log: " .. message, removal_in_version = "4.0", old_default = default },
-  }
-end
+local retry_count, queue_size, flush_timeout = old_queue_fields "http-log"
 
 local ERR_TWO_AUTHORIZATIONS =
   "specifying both an 'Authorization' header and user info in 'http_endpoint' is not allowed"
@@ -55,12 +50,9 @@ local config = {
     { keepalive = {
         description = "Milliseconds that an idle connection is kept.", type = "number", default = 60000,
     } },
-    { retry_count = old("integer", 10,
-        "config.retry_count no longer works, please use config.queue.max_retry_time instead") },
-    { queue_size = old("integer", 1,
-        "config.queue_size is deprecated, please use config.queue.max_batch_size instead") },
-    { flush_timeout = old("number", 2,
-        "config.flush_timeout is deprecated, please use config.queue.max_coalescing_delay instead") },
+    retry_count,
+    queue_size,
+    flush_timeout,
     { headers = {
         description = "Headers to send, each with one value.", type = "map",
         keys = typedefs.header_name { match_none = taken },
