@@ -28,10 +28,10 @@ function _M.new(dict_name, interval)
   if interval then
     if not waiting[dict_name] then
       waiting[dict_name] = {}
-      local ok, err = every(interval, function()
+      local _, err = every(interval, function()
         write(dict, waiting[dict_name])
       end)
-      if not ok then
+      if err then
         return nil, err
       end
     end

@@ -94,9 +94,6 @@ impl Api {
             Action::Ready if !reads => information::drain(node, call),
             Action::Resolver => information::resolver(node),
             Action::Wasm => Reply::message(400, "this endpoint is only available when wasm is enabled"),
-            Action::NotServed => {
-                Reply::message(501, "not implemented: this version does not serve this endpoint yet")
-            }
             _ if !reads => writes::write(node, call, matched).await,
             Action::Root => information::root(node),
             Action::Endpoints => information::endpoints(&self.endpoints),

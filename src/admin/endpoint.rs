@@ -61,8 +61,6 @@ pub enum Action {
     Disabled,
     /// `/robots.txt`.
     Robots,
-    /// In Kong, and not here yet.
-    NotServed,
     /// `/status/dns`: what the resolver did.
     Resolver,
     /// Only code in Lua knows it.
@@ -164,7 +162,6 @@ impl Endpoints {
         endpoints.add("/status", &READ, Action::Status);
         endpoints.add("/status/ready", &["GET", "HEAD", "POST"], Action::Ready);
         endpoints.add("/status/dns", &READ, Action::Resolver);
-        endpoints.add("/metrics", &READ, Action::NotServed);
         let targets = || Relation {
             child: "targets".to_owned(),
             field: "upstream".to_owned(),
@@ -262,7 +259,6 @@ impl Endpoints {
         self.add("/timers", &READ, Action::Timers);
         self.add("/status", &READ, Action::Status);
         self.add("/status/dns", &READ, Action::Resolver);
-        self.add("/metrics", &READ, Action::NotServed);
         self.add("/config", &COLLECTION, Action::Config);
         self.add("/plugins/enabled", &READ, Action::EnabledPlugins);
         self.add("/tags", &COLLECTION, Action::Tags);

@@ -358,7 +358,7 @@ fn unknown_paths_and_special_ones_answer_as_kongs() {
         );
         assert_eq!(client.get("/plugins/enabled").await.json(), json!({"enabled_plugins": ["cors"]}));
         assert_eq!(client.get("/filter-chains").await.status, 400);
-        assert_eq!(client.get("/metrics").await.status, 501);
+        assert_eq!(client.get("/metrics").await.status, 404);
         assert_eq!(client.get("/status/dns").await.status, 501);
         assert_eq!(client.get("/consumers?custom_id=17").await.json()["data"][0]["username"], "bob");
         assert_eq!(client.get("/tags/two").await.json()["data"][0]["entity_name"], "services");
