@@ -80,7 +80,9 @@ pub async fn pace(vm: &Vm) {
         let live = looks.iter().min().copied().unwrap_or(usize::MAX);
         let wanted = pause_of(live);
         if wanted != set {
-            if set_pause(vm, wanted) != set {
+            let before = set_pause(vm, wanted);
+            if before != set {
+                set_pause(vm, before);
                 return;
             }
             set = wanted;

@@ -1,5 +1,6 @@
--- Uses whatever could leak: timers, threads, sockets with and without their pool, the queue, the cache, shared
--- dictionaries, and requests that are answered in the middle of it. `spec/04-perf/soak` runs it for an hour.
+-- Uses whatever could leak: timers, threads, sockets with and without their pool, the queue, the cache,
+-- shared dictionaries, and requests that are answered in the middle of it. `spec/04-perf/soak` runs it for
+-- an hour.
 
 local http = require "resty.http"
 local Queue = require "kong.tools.queue"
@@ -77,7 +78,9 @@ function Soak:access(conf)
     abandon(conf)
   end
   ngx.timer.at(random() / 20, on_timer, id)
-  kong.cache:get("soak:" .. random(2000), { ttl = 1 }, function() return { id = id, text = ("x"):rep(200) } end)
+  kong.cache:get("soak:" .. random(2000), { ttl = 1 }, function()
+    return { id = id, text = ("x"):rep(200) }
+  end)
   kong.ctx.plugin.id = id
   if random(50) == 1 then
     -- the threads that still run end with the request
