@@ -70,6 +70,8 @@ return function(values)
   local neg_ttl = database == "off" and 0 or values.db_cache_neg_ttl or ttl
 
   kong.db = require("kong.db").new(values)
+  local _, _, _, version = native.store_info()
+  kong.db.infos.db_ver = version or kong.db.infos.db_ver
   kong.worker_events = require "kong.worker_events"
   kong.cluster_events = require("kong.cluster_events").new()
   kong.timer = require "kong.timer"

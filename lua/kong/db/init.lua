@@ -7,13 +7,16 @@ local DAO = require "kong.db.dao"
 local Entity = require "kong.db.schema.entity"
 local Errors = require "kong.db.errors"
 local Schema = require "kong.db.schema"
+local cluster_mutex = require "kong.db.cluster_mutex"
 local connector = require "kong.db.strategies.connector"
+local constants = require "kong.constants"
 local encode = require("cjson").encode
 local module = require "kong.tools.module"
 local native = require "kong.native"
+local version = require "version"
 
-local ipairs, pairs, rawget, rawset, setmetatable, sort, type =
-  ipairs, pairs, rawget, rawset, setmetatable, table.sort, type
+local error, ipairs, pairs, rawget, rawset, setmetatable, sort, tostring, type, upper =
+  error, ipairs, pairs, rawget, rawset, setmetatable, table.sort, tostring, type, string.upper
 
 -- The core kinds; those of plugins follow from their `daos.lua`.
 local CORE = {
@@ -25,6 +28,10 @@ local CORE = {
 
 -- ---- kinds that plugins bring -----------------------------------------------------------------
 
+-- The plugins that kinds come from, by the names of the kinds.
+local plugin_of = {}
+
+
 -- The definitions in the `daos.lua` of plugins, by name.
 local function definitions_of_plugins(plugins)
   local definitions = {}
@@ -33,6 +40,7 @@ local function definitions_of_plugins(plugins)
     for _, definition in pairs(found and type(list) == "table" and list or {}) do
       if type(definition) == "table" and definition.name then
         definitions[definition.name] = definition
+        plugin_of[definition.name] = plugin
       end
     end
   end
@@ -97,14 +105,31 @@ local function names()
 end
 
 
+-- The rows of a kind, with the methods that its plugin adds to them for this database.
+local function strategy_of(self, name, schema)
+  local rows = require("kong.db.strategies." .. self.strategy_module).new(self.connector, schema, self.errors)
+  local namespace = plugin_of[name] and "kong.plugins." .. plugin_of[name] .. ".strategies."
+  local found, own
+  if namespace then
+    found, own = module.load_module_if_exists(namespace .. self.strategy .. "." .. name)
+  end
+  if not found then
+    return rows
+  end
+  local strategy = { super = rows }
+  for method, func in pairs(own) do
+    strategy[method] = func
+  end
+  return setmetatable(strategy, { __index = rows })
+end
+
+
 local function make(self, name)
   local schema = type(name) == "string" and schema_of(name)
   if not schema then
     return nil
   end
-  local rows = require("kong.db.strategies." .. self.strategy_module)
-  local strategy = rows.new(self.connector, schema, self.errors)
-  local dao = DAO.new(self, schema, strategy, self.errors)
+  local dao = DAO.new(self, schema, strategy_of(self, name, schema), self.errors)
   dao.events = kong.worker_events
   return dao
 end
@@ -116,15 +141,6 @@ local function dao_named(self, name)
     known[name] = make(self, name) or false
   end
   return known[name] or nil
-end
-
-
--- What the database is, as far as it is known yet.
-local function infos_of(strategy)
-  local _, name, description, version = native.store_info()
-  return {
-    strategy = strategy, db_name = name or "", db_desc = description or "", db_ver = version or "unknown",
-  }
 end
 
 
@@ -152,11 +168,21 @@ function counters:read_counter(key)
 end
 
 
--- What plugins take for the connection to a database: the host has it, and methods that would go around the
--- DAO say that they are not there.
-local function connector_of(strategy)
+-- What the host knows of the database it is connected to.
+local function infos_of(strategy)
+  local _, name, description, version = native.store_info()
+  return {
+    strategy = strategy, db_name = name or "", db_desc = description or "", db_ver = version or "unknown",
+  }
+end
+
+
+-- Of a strategy without statements of plugins' own: methods that would go around the DAO say that they are
+-- not there.
+local function bare_connector(strategy)
   return setmetatable({
     strategy = strategy, database = strategy, defaults = connector.defaults,
+    init = function() return true end,
     infos = function() return infos_of(strategy) end,
     connect = function() return true end,
     connect_migrations = function() return {} end,
@@ -176,6 +202,15 @@ local function connector_of(strategy)
 end
 
 
+-- What plugins take for the connection to a database.
+local function connector_of(strategy, configuration)
+  if strategy == "postgres" then
+    return require("kong.db.strategies.postgres.connector").new(configuration, counters)
+  end
+  return bare_connector(strategy)
+end
+
+
 local mt = {
   __index = function(self, name)
     if DB[name] then
@@ -187,16 +222,72 @@ local mt = {
       end
       rawset(self, "daos", daos)
       return daos
+    elseif name == "strategies" then
+      local strategies = {}
+      for kind, dao in pairs(self.daos) do
+        strategies[kind] = dao.strategy
+      end
+      rawset(self, "strategies", strategies)
+      return strategies
     end
     return dao_named(self, name)
   end,
 }
 
 
-function DB.init_connector() return true end
-function DB.connect() return true end
-function DB.close() return true end
-function DB.setkeepalive() return true end
+DB.cluster_mutex = cluster_mutex
+
+
+-- An error with the name of the database before it.
+local function prefixed(self, err)
+  return "[" .. self.infos.strategy .. " error] " .. tostring(err)
+end
+
+
+--- Learns which server it is. An old one is refused.
+-- @return true; nil and an error
+function DB:init_connector()
+  local ok, err = self.connector:init()
+  if not ok then
+    return nil, prefixed(self, err)
+  end
+  self.infos = self.connector:infos()
+  local versions = constants.DATABASE[upper(self.strategy)]
+  if not versions then
+    return true
+  end
+  ok, err = self:check_version_compat(versions.MIN, versions.DEPRECATED)
+  return ok, err and prefixed(self, err)
+end
+
+
+--- Whether the server is not older than one of these versions.
+-- @return true; nil and an error
+function DB:check_version_compat(min, deprecated)
+  local found = version(self.infos.db_ver)
+  if not found then
+    return nil, "the version of the database is not known"
+  elseif min and found < version(min) then
+    return nil, ("Kong requires %s %s or greater (currently using %s)"):format(self.infos.strategy, min,
+                                                                              self.infos.db_ver)
+  elseif deprecated and found < version(deprecated) then
+    ngx.log(ngx.WARN, "support for ", self.infos.strategy, " ", self.infos.db_ver, " is deprecated")
+  end
+  return true
+end
+
+
+-- Methods that the connector has.
+for name, of_connector in pairs { connect = "connect", setkeepalive = "setkeepalive", close = "close",
+                                  reset = "reset", schema_reset = "schema_reset" } do
+  DB[name] = function(self)
+    local result, err = self.connector[of_connector](self.connector)
+    if not result then
+      return nil, prefixed(self, err)
+    end
+    return result
+  end
+end
 
 
 --- Removes all entities of a kind, or of all kinds.
@@ -214,19 +305,38 @@ function DB:truncate(name)
 end
 
 
+--- Adds the kinds of plugins. Answers what is wrong with one; nil for nothing.
+function DB:add_plugins(plugins)
+  local known = plugin_definitions()
+  for name, definition in pairs(definitions_of_plugins(plugins)) do
+    known[name] = known[name] or definition
+    if not schema_of(name) then
+      return "the kind '" .. name .. "' cannot be used"
+    end
+    rawget(self, "known")[name] = nil
+  end
+end
+
+
 --- Makes `kong.db`.
 -- @param configuration the properties of kong.conf
 -- @param strategy another store than the configured one
 -- @param plugins the plugins whose kinds there are, if not the enabled ones
 function DB.new(configuration, strategy, plugins)
+  if not configuration then
+    error("missing kong_config", 2)
+  elseif strategy ~= nil and type(strategy) ~= "string" then
+    error("strategy must be a string", 2)
+  end
   own_definitions = plugins and definitions_of_plugins(plugins) or own_definitions
   strategy = strategy or configuration.database
+  local own_connector = connector_of(strategy, configuration)
   return setmetatable({
     strategy = strategy,
     strategy_module = strategy == "off" and "off" or "store",
-    infos = infos_of(strategy),
+    infos = own_connector:infos(),
     errors = Errors.new(strategy ~= "off" and strategy or nil),
-    connector = connector_of(strategy),
+    connector = own_connector,
     known = {},
   }, mt)
 end

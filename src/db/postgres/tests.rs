@@ -265,3 +265,40 @@ fn a_statement_that_takes_too_long_is_given_up_by_the_server() {
         store.ping().await.unwrap();
     });
 }
+
+#[test]
+fn statements_of_plugins_answer_rows_counts_or_that_they_are_done() {
+    use super::{SqlAnswer, SqlConnection};
+    with_server(async |_, settings| {
+        let connection = Arc::new(SqlConnection::open(settings).await.unwrap());
+        assert_eq!(connection.schema(), "public");
+        let answers = connection
+            .query(
+                "CREATE TABLE t (a int, b jsonb); INSERT INTO t VALUES (1, '{\"c\": null}'), (2, NULL); \
+                 SELECT * FROM t ORDER BY a; DELETE FROM t WHERE a > 2; SELECT a FROM t WHERE a > 2; \
+                 UPDATE t SET a = 3 WHERE a = 2 RETURNING a;"
+                    .to_owned(),
+            )
+            .await
+            .unwrap();
+        let row = |value| object(value);
+        assert_eq!(
+            answers,
+            [
+                SqlAnswer::Done,
+                SqlAnswer::Affected(2),
+                SqlAnswer::Rows(
+                    vec![row(json!({"a": 1, "b": {"c": null}})), row(json!({"a": 2, "b": null}))],
+                    None
+                ),
+                SqlAnswer::Affected(0),
+                SqlAnswer::Rows(Vec::new(), None),
+                SqlAnswer::Rows(vec![row(json!({"a": 3}))], Some(1)),
+            ]
+        );
+        let error = connection.query("SELECT * FROM nowhere".to_owned()).await.unwrap_err();
+        assert_eq!(error.message, "ERROR: relation \"nowhere\" does not exist");
+        let error = connection.query("SELECT 1".to_owned()).await.unwrap_err();
+        assert_eq!(error.message, "closed", "after an error a connection is not used again");
+    });
+}

@@ -14,6 +14,8 @@
 //! | [`dns`] | `kong.dns` |
 //! | [`entities`] | `kong.db`: reading the entities in force |
 //! | [`store`] | `kong.db`: over a database |
+//! | [`locks`] | locks that nodes of a database hold |
+//! | [`sql`] | statements of plugins' own |
 //! | [`caching`] | `kong.cache`: invalidations, single flight |
 //! | [`conf`] | reading kong.conf: `kong.conf_loader` |
 //! | [`secrets`] | `{vault://…}` references |
@@ -30,11 +32,13 @@ mod declarative;
 mod dns;
 mod entities;
 mod hot;
+mod locks;
 mod node;
 pub mod request;
 pub mod response;
 mod routing;
 pub mod secrets;
+mod sql;
 mod store;
 mod text;
 mod upstream;
@@ -115,6 +119,8 @@ fn push_native(frame: &Frame, jit: bool) {
     dns::install(frame, table);
     entities::install(frame, table);
     store::install(frame, table);
+    locks::install(frame, table);
+    sql::install(frame, table);
     counters::install(frame, table);
     secrets::install(frame, table);
     text::install(frame, table);

@@ -111,7 +111,7 @@ fn connector() -> Result<Arc<Connector>, Flow> {
     connector.ok_or_else(|| Flow::raise("there is no database"))
 }
 
-fn store() -> Result<Arc<dyn Store>, Flow> {
+pub(super) fn store() -> Result<Arc<dyn Store>, Flow> {
     let store = connector()?.store().cloned();
     store.ok_or_else(|| Flow::raise("the database is not connected yet"))
 }
@@ -122,7 +122,7 @@ pub(super) fn question<T: DeserializeOwned>(frame: &Frame) -> Result<T, Flow> {
 }
 
 /// Waits for an answer of the store and pushes it; an error as nil and its table.
-fn wait<T: 'static>(
+pub(super) fn wait<T: 'static>(
     frame: &Frame,
     answer: StoreAnswer<T>,
     push: impl FnOnce(&Frame, T) -> Answer + 'static,

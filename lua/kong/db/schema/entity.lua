@@ -67,6 +67,7 @@ function Entity.new(definition)
     end
   end
 
+  self.table_name = self.table_name or self.name
   self.new_subschema = Entity.new_subschema
   return self
 end
