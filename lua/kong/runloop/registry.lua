@@ -107,10 +107,9 @@ local function before(a, b)
 end
 
 
--- All plugins in the order they run; nil and every problem if there is one.
-function _M.load_all(names)
+-- These plugins in the order they run; nil and every problem if there is one.
+function _M.sorted(names)
   local plugins, problems = {}, {}
-  _M.names = names
   for _, name in ipairs(names) do
     local plugin, err = _M.load(name)
     if plugin then
@@ -124,6 +123,13 @@ function _M.load_all(names)
   end
   sort(plugins, before)
   return plugins
+end
+
+
+-- All plugins of the node, likewise.
+function _M.load_all(names)
+  _M.names = names
+  return _M.sorted(names)
 end
 
 

@@ -1,6 +1,9 @@
 --- A plugin must share a protocol with the route it is for, or with one of the routes of its service.
 
-local ipairs, pairs, tostring, type = ipairs, pairs, tostring, type
+local module = require "kong.tools.module"
+local registry = require "kong.runloop.registry"
+
+local ipairs, pairs, sort, tostring, type = ipairs, pairs, table.sort, tostring, type
 
 local _M = {}
 
@@ -51,6 +54,21 @@ local function check_protocols(self, plugin)
 end
 
 
+-- Adds the schemas of configurations. Answers what is wrong with one; nil for nothing.
+local function add_schemas(schema, names)
+  for _, name in ipairs(names) do
+    local found, definition = module.load_module_if_exists("kong.plugins." .. name .. ".schema")
+    if not found then
+      return "on plugin '" .. name .. "': no configuration schema found for plugin: " .. name
+    end
+    local ok, err = schema:new_subschema(name, definition)
+    if not ok then
+      return "on plugin '" .. name .. "': error loading plugin schema: " .. tostring(err)
+    end
+  end
+end
+
+
 function _M:insert(plugin, options)
   local ok, err, err_t = check_protocols(self, plugin)
   if not ok then
@@ -82,6 +100,43 @@ function _M:upsert(primary_key, plugin, options)
     return nil, err, err_t
   end
   return self.super.upsert(self, primary_key, plugin, options)
+end
+
+
+--- Loads plugins: their handlers, the kinds of entities they have, the schemas of their configuration.
+-- @param set the names as keys
+-- @return true; nil and every problem
+function _M:load_plugin_schemas(set)
+  local names = {}
+  for name in pairs(set) do
+    names[#names + 1] = name
+  end
+  sort(names)
+  self.handlers = nil
+  local plugins, err = registry.sorted(names)
+  if not plugins then
+    return nil, err
+  end
+  local problem = self.db:add_plugins(names) or add_schemas(self.schema, names)
+  if problem then
+    return nil, "error loading plugin schemas: " .. problem
+  end
+  self.handlers = plugins
+  return true
+end
+
+
+--- The plugins that were loaded, in the order in which they run.
+-- @return a list of `name` and `handler`; nil and an error
+function _M:get_handlers()
+  if not self.handlers then
+    return nil, "plugins are to be loaded by load_plugin_schemas() before they are asked for"
+  end
+  local list = {}
+  for i, plugin in ipairs(self.handlers) do
+    list[i] = { name = plugin.name, handler = plugin.handler }
+  end
+  return list
 end
 
 
