@@ -1,5 +1,7 @@
 --- `/cache`: what the caches of this node hold, looked at without loading it, and dropped.
 
+local versions = require "kong.runloop.versions"
+
 local kong = kong
 local ipairs, type = ipairs, type
 
@@ -18,6 +20,10 @@ local function show(self)
     elseif ttl then
       return kong.response.exit(200, type(value) == "table" and value or { message = value })
     end
+  end
+  local version = versions.find(self.params.key)
+  if version then
+    return kong.response.exit(200, { message = version })
   end
   return kong.response.exit(404, { message = "Not found" })
 end

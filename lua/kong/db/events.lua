@@ -4,26 +4,33 @@
 -- The host calls `invalidate` once, in one VM, before a write is answered, and `tell` in every worker. An
 -- event has `kind`, `operation` ("create", "update", "delete"), `entity` and, after an update, `old_entity`.
 
+local CACHES = require("kong.constants").ENTITY_CACHE_STORE
 local native = require "kong.native"
+local versions = require "kong.runloop.versions"
 
-local concat, ipairs, pcall, rawget, select, tostring =
-  table.concat, ipairs, pcall, rawget, select, tostring
+local concat, ipairs, match, pcall, rawget, select, tostring =
+  table.concat, ipairs, string.match, pcall, rawget, select, tostring
 local null = ngx.null
 
 local _M = {}
 
 
--- Drops what is cached under a key, here and in all nodes.
-local function drop_key(key)
-  kong.core_cache:invalidate(key)
-  kong.cache:invalidate(key)
+-- Drops what is cached of a kind under a key, here and in all nodes; plugins of this node may have put it
+-- into the other cache.
+local function drop_key(kind, key)
+  local store = CACHES[kind] or "cache"
+  kong[store]:invalidate(key)
+  kong[store == "cache" and "core_cache" or "cache"]:invalidate_local(key)
 end
 
 
--- The same for the key of an entity.
-local function drop(dao, entity)
-  if entity then
-    drop_key(dao:cache_key(entity))
+-- The same for the keys of an entity as it is and as it was.
+local function drop(kind, dao, entity, old_entity)
+  local key = dao:cache_key(entity)
+  local old_key = old_entity and dao:cache_key(old_entity) or key
+  drop_key(kind, key)
+  if old_key ~= key then
+    drop_key(kind, old_key)
   end
 end
 
@@ -63,7 +70,7 @@ local function drop_names(dao, ...)
     local entity = select(i, ...)
     local name = entity and entity.username
     if name and name ~= null and name ~= "" then
-      drop_key(dao:cache_key(name))
+      drop_key("consumers", dao:cache_key(name))
     end
   end
 end
@@ -81,8 +88,7 @@ local function invalidate(event)
   if not dao then
     return
   end
-  drop(dao, event.entity)
-  drop(dao, event.old_entity)
+  drop(event.kind, dao, event.entity, event.old_entity)
   if event.kind == "consumers" then
     drop_names(dao, event.old_entity, event.entity)
   end
@@ -106,6 +112,7 @@ end
 --- Drops what caches hold of changed entities.
 function _M.invalidate(events)
   for _, event in ipairs(events) do
+    versions.touch(event.kind)
     local ok, err = pcall(invalidate, event)
     if not ok then
       ngx.log(ngx.ERR, "[db] caches may hold what ", event.kind, " were: ", tostring(err))
@@ -117,6 +124,7 @@ end
 --- Drops what other nodes say is outdated.
 function _M.forget(keys)
   for _, key in ipairs(keys) do
+    versions.touch(match(key, "^[^:]*"))
     kong.core_cache:invalidate_local(key)
     kong.cache:invalidate_local(key)
   end
@@ -125,6 +133,7 @@ end
 
 --- Empties the caches.
 function _M.purge()
+  versions.touch_all()
   kong.cache:purge()
   kong.core_cache:purge()
 end
