@@ -353,7 +353,9 @@ impl Flow {
 pub fn subsystems(conf: &Conf, plugins: Option<&Plugins>) -> anyhow::Result<Vec<Subsystem>> {
     let mut all = bundled(conf.plugins.iter());
     if let Some(plugins) = plugins {
-        all.extend(plugins.subsystems(conf)?);
+        let own = plugins.subsystems(conf)?;
+        all.retain(|known| own.iter().all(|other| other.name != known.name));
+        all.extend(own);
     }
     all.sort_by(|a, b| (a.name != CORE, &a.name).cmp(&(b.name != CORE, &b.name)));
     Ok(all)

@@ -1,7 +1,11 @@
 //! Migrations that plugins bring along as Lua modules.
+//!
+//! *Kong parity*: `KONG_LUA_PATH_OVERRIDE` is a module path that comes before all others. A module
+//! `kong.db.migrations.core` on it takes the place of the core's own migrations.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::anyhow;
@@ -9,7 +13,7 @@ use mlua::{Function, LuaString, Table, Value};
 
 use super::connection::Connection;
 use crate::conf::{BUNDLED_PLUGINS, Conf};
-use crate::db::migrations::{Migration, Step, Subsystem};
+use crate::db::migrations::{CORE, Migration, Step, Subsystem};
 use crate::lua::plugin::RunnerSettings;
 use crate::lua::vm::Settings as VmSettings;
 use crate::lua::{Vm, pdk};
@@ -17,6 +21,8 @@ use crate::schema::lua::convert::table_to_lua;
 
 /// The name of PostgreSQL in a migration's module.
 const STRATEGY: &str = "postgres";
+/// The module of the core's migrations.
+const CORE_MODULE: &str = "kong.db.migrations.core";
 
 /// The VM that plugins' migrations run in.
 pub struct Plugins {
@@ -25,13 +31,13 @@ pub struct Plugins {
 }
 
 impl Plugins {
-    /// Makes the VM, if a plugin that is enabled does not come with the gateway.
+    /// Makes the VM, if a plugin that is enabled does not come with the gateway, or the core's migrations do not.
     pub fn of(conf: &Conf) -> anyhow::Result<Option<Plugins>> {
-        if own(conf).next().is_none() {
+        if own(conf).next().is_none() && !overrides_core() {
             return Ok(None);
         }
         let settings = VmSettings {
-            package_path: conf.lua_package_path.clone(),
+            package_path: path_override() + &conf.lua_package_path,
             package_cpath: conf.lua_package_cpath.clone(),
             prefix: conf.prefix.clone(),
             ..VmSettings::default()
@@ -43,21 +49,26 @@ impl Plugins {
         Ok(Some(Plugins { vm, module }))
     }
 
-    /// The migrations of the plugins that do not come with the gateway.
+    /// The migrations of the plugins that do not come with the gateway, and of the core if they do not either.
     ///
     /// *Errors*: a migration that cannot be loaded or is not one, with its module's name.
     pub fn subsystems(&self, conf: &Conf) -> anyhow::Result<Vec<Subsystem>> {
-        let find: Function = self.module.get("find").map_err(told)?;
+        let core = overrides_core().then(|| (CORE, CORE_MODULE.to_owned()));
+        let plugins = own(conf).map(|plugin| (plugin.as_str(), format!("kong.plugins.{plugin}.migrations")));
         let mut found = Vec::new();
-        for plugin in own(conf) {
-            let rows: Option<Vec<Table>> = find.call((plugin.as_str(), STRATEGY)).map_err(told)?;
-            let namespace = format!("kong.plugins.{plugin}.migrations");
-            let Some(rows) = rows else { continue };
-            let migrations = rows.iter().map(|row| migration(&namespace, row));
-            let migrations = migrations.collect::<mlua::Result<_>>().map_err(told)?;
-            found.push(Subsystem { name: Cow::Owned(plugin.clone()), namespace, migrations });
+        for (name, namespace) in core.into_iter().chain(plugins) {
+            found.extend(self.subsystem(name, namespace)?);
         }
         Ok(found)
+    }
+
+    fn subsystem(&self, name: &str, namespace: String) -> anyhow::Result<Option<Subsystem>> {
+        let find: Function = self.module.get("find").map_err(told)?;
+        let rows: Option<Vec<Table>> = find.call((name, namespace.as_str(), STRATEGY)).map_err(told)?;
+        let Some(rows) = rows else { return Ok(None) };
+        let migrations = rows.iter().map(|row| migration(&namespace, row));
+        let migrations = migrations.collect::<mlua::Result<_>>().map_err(told)?;
+        Ok(Some(Subsystem { name: Cow::Owned(name.to_owned()), namespace, migrations }))
     }
 
     /// Calls a function of a migration's module.
@@ -88,6 +99,16 @@ impl Plugins {
 /// The enabled plugins that do not come with the gateway.
 fn own(conf: &Conf) -> impl Iterator<Item = &String> {
     conf.plugins.iter().filter(|name| !BUNDLED_PLUGINS.contains(&name.as_str()))
+}
+
+fn path_override() -> String {
+    std::env::var("KONG_LUA_PATH_OVERRIDE").unwrap_or_default()
+}
+
+/// Whether the core's migrations are on the path that comes before all others.
+fn overrides_core() -> bool {
+    let module = CORE_MODULE.replace('.', "/");
+    path_override().split(';').any(|place| Path::new(&place.trim().replace('?', &module)).is_file())
 }
 
 fn migration(namespace: &str, row: &Table) -> mlua::Result<Migration> {

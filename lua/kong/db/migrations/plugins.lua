@@ -37,10 +37,9 @@ local function index(namespace)
 end
 
 
--- The migrations of a plugin for a strategy: a list of { name, up, has up_f, has teardown }; nil for
--- a plugin without any.
-function _M.find(plugin, strategy)
-  local namespace = "kong.plugins." .. plugin .. ".migrations"
+-- The migrations of a subsystem, a plugin or the core, for a strategy: a list of { name, up, has up_f,
+-- has teardown }; nil for one without any.
+function _M.find(subsystem, namespace, strategy)
   local ok, names = index(namespace)
   if not ok then
     return nil
@@ -53,7 +52,7 @@ function _M.find(plugin, strategy)
     local module = namespace .. "." .. name
     local exists, migration = load_module_if_exists(module)
     if not exists then
-      error("failed to load migration '" .. module .. "' of '" .. plugin .. "' subsystem", 0)
+      error("failed to load migration '" .. module .. "' of '" .. subsystem .. "' subsystem", 0)
     end
     local part = type(migration) == "table" and migration[strategy]
     if not part then
@@ -61,7 +60,7 @@ function _M.find(plugin, strategy)
     end
     local problem = defect(part)
     if problem then
-      error("migration '" .. module .. "' of '" .. plugin .. "' subsystem is invalid: " .. problem, 0)
+      error("migration '" .. module .. "' of '" .. subsystem .. "' subsystem is invalid: " .. problem, 0)
     end
     found[at] = { name, part.up or "", part.up_f ~= nil, part.teardown ~= nil }
   end
