@@ -2,6 +2,7 @@
 
 use super::Configuration;
 use super::entities::EntitySource;
+use super::script;
 use super::worker::runner_settings;
 use crate::conf::{BUNDLED_PLUGINS, Conf, ConfValue, Role};
 use crate::entities::{Options, Registry, RouterFlavor};
@@ -54,6 +55,7 @@ pub fn of_command(conf: &Conf) -> Result<(Vm, Registry), String> {
         package_path: conf.lua_package_path.clone(),
         package_cpath: conf.lua_package_cpath.clone(),
         prefix: conf.prefix.clone(),
+        dicts: Some(script::dicts()?),
         ..VmSettings::default()
     };
     let vm = Vm::new(settings).map_err(|error| error.to_string())?;

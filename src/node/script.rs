@@ -61,13 +61,12 @@ const DICTS: &[(&str, usize)] = &[
 ///
 /// *Errors*: memory for the dictionaries is missing, or the build is defective.
 pub fn vm(conf: &Conf, prepare: impl FnOnce(&Vm) -> Result<(), LuaError>) -> Result<Vm, String> {
-    let sizes: Vec<(&str, usize)> = DICTS.iter().map(|(name, size)| (*name, size * MIB)).collect();
-    let dicts = Dicts::create(&sizes).map_err(|error| error.to_string())?;
+    let dicts = dicts()?;
     let settings = VmSettings {
         package_path: conf.lua_package_path.clone(),
         package_cpath: conf.lua_package_cpath.clone(),
         prefix: conf.prefix.clone(),
-        dicts: Some(Arc::new(dicts)),
+        dicts: Some(dicts),
         trusted: trust::authorities(conf),
         verify_depth: conf.lua_ssl_verify_depth as usize,
         body_memory: conf.nginx.proxy.client_body_buffer_size as usize,
@@ -83,6 +82,14 @@ pub fn vm(conf: &Conf, prepare: impl FnOnce(&Vm) -> Result<(), LuaError>) -> Res
     };
     pdk::install(&vm, &runner).map_err(|error| error.to_string())?;
     Ok(vm)
+}
+
+/// The shared dictionaries of a command.
+///
+/// *Errors*: memory for them is missing.
+pub(super) fn dicts() -> Result<Arc<Dicts>, String> {
+    let sizes: Vec<(&str, usize)> = DICTS.iter().map(|(name, size)| (*name, size * MIB)).collect();
+    Dicts::create(&sizes).map(Arc::new).map_err(|error| error.to_string())
 }
 
 /// Gives scripts the module `kong.database`: its function `open(FILE)` opens the database of a kong.conf and the

@@ -4,10 +4,11 @@
 //! `vaults` entities define under their prefix, whoever has the entities looks up by [`Vaults::look_up_as`]. Vaults
 //! written in Lua are asked by the Lua runtime alone; what they say is kept here ([`kept`]) for everybody else.
 //!
-//! *Kong parity*: the environment is that at the start of the process.
+//! *Kong parity*: the environment is that of the moment, which specs change within their process.
 
 pub mod kept;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::conf::{Conf, EnvVault, Reference, ReferenceError};
@@ -16,7 +17,8 @@ use kept::Kept;
 /// The vaults of the process.
 #[derive(Debug, Clone)]
 pub struct Vaults {
-    environment: BTreeMap<String, String>,
+    /// The variables; those of the process where there are none.
+    environment: Option<BTreeMap<String, String>>,
     /// Vaults by name, each with the prefix of its variables.
     prefixes: BTreeMap<String, String>,
     /// The vaults that are written in Lua, by name.
@@ -26,18 +28,27 @@ pub struct Vaults {
 impl Vaults {
     /// The vaults that `conf` loads, over the environment of the process.
     pub fn of_process(conf: &Conf) -> Vaults {
-        let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Vaults::new(conf, environment)
+        Vaults::over(conf, None)
     }
 
     /// The vaults that `conf` loads, over `environment`.
     pub fn new(conf: &Conf, environment: BTreeMap<String, String>) -> Vaults {
+        Vaults::over(conf, Some(environment))
+    }
+
+    fn over(conf: &Conf, environment: Option<BTreeMap<String, String>>) -> Vaults {
         let loaded = conf.vaults.iter().filter(|name| *name == "env");
         let prefixes = loaded.map(|name| (name.clone(), conf.vault_env_prefix.clone())).collect();
         let scripted = conf.vaults.iter().filter(|name| *name != "env").cloned().collect();
         Vaults { environment, prefixes, scripted }
+    }
+
+    fn environment(&self) -> Cow<'_, BTreeMap<String, String>> {
+        let variables = || {
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        };
+        self.environment.as_ref().map_or_else(|| Cow::Owned(variables().collect()), Cow::Borrowed)
     }
 
     /// Whether a vault of the process has this name, which no entity can take.
@@ -81,7 +92,7 @@ impl Vaults {
         if !self.knows(kind) {
             return Err(ReferenceError::NoVault(kind.to_owned()));
         }
-        EnvVault { prefix: variables, environment: &self.environment }.look_up(reference)
+        EnvVault { prefix: variables, environment: &self.environment() }.look_up(reference)
     }
 
     /// The value that `reference` stands for.
@@ -93,7 +104,7 @@ impl Vaults {
             .prefixes
             .get(&reference.vault)
             .ok_or_else(|| ReferenceError::NoVault(reference.vault.clone()))?;
-        EnvVault { prefix, environment: &self.environment }.look_up(&reference)
+        EnvVault { prefix, environment: &self.environment() }.look_up(&reference)
     }
 }
 
