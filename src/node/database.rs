@@ -5,7 +5,7 @@ use super::cluster::Cluster;
 use super::effect::Effect;
 use super::entities::EntitySource;
 use super::standby::Standby;
-use crate::conf::{Conf, Database as Kind};
+use crate::conf::{Conf, ConfValue, Database as Kind};
 use crate::db::dao::Unobserved;
 use crate::db::migrations::{MigrationError, SchemaState, bundled};
 use crate::db::off::DEFAULT_WORKSPACE;
@@ -23,8 +23,9 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinHandle, spawn_local};
 
-/// How often what has expired is removed.
-const SWEEP: Duration = Duration::from_secs(60);
+/// How often what has expired is removed, and how seldom at least.
+const SWEEP: Duration = Duration::from_secs(300);
+const SELDOM: f64 = 86_400.0;
 /// How long it is waited until a database that is away is asked again.
 const RETRY: Duration = Duration::from_millis(500);
 /// How many batches of changes are put in force at once.
@@ -38,6 +39,8 @@ pub(super) struct Database {
     standby: Standby,
     /// How often it is looked what others wrote, where the store does not tell.
     frequency: Duration,
+    /// How often what has expired is removed.
+    sweeping: Duration,
     /// What workers write.
     heard: RefCell<Option<UnboundedReceiver<Heard>>>,
     /// The task that puts it in force.
@@ -76,6 +79,7 @@ impl Database {
             cluster,
             standby,
             frequency: shared.conf.db_update_frequency,
+            sweeping: sweeping(&shared.conf),
             heard: RefCell::new(Some(heard)),
             hearing: RefCell::default(),
         })))
@@ -101,7 +105,7 @@ impl Database {
 
     /// What goes on while the node serves.
     pub(super) fn tasks(self: &Rc<Self>) -> Vec<JoinHandle<()>> {
-        let mut tasks = vec![spawn_local(sweep(Arc::clone(self.dao.store())))];
+        let mut tasks = vec![spawn_local(sweep(Arc::clone(self.dao.store()), self.sweeping))];
         tasks.extend(self.hearing.take());
         tasks.push(spawn_local(follow(self.clone())));
         tasks
@@ -265,10 +269,18 @@ async fn name_cluster(
     }
 }
 
+/// How long it takes from one removal of what has expired to the next.
+fn sweeping(conf: &Conf) -> Duration {
+    match conf.value("_debug_pg_ttl_cleanup_interval") {
+        Some(ConfValue::Number(seconds)) if *seconds > 0.0 => Duration::from_secs_f64(seconds.min(SELDOM)),
+        _ => SWEEP,
+    }
+}
+
 /// Removes, now and then, what has expired.
-async fn sweep(store: Arc<dyn Store>) {
+async fn sweep(store: Arc<dyn Store>, interval: Duration) {
     loop {
-        tokio::time::sleep(SWEEP).await;
+        tokio::time::sleep(interval).await;
         if let Err(error) = store.sweep().await {
             log::warn!("expired rows stay in the database: {error}");
         }

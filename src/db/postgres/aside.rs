@@ -1,6 +1,7 @@
 //! Events, locks and counters, and the removal of what has ended.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -11,6 +12,7 @@ use super::session::{Failure, Session, told};
 use super::tables::Tables;
 use super::value;
 use crate::db::{ClusterEvent, Counter, DbError, Lock};
+use crate::observability::log;
 
 /// How many rows a sweep removes with a statement.
 const SWEPT_AT_ONCE: usize = 50_000;
@@ -178,12 +180,15 @@ async fn sweep_table(session: &mut Session, table: &str, column: &str) -> Answer
         identifier(table),
         identifier(column)
     );
+    let began = Instant::now();
     let mut all = 0;
     loop {
         let rows = session.rows(sql.clone(), Vec::new()).await.map_err(|error| told(&error))?;
         let count: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0)).map_err(|error| told(&error))?;
         all += count.unsigned_abs();
         if count.unsigned_abs() < SWEPT_AT_ONCE as u64 {
+            let took = began.elapsed().as_secs_f64();
+            log::debug!("cleaning up expired rows from table '{table}' took {took:.3} seconds");
             return Ok(all);
         }
     }

@@ -52,19 +52,43 @@ pub(super) async fn truncate(
         }
         at += 1;
     }
-    session.begin_long("").await.map_err(|error| told(&error))?;
-    let outcome = async {
-        let truncate = format!("TRUNCATE {} RESTART IDENTITY CASCADE", tables.of(kind)?.name);
-        session.run_any(truncate).await.map_err(|error| told(&error))?;
-        for kind in &gone {
-            let table = Some(tables.of(kind)?.model.table.clone());
-            let untag = "DELETE FROM tags WHERE entity_name = $1".to_owned();
-            session.rows(untag, vec![table]).await.map_err(|error| told(&error))?;
+    for attempt in 1.. {
+        let mut met_another = false;
+        session.begin_long("").await.map_err(|error| told(&error))?;
+        let outcome = empty(session, tables, author, (kind, &gone), &mut met_another).await;
+        match session.end(outcome).await {
+            Err(_) if met_another && attempt < ATTEMPTS && session.is_usable() => {}
+            outcome => return outcome,
         }
-        aside::add_event(session, author, notes::everything(author)).await
-    };
-    let outcome = outcome.await;
-    session.end(outcome).await
+    }
+    Err(DbError::database("the table was not emptied"))
+}
+
+/// Empties a table, within a transaction; tells whether another one was in its way.
+async fn empty(
+    session: &mut Session,
+    tables: &Tables,
+    author: &str,
+    (kind, gone): (&str, &[String]),
+    met_another: &mut bool,
+) -> Result<(), DbError> {
+    let truncate = format!("TRUNCATE {} RESTART IDENTITY CASCADE", tables.of(kind)?.name);
+    session.run_any(truncate).await.map_err(|error| {
+        *met_another = is_in_the_way(&error);
+        told(&error)
+    })?;
+    for kind in gone {
+        let table = Some(tables.of(kind)?.model.table.clone());
+        let untag = "DELETE FROM tags WHERE entity_name = $1".to_owned();
+        session.rows(untag, vec![table]).await.map_err(|error| told(&error))?;
+    }
+    aside::add_event(session, author, notes::everything(author)).await
+}
+
+/// Whether an error is a deadlock, or a snapshot that another transaction made old.
+fn is_in_the_way(error: &Failure) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| matches!(&*code, "40P01" | "40001"))
 }
 
 /// A batch within its transaction.
@@ -236,9 +260,7 @@ impl Work<'_> {
     }
 
     fn refused(&mut self, error: &Failure, table: &Table, entity: &Entity) -> DbError {
-        let code = error.as_database_error().and_then(|error| error.code());
-        // a deadlock, or a snapshot that another transaction made old
-        self.met_another |= code.is_some_and(|code| matches!(&*code, "40P01" | "40001"));
+        self.met_another |= is_in_the_way(error);
         violation::explain(error, self.tables, table, entity)
     }
 }
