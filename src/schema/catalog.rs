@@ -33,16 +33,21 @@ impl Catalog {
         Self { base: Some(base), ..Self::default() }
     }
 
-    /// Adds a schema after resolving its foreign fields, in place of one of the same name.
+    /// Adds a schema after resolving its foreign fields, in place of one of the same name. The configuration of a
+    /// plugin, which has no primary key, does not take the place of a kind of entities of the plugin's name.
     ///
     /// # Errors
     /// When a foreign field points to an entity that is not known yet.
     pub fn add(&self, mut schema: Schema) -> Result<Rc<Schema>, SchemaError> {
         self.resolve(&mut schema.record)?;
         let schema = Rc::new(schema);
-        if !schema.name.is_empty() {
-            self.schemas.borrow_mut().insert(schema.name.clone(), Rc::clone(&schema));
+        let mut schemas = self.schemas.borrow_mut();
+        let is_entity = |schema: &Rc<Schema>| !schema.primary_key.is_empty();
+        let hides_entity = !is_entity(&schema) && schemas.get(&schema.name).is_some_and(is_entity);
+        if !schema.name.is_empty() && !hides_entity {
+            schemas.insert(schema.name.clone(), Rc::clone(&schema));
         }
+        drop(schemas);
         Ok(schema)
     }
 

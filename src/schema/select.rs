@@ -120,6 +120,7 @@ pub(super) fn keep_known(
             "$refs" => false,
             "ttl" if schema.is_some_and(|schema| schema.ttl) => options.nulls || !value.is_null(),
             "ws_id" if options.show_ws_id => true,
+            _ if value.is_null() && !options.nulls => false,
             key => record.shorthand_fields.iter().any(|shorthand| {
                 shorthand.name == key
                     && shorthand

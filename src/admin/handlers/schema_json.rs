@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::schema::{Check, Field, Kind, Record, Validator};
+use crate::schema::{Check, Deprecation, Field, Kind, Record, Validator};
 
 /// A record: its fields and the rules between them.
 pub(super) fn record(record: &Record) -> Value {
@@ -43,6 +43,7 @@ fn definition(field: &Field) -> Value {
         ("description", field.description.clone().map(Value::from)),
         ("examples", field.examples.clone()),
         ("err", field.err.clone().map(Value::from)),
+        ("deprecation", field.deprecation.as_deref().map(deprecation)),
     ] {
         if let Some(value) = value {
             out.insert(name.to_owned(), value);
@@ -52,6 +53,19 @@ fn definition(field: &Field) -> Value {
         if let Some(value) = argument(validator) {
             out.insert(validator.name().to_owned(), value);
         }
+    }
+    Value::Object(out)
+}
+
+fn deprecation(deprecation: &Deprecation) -> Value {
+    let mut out = Map::new();
+    out.insert("message".to_owned(), Value::from(deprecation.message.as_str()));
+    out.insert("removal_in_version".to_owned(), Value::from(deprecation.removal_in_version.as_str()));
+    out.extend(deprecation.old_default.clone().map(|value| ("old_default".to_owned(), value)));
+    let paths: Vec<Value> =
+        deprecation.replaced_with.iter().map(|replacement| json!({"path": replacement.path})).collect();
+    if !paths.is_empty() {
+        out.insert("replaced_with".to_owned(), Value::from(paths));
     }
     Value::Object(out)
 }
