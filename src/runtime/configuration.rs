@@ -32,20 +32,21 @@ pub fn configuration(origin: &Origin) -> Result<Conf, ConfError> {
 
 impl Needs {
     /// What `conf` means for processes: proxy listeners for the workers, Admin and Status API for the control
-    /// thread. A control plane proxies nothing.
+    /// thread. A control plane proxies nothing, a data plane has no Admin API.
     ///
     /// # Errors
     /// A listener's name cannot be resolved.
     pub fn of(conf: &Conf) -> Result<Needs, String> {
         let main = &conf.nginx.main;
         let proxied = if conf.role == conf::Role::ControlPlane { &[][..] } else { &conf.proxy_listen };
+        let administered = if conf.role == conf::Role::DataPlane { &[][..] } else { &conf.admin_listen };
         let listeners = |list: &[&[conf::Listen]]| -> Result<Vec<Listen>, String> {
             list.iter().flat_map(|listeners| listeners.iter()).map(listen).collect()
         };
         Ok(Needs {
             workers: main.worker_processes,
             proxy: listeners(&[proxied])?,
-            control: listeners(&[&conf.admin_listen, &conf.status_listen])?,
+            control: listeners(&[administered, &conf.status_listen])?,
             dicts: conf
                 .nginx
                 .shared_dicts
