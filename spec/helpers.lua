@@ -32,7 +32,7 @@ local helpers = {
   get_plugins_list = database.get_plugins_list,
   validate_plugin_config_schema = database.validate_plugin_config_schema,
   with_current_ws = database.with_current_ws,
-  bootstrap_database = function() return true end,
+  bootstrap_database = database.bootstrap_database,
 
   -- settings
   bin_path = settings.program,

@@ -1,5 +1,6 @@
 -- Running commands, kong's among them.
 
+local environment = require "spec.internal.environment"
 local process = require "kong.process"
 local settings = require "spec.internal.settings"
 
@@ -53,6 +54,13 @@ local function package_path(env)
     end
   end
   return concat(paths, ";")
+end
+
+
+-- Commands that specs run by themselves, without `kong_exec`, find modules where those find them.
+if settings.is_checkout then
+  environment.setenv("KONG_LUA_PACKAGE_PATH", package_path({}))
+  environment.setenv("LUA_PATH", settings.lua_path)
 end
 
 

@@ -9,8 +9,8 @@ local environment = require "spec.internal.environment"
 local settings = require "spec.internal.settings"
 
 local getenv = os.getenv
-local assert, error, ipairs, pairs, pcall, sort, tostring, type, unpack =
-  assert, error, ipairs, pairs, pcall, table.sort, tostring, type, unpack
+local assert, concat, error, ipairs, pairs, pcall, sort, tostring, type, unpack =
+  assert, table.concat, error, ipairs, pairs, pcall, table.sort, tostring, type, unpack
 
 local conf = settings.conf
 
@@ -79,21 +79,23 @@ local function rows_with(plugins)
 end
 
 
--- A server's database is to be prepared before anybody opens it; the embedded one prepares itself.
-local function prepare(strategy)
-  if strategy ~= "sqlite" then
-    local ok, err = commands.kong_exec("migrations up --conf " .. settings.test_conf_path,
-                                       { database = strategy })
-    if not ok then
-      error("could not prepare the database: " .. tostring(err), 4)
-    end
+-- A server's database is to be prepared before anybody opens it, with the tables of these plugins, too; the
+-- embedded one prepares itself.
+local function prepare(strategy, plugins, env)
+  if strategy == "sqlite" then
+    return true
   end
+  env = env or {}
+  env.database = strategy
+  env.plugins = concat({ settings.plugins, unpack(plugins) }, ",")
+  local ok, err = commands.kong_exec("migrations up --conf " .. settings.test_conf_path, env)
+  return ok, err and "could not prepare the database: " .. tostring(err)
 end
 
 
 -- Opens the database of the nodes under test, with the kinds that the loaded plugins have.
-local function open(strategy, rows)
-  prepare(strategy)
+local function open(strategy, rows, own_plugins)
+  assert(prepare(strategy, own_plugins))
   if not getenv "KONG_SQLITE_PATH" then
     environment.setenv("KONG_SQLITE_PATH", settings.folder .. "/kong.db")
   end
@@ -139,10 +141,18 @@ function database.get_db_utils(strategy, names, plugins, vaults)
     kong.db = rows
     return database.blueprints_in_use, rows
   end
-  local db = open(strategy, rows)
+  local db = open(strategy, rows, plugins or {})
   database.stored, kong.db = db, db
   empty(db, names)
   return blueprints.new(db), db
+end
+
+
+-- Makes the tables in the database that `db` leads to.
+function database.bootstrap_database(db)
+  local server = db.connector.config or {}
+  assert(prepare(db.strategy, {}, { pg_database = server.database, pg_schema = server.schema }))
+  return true
 end
 
 
