@@ -40,7 +40,8 @@ impl SnapshotTrust {
 /// `system` means the system's.
 fn authorities_of(conf: &Conf) -> RootCertStore {
     let named = match &conf.nginx.proxy.proxy_ssl_trusted_certificate {
-        Some(path) => vec![path.clone()],
+        // nginx finds files from its prefix
+        Some(path) => vec![conf.prefix.join(path).to_string_lossy().into_owned()],
         None => conf.lua_ssl_trusted_certificate.clone(),
     };
     let mut roots = RootCertStore::empty();
