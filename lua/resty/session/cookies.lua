@@ -50,7 +50,9 @@ local function flags_of(self, persistent)
     add "HttpOnly"
   end
   if persistent == "keep" then
-    add("Max-Age=" .. of(self.configuration, "remember_rolling_timeout"))
+    local seconds = of(self.configuration, "remember_rolling_timeout")
+    add("Expires=" .. ngx.cookie_time(ngx.time() + seconds))
+    add("Max-Age=" .. seconds)
   elseif persistent == "gone" then
     add "Expires=Thu, 01 Jan 1970 00:00:01 GMT"
     add "Max-Age=0"
