@@ -18,7 +18,7 @@ local INTERVAL, LINES = 1, 100
 local SOON = 0.01
 local ERRORS = "nginx_metric_errors_total"
 
-local Prometheus = { LOCAL_STORAGE = true }
+local Prometheus = { LOCAL_STORAGE = true, SOON = SOON }
 Prometheus.__index = Prometheus
 
 
