@@ -76,7 +76,8 @@ local function ask(conf, username, password)
     return ok, err
   end
 
-  local name, is_right = conf.attribute .. "=" .. username .. "," .. conf.base_dn, nil
+  local is_right
+  local name = conf.attribute .. "=" .. username .. "," .. conf.base_dn
   is_right, err = ldap.bind_request(socket, name, password)
   local kept, problem = socket:setkeepalive(conf.keepalive)
   if not kept then
