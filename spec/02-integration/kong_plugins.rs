@@ -1,7 +1,7 @@
-//! Kong's own plugins from a checkout of Kong, in front of ours: a check of the runtime.
+//! The bundled plugins: each loads, and does its main thing for a request.
 //!
-//! Each loads, and does its main thing for a request. Needs `KONG_SOURCES`; plugins whose rocks are not in
-//! `KONG_ROCKS` are left out and named.
+//! Ours, and, as a check of the runtime, Kong's own from a checkout of Kong. Those need `KONG_SOURCES`; plugins
+//! whose rocks are not in `KONG_ROCKS` are left out and named.
 
 mod cases;
 mod configurations;
@@ -60,46 +60,74 @@ struct World {
 /// Cases that fail, and why.
 const KNOWN: [(&str, &str); 0] = [];
 
+/// The bundled plugins that the gateway has.
+#[rustfmt::skip] // A table.
+const OURS: [&str; 34] = [
+    "acl", "basic-auth", "bot-detection", "correlation-id", "cors", "datadog", "file-log", "hmac-auth", "http-log",
+    "ip-restriction", "jwt", "key-auth", "ldap-auth", "loggly", "oauth2", "opentelemetry", "post-function",
+    "pre-function", "prometheus", "proxy-cache", "rate-limiting", "redirect", "request-size-limiting",
+    "request-termination", "request-transformer", "response-ratelimiting", "response-transformer", "session",
+    "standard-webhooks", "statsd", "syslog", "tcp-log", "udp-log", "zipkin",
+];
+
+#[test]
+fn the_bundled_plugins_load_and_serve_a_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundled = |setup: Setup| setup.with("plugins", "bundled");
+    let world = World::start(OURS.map(str::to_owned).to_vec(), bundled, folder.path());
+    let enabled = get(world.gateway.admin, "/plugins/enabled", &[]).json();
+    let mut enabled: Vec<String> = serde_json::from_value(enabled["enabled_plugins"].clone()).unwrap();
+    enabled.sort();
+    assert_eq!(enabled, OURS);
+    world.check();
+}
+
 #[test]
 fn kongs_own_plugins_load_and_serve_a_request() {
     let Some(kong) = foreign_sources::folder("KONG_SOURCES") else { return };
     let folder = tempfile::tempdir().unwrap();
     foreign_sources::link(&kong, &PARTS, folder.path());
-    let world = World::start(&kong, folder.path());
-    let mut table = Table::default();
-    for (plugin, case) in CASES {
-        if world.plugins.iter().any(|known| known == plugin) {
-            table.add(plugin, case(&world));
-        }
-    }
-    table.finish(&KNOWN);
+    let rocks = foreign_sources::rocks();
+    let plugins = at_hand(&kong, rocks.as_deref());
+    let share = rocks.as_ref().map(|rocks| rocks.join("share"));
+    let mut path = vec![folder.path()];
+    path.extend(share.as_deref());
+    let cpath = rocks.map_or_else(String::new, |rocks| format!("{}/?.so", rocks.join("lib").display()));
+    let (list, path) = (plugins.join(","), foreign_sources::package_path(&path));
+    let foreign = |setup: Setup| {
+        setup.with("plugins", list).with("lua_package_path", path).with("lua_package_cpath", cpath)
+    };
+    World::start(plugins, foreign, folder.path()).check();
 }
 
 // ---- the world ------------------------------------------------------------------------------
 
 impl World {
-    fn start(kong: &Path, folder: &Path) -> World {
-        let rocks = foreign_sources::rocks();
-        let plugins = at_hand(kong, rocks.as_deref());
+    fn start(plugins: Vec<String>, more: impl FnOnce(Setup) -> Setup, folder: &Path) -> World {
         let (tcp, udp) = (Sink::tcp(), Sink::udp());
         let (upstream, collector) = (Mock::start(upstream), Mock::start(collector));
         let file = folder.join("file.log");
-        let share = rocks.as_ref().map(|rocks| rocks.join("share"));
-        let mut path = vec![folder];
-        path.extend(share.as_deref());
-        let cpath = rocks.map_or_else(String::new, |rocks| format!("{}/?.so", rocks.join("lib").display()));
         let ports =
             Ports { upstream: upstream.port, collector: collector.port, tcp: tcp.port, udp: udp.port };
-        let gateway = Setup::declarative(declarative(&plugins, &ports, &file).to_string())
-            .with("plugins", plugins.join(","))
-            .with("lua_package_path", foreign_sources::package_path(&path))
-            .with("lua_package_cpath", cpath)
+        let setup = Setup::declarative(declarative(&plugins, &ports, &file).to_string());
+        let gateway = more(setup)
             .with("nginx_main_worker_processes", "1")
             .with("tracing_instrumentations", "all")
             .with("tracing_sampling_rate", "1.0")
             .in_folder(folder)
             .start();
         World { gateway, upstream, collector, tcp, udp, plugins, file }
+    }
+
+    /// Has each plugin do its main thing.
+    fn check(&self) {
+        let mut table = Table::default();
+        for (plugin, case) in CASES {
+            if self.plugins.iter().any(|known| known == plugin) {
+                table.add(plugin, case(self));
+            }
+        }
+        table.finish(&KNOWN);
     }
 
     fn get(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
