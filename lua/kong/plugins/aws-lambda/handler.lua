@@ -1,6 +1,6 @@
 -- aws-lambda: has a function at AWS answer in place of the upstream.
 
-local cjson = require "cjson.safe"
+local cjson = require("cjson.safe").new()
 local credentials_of = require("kong.plugins.aws-lambda.credentials").of
 local fit_headers = require("kong.tools.functions").fit_headers
 local get_updated_now_ms = require("kong.tools.time").get_updated_now_ms
@@ -14,6 +14,9 @@ local error, find, getenv, lower, type = error, string.find, os.getenv, string.l
 local escape_uri = ngx.escape_uri
 
 local REGION = getenv("AWS_REGION") or getenv("AWS_DEFAULT_REGION")
+
+-- An empty array is one, and no object.
+cjson.decode_array_with_array_mt(true)
 
 local AwsLambda = {
   VERSION = kong_meta.version,

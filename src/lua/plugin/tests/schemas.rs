@@ -6,17 +6,13 @@ use crate::lua::plugin::load_schemas;
 use crate::schema::{AutoOptions, Context};
 use serde_json::{Value, json};
 
-const BUNDLED: [&str; 10] = [
-    "key-auth",
-    "rate-limiting",
-    "request-transformer",
-    "response-transformer",
-    "correlation-id",
-    "request-termination",
-    "cors",
-    "file-log",
-    "pre-function",
-    "post-function",
+#[rustfmt::skip] // A table.
+const BUNDLED: [&str; 36] = [
+    "acl", "aws-lambda", "azure-functions", "basic-auth", "bot-detection", "correlation-id", "cors", "datadog",
+    "file-log", "hmac-auth", "http-log", "ip-restriction", "jwt", "key-auth", "ldap-auth", "loggly", "oauth2",
+    "opentelemetry", "post-function", "pre-function", "prometheus", "proxy-cache", "rate-limiting", "redirect",
+    "request-size-limiting", "request-termination", "request-transformer", "response-ratelimiting",
+    "response-transformer", "session", "standard-webhooks", "statsd", "syslog", "tcp-log", "udp-log", "zipkin",
 ];
 
 struct Schemas {
