@@ -8,7 +8,7 @@ use crate::admin::reply::{Body, Reply};
 use crate::admin::{
     ApplyError, ApplyFuture, Identity, Loaded, Node, PluginInfo, Reach, ReplyFuture, Statistics, StatusFuture,
 };
-use crate::balancer::Balancer;
+use crate::balancer::{Balancer, UpstreamStatus};
 use crate::conf::directives::BodyLimit;
 use crate::conf::{Conf, ConfValue, Database, HeaderTokens};
 use crate::db::Dao;
@@ -17,6 +17,7 @@ use crate::db::declarative::{ConfigError, Configuration, Reader};
 use crate::db::off::{Dataset, EMPTY_HASH};
 use crate::entities::Registry;
 use crate::http::{Method, RequestHead};
+use crate::lua::pdk::health;
 use crate::lua::plugin::api::{self, PluginAnswer, PluginApi, PluginRoute};
 use crate::observability::{Level, counters, log};
 use serde_json::{Map, Value};
@@ -46,6 +47,7 @@ impl AdminNode {
     pub(super) fn new(control: &Rc<Control>, kind: &'static str) -> Result<AdminNode, String> {
         let plugins = PluginApi::load(&control.vm, kind, &control.shared.plugins);
         let plugins = plugins.map_err(|error| error.to_string())?;
+        health::read_by(reader(control.clone()));
         Ok(AdminNode {
             control: control.clone(),
             identity: identity(control),
@@ -61,17 +63,36 @@ impl AdminNode {
 
     /// The balancer of an upstream, as the snapshot in force has it.
     fn balancer(&self, name: &str) -> Option<Rc<RefCell<Balancer>>> {
-        let balancers = &self.control.balancers;
-        let snapshot = self.control.shared.published.current();
-        if self.generation.replace(snapshot.generation) != snapshot.generation {
-            balancers.update(snapshot.upstreams.iter().cloned());
-        }
-        balancers.balancer(name)
+        balancer(&self.control, &self.generation, name)
     }
 
     fn conf(&self) -> &Conf {
         &self.control.shared.conf
     }
+}
+
+fn balancer(control: &Control, generation: &Cell<u64>, name: &str) -> Option<Rc<RefCell<Balancer>>> {
+    let snapshot = control.shared.published.current();
+    if generation.replace(snapshot.generation) != snapshot.generation {
+        control.balancers.update(snapshot.upstreams.iter().cloned());
+    }
+    control.balancers.balancer(name)
+}
+
+/// The status of an upstream, with what is known of its addresses in good time.
+async fn status(control: &Control, balancer: &RefCell<Balancer>) -> UpstreamStatus {
+    // What takes longer is told as not known.
+    let _ = tokio::time::timeout(LOOK_UP, control.balancers.resolve(balancer)).await;
+    balancer.borrow_mut().upstream_status()
+}
+
+/// What plugins that run on this thread learn the health of upstreams from.
+fn reader(control: Rc<Control>) -> Rc<health::Reader> {
+    let generation = Cell::new(0);
+    Rc::new(move |name| {
+        let (found, control) = (balancer(&control, &generation, name)?, control.clone());
+        Some(Box::pin(async move { status(&control, &found).await }))
+    })
 }
 
 fn identity(control: &Control) -> Identity {
@@ -214,11 +235,7 @@ impl Node for AdminNode {
     fn upstream_status<'a>(&'a self, name: &'a str) -> StatusFuture<'a> {
         Box::pin(async move {
             let balancer = self.balancer(name)?;
-            let resolved = self.control.balancers.resolve(&balancer);
-            // What takes longer is told as not known.
-            let _ = tokio::time::timeout(LOOK_UP, resolved).await;
-            let status = balancer.borrow_mut().upstream_status();
-            Some(status)
+            Some(status(&self.control, &balancer).await)
         })
     }
 

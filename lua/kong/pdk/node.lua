@@ -52,6 +52,12 @@ local function vms(unit, scale)
       list[#list + 1] = vm(dict, key, pid, unit, scale)
     end
   end
+  if not list[1] then
+    local pid = ngx.worker.pid()
+    for i, bytes in ipairs(native.lua_memory()) do
+      list[i] = { pid = pid, http_allocated_gc = in_unit(bytes, unit, scale) }
+    end
+  end
   sort(list, function(a, b) return a.pid < b.pid end)
   return list
 end

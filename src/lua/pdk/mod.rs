@@ -10,6 +10,7 @@
 //! | [`request`], [`response`], [`upstream`] | the sides of an exchange |
 //! | [`routing`] | route, service, captures, configuration of plugins for a consumer |
 //! | [`counters`] | counters in a database |
+//! | [`health`] | the health of upstreams |
 //! | [`declarative`] | declarative configurations as tables |
 //! | [`dns`] | `kong.dns` |
 //! | [`entities`] | `kong.db`: reading the entities in force |
@@ -31,6 +32,7 @@ mod counters;
 mod declarative;
 mod dns;
 mod entities;
+pub mod health;
 mod hot;
 mod locks;
 mod node;
@@ -118,6 +120,7 @@ fn push_native(frame: &Frame, jit: bool) {
     conf::install(frame, table);
     dns::install(frame, table);
     entities::install(frame, table);
+    health::install(frame, table);
     store::install(frame, table);
     locks::install(frame, table);
     sql::install(frame, table);

@@ -4,7 +4,7 @@ use super::settings;
 use crate::conf::Conf;
 use crate::exchange::current;
 use crate::lua::frame::{Answer, Flow, Frame};
-use crate::observability::Level;
+use crate::observability::{Level, counters};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_int;
@@ -47,6 +47,7 @@ pub(super) fn install(frame: &Frame, table: c_int) {
     });
     frame.set_function(table, "append_to_file", append_to_file);
     frame.set_function(table, "statistics", statistics);
+    frame.set_function(table, "lua_memory", lua_memory);
 }
 
 /// The machine's name, without a domain unless it was set with one.
@@ -83,6 +84,17 @@ fn append(files: &mut HashMap<String, File>, path: &str, line: &[u8], reopen: bo
         Some(file) => file.write_all(line),
         None => Ok(()),
     }
+}
+
+/// How many bytes the VM of each worker of this process held when it last told.
+fn lua_memory(frame: &Frame) -> Answer {
+    let held = counters::lua_memory();
+    frame.push_table(held.len(), 0);
+    for (at, bytes) in held.into_iter().enumerate() {
+        frame.push_number(bytes as f64);
+        frame.set_index(-2, at + 1);
+    }
+    Ok(1)
 }
 
 /// Connections and requests of this worker process, by the names of nginx's stub_status.

@@ -136,8 +136,13 @@ local function tell_memory()
     gauges.dictionary_bytes:set(dictionary.allocated_slabs, { node_id, name, SUBSYSTEM })
     gauges.dictionary_capacity:set(dictionary.capacity, { node_id, name, SUBSYSTEM })
   end
+  -- workers are threads of one process
+  local sums = {}
   for _, vm in ipairs(memory.workers_lua_vms) do
-    gauges.vm_bytes:set(vm.http_allocated_gc, { node_id, vm.pid, SUBSYSTEM })
+    sums[vm.pid] = (sums[vm.pid] or 0) + (vm.http_allocated_gc or 0)
+  end
+  for pid, bytes in pairs(sums) do
+    gauges.vm_bytes:set(bytes, { node_id, pid, SUBSYSTEM })
   end
 end
 
