@@ -93,7 +93,8 @@ pub(super) async fn release_lock(session: &mut Session, key: String, owner: Stri
 
 /// *Invariant*: counters are taken in the order of their keys, so that nodes do not wait for each other in a circle.
 pub(super) async fn count(session: &mut Session, counted: Vec<(Counter, i64, f64)>) -> Answered<()> {
-    let (of_responses, of_requests) = counted.into_iter().partition(|(counter, ..)| counter.is_of_responses());
+    let (of_responses, of_requests) =
+        counted.into_iter().partition(|(counter, ..)| counter.is_of_responses());
     add_up(session, REQUESTS, of_requests).await?;
     add_up(session, RESPONSES, of_responses).await
 }
