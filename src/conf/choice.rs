@@ -64,6 +64,52 @@ choice! {
 }
 
 choice! {
+    /// How many replicas of Cassandra must answer.
+    Consistency {
+        /// Any one.
+        One = "ONE",
+        /// All of them.
+        All = "ALL",
+        /// A majority in each data center.
+        EachQuorum = "EACH_QUORUM",
+        /// A majority.
+        Quorum = "QUORUM",
+        /// A majority of those in the local data center.
+        LocalQuorum = "LOCAL_QUORUM",
+        /// Two.
+        Two = "TWO",
+        /// Three.
+        Three = "THREE",
+        /// One in the local data center.
+        LocalOne = "LOCAL_ONE",
+    }
+}
+
+choice! {
+    /// Which node of Cassandra is asked.
+    LoadBalancing {
+        /// All in turn.
+        RequestRoundRobin = "RequestRoundRobin",
+        /// All in turn.
+        RoundRobin = "RoundRobin",
+        /// Those of the local data center in turn, others while none of them answers.
+        DcAwareRoundRobin = "DCAwareRoundRobin",
+        /// The same.
+        RequestDcAwareRoundRobin = "RequestDCAwareRoundRobin",
+    }
+}
+
+choice! {
+    /// How a keyspace of Cassandra is replicated.
+    Replication {
+        /// So many times, wherever.
+        Simple = "SimpleStrategy",
+        /// So many times in each data center.
+        NetworkTopology = "NetworkTopologyStrategy",
+    }
+}
+
+choice! {
     /// How routes are matched.
     RouterFlavor {
         /// Route fields, with the priorities of the expressions router.

@@ -46,7 +46,10 @@ use std::time::Duration;
 
 pub use access_log::{AccessLogTarget, Server};
 pub use bundled::PLUGINS as BUNDLED_PLUGINS;
-pub use choice::{ClusterMtls, ClusterOcsp, Database, Role, RouterFlavor, UntrustedLua, WorkerConsistency};
+pub use choice::{
+    ClusterMtls, ClusterOcsp, Consistency, Database, LoadBalancing, Replication, Role, RouterFlavor,
+    UntrustedLua, WorkerConsistency,
+};
 pub use directives::Directives;
 pub use error::ConfError;
 pub use headers::HeaderTokens;
@@ -211,6 +214,23 @@ conf! {
     pg_ro_keepalive_timeout: Option<Duration> = optional_milliseconds,
     pg_ro_pool_size: Option<u32>,
     pg_ro_backlog: Option<u32>,
+    cassandra_contact_points: Vec<String>,
+    cassandra_port: u16,
+    cassandra_keyspace: String,
+    cassandra_write_consistency: Consistency,
+    cassandra_read_consistency: Consistency,
+    cassandra_timeout: Duration = milliseconds,
+    cassandra_ssl: bool,
+    cassandra_ssl_verify: bool,
+    cassandra_username: String,
+    cassandra_password: Option<String>,
+    cassandra_lb_policy: LoadBalancing,
+    cassandra_local_datacenter: Option<String>,
+    cassandra_refresh_frequency: Duration = seconds,
+    cassandra_repl_strategy: Replication,
+    cassandra_repl_factor: u32,
+    cassandra_data_centers: Vec<String>,
+    cassandra_schema_consensus_timeout: Duration = milliseconds,
     sqlite_path: PathBuf,
     db_resilience: bool,
     declarative_config: Option<PathBuf>,

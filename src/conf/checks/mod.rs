@@ -3,6 +3,7 @@
 //! *Kong parity*: the messages are Kong's, word for word, and so is the order of the subjects.
 
 mod bounds;
+mod cassandra;
 mod ciphers;
 mod cluster;
 mod dns;
@@ -42,6 +43,7 @@ pub fn run(values: &mut Values, findings: &mut Findings) {
     dns::check(values, findings);
     words::check_trusted_ips(values, findings);
     bounds::check_database(values, findings);
+    cassandra::check(values, findings);
     bounds::check_worker_state_update_frequency(values, findings);
     proxy_server::check(values, findings);
     cluster::check(values, findings);

@@ -17,8 +17,7 @@ const PROPERTIES: &[Property] = &[
         &["postgres", "cassandra", "off"],
         "postgres",
         "Where entities are kept: `postgres`, `cassandra`, `sqlite` (a file below the prefix) or \
-         `off` (a declarative file, nothing stored). A store that this version cannot open yet is \
-         refused at start.",
+         `off` (a declarative file, nothing stored).",
     )
     .also(&["sqlite"]),
     Property::text(
@@ -122,7 +121,7 @@ const PROPERTIES: &[Property] = &[
         "on",
         "Whether a copy of what the node is run by (routes, services, plugins, certificates with their keys \
          and so on, but no consumers and credentials) is kept under the prefix, in standby/database. A node \
-         that starts or reloads while the PostgreSQL server cannot be reached serves from it until the server \
+         that starts or reloads while the PostgreSQL server or the Cassandra cluster cannot be reached serves from it until it \
          is back. Not a property of Kong.",
     ),
     Property::text(

@@ -5,6 +5,7 @@
 //! One file per section.
 
 mod cache;
+mod cassandra;
 mod datastore;
 mod debugging;
 mod directives;
@@ -48,6 +49,7 @@ pub const SHOWN: &[Section] = &[
     nginx::SECTION,
     directives::SECTION,
     datastore::SECTION,
+    cassandra::SECTION,
     cache::SECTION,
     dns::SECTION,
     resolver::SECTION,
