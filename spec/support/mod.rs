@@ -1,6 +1,7 @@
 //! What the black-box specs stand on: the built `kong` as a process of its own, an upstream that
 //! shows what it received, and a client that writes and reads raw bytes.
 
+mod cassandra;
 mod client;
 mod gateway;
 mod load;
@@ -11,6 +12,7 @@ mod redis;
 mod upstream;
 mod websocket;
 
+pub use cassandra::Cassandra;
 pub use client::{Connection, Reply, get, request};
 pub use gateway::{Gateway, Setup, command, free_port, kong, kong_with};
 pub use load::Load;

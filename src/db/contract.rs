@@ -109,7 +109,19 @@ async fn refused(store: &dyn Store, change: Change) -> DbError {
 async fn all(store: &dyn Store, kind: &str, tags: Option<TagFilter>) -> Vec<String> {
     let page = PageRequest { size: 1000, offset: None, tags };
     let page = store.page(kind, &Query { page, below: None }, &View::of(WORKSPACE)).await.unwrap();
-    page.rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+    in_order(store, page.rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect())
+}
+
+/// Ids of rows in the order of their keys. Cassandra has them in the order of hashes of their keys.
+fn in_order(store: &dyn Store, mut ids: Vec<String>) -> Vec<String> {
+    if is_hashed(store) {
+        ids.sort();
+    }
+    ids
+}
+
+fn is_hashed(store: &dyn Store) -> bool {
+    store.info().strategy == "cassandra"
 }
 
 // ---- rules ----------------------------------------------------------------------------------------
@@ -153,7 +165,7 @@ pub(super) async fn pages_follow_each_other_without_loss(store: Arc<dyn Store>) 
         request.offset = Some(offset);
     }
     assert_eq!(sizes, [10, 10, 5]);
-    assert_eq!(seen, (0..25).map(id).collect::<Vec<_>>());
+    assert_eq!(in_order(&*store, seen), (0..25).map(id).collect::<Vec<_>>());
 }
 
 pub(super) async fn a_page_of_children_has_only_those_of_the_parent(store: Arc<dyn Store>) {
@@ -165,10 +177,15 @@ pub(super) async fn a_page_of_children_has_only_those_of_the_parent(store: Arc<d
     let page = PageRequest { size: 3, ..PageRequest::first() };
     let page =
         store.page("routes", &Query { page, below: below.clone() }, &View::of(WORKSPACE)).await.unwrap();
-    assert_eq!(page.rows.iter().map(|row| row["id"].clone()).collect::<Vec<_>>(), [id(11), id(13), id(15)]);
+    let ids = |page: &super::Page| -> Vec<String> {
+        page.rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let mut seen = ids(&page);
+    assert_eq!(seen.len(), 3);
     let page = PageRequest { size: 3, offset: page.offset, tags: None };
     let page = store.page("routes", &Query { page, below }, &View::of(WORKSPACE)).await.unwrap();
-    assert_eq!(page.rows.len(), 2);
+    seen.extend(ids(&page));
+    assert_eq!(in_order(&*store, seen), [id(11), id(13), id(15), id(17), id(19)]);
     assert_eq!(page.offset, None);
 }
 
@@ -319,11 +336,14 @@ pub(super) async fn rows_end_and_are_swept(store: Arc<dyn Store>) {
     let left = store.select("clustering_data_planes", &key(1), &view).await.unwrap().unwrap();
     assert!((95..=100).contains(&left["ttl"].as_i64().unwrap()));
     let late = View { skip_ttl: true, ..View::default() };
-    assert!(store.select("clustering_data_planes", &key(2), &late).await.unwrap().is_some());
+    // Cassandra ends rows by itself: there is nothing to be swept
+    let is_swept = !is_hashed(&*store);
+    let found = store.select("clustering_data_planes", &key(2), &late).await.unwrap();
+    assert_eq!(found.is_some(), is_swept);
     let export = View { export: true, ..View::default() };
     let row = store.select("clustering_data_planes", &key(1), &export).await.unwrap().unwrap();
     assert!((row["ttl"].as_f64().unwrap() - now - 100.0).abs() < 2.0);
-    assert_eq!(store.sweep().await.unwrap(), 1);
+    assert_eq!(store.sweep().await.unwrap(), u64::from(is_swept));
     assert!(store.select("clustering_data_planes", &key(2), &late).await.unwrap().is_none());
     let forever = Write::Update(Place::Key(key(1)), Entity::new(), Expiry::Never);
     let written = write(&*store, vec![change("clustering_data_planes", forever)]).await;

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+pub mod cassandra;
 mod change;
 mod connector;
 #[cfg(test)]
@@ -32,6 +33,7 @@ mod field;
 pub mod lua_literal;
 pub mod memory;
 pub mod migrations;
+pub mod migrator;
 mod model;
 pub mod notes;
 pub mod off;

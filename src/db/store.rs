@@ -55,7 +55,8 @@ pub trait Store: Send + Sync + Debug {
     /// The row with a cache key, of a kind whose cache key has several fields.
     fn select_by_cache_key(&self, kind: &str, cache_key: &str, view: &View) -> Answer<Option<Arc<Entity>>>;
 
-    /// A page of rows in the order of their primary keys. There may be fewer than asked for and yet a next page.
+    /// A page of rows in the order of their primary keys, or of hashes of them. There may be fewer than asked for and
+    /// yet a next page.
     ///
     /// *Errors*: an offset that this store did not hand out.
     fn page(&self, kind: &str, query: &Query, view: &View) -> Answer<Page>;
@@ -63,7 +64,8 @@ pub trait Store: Send + Sync + Debug {
     /// All rows of some kinds in all workspaces, as they were at one moment.
     fn load(&self, kinds: &[&str]) -> Answer<Entities>;
 
-    /// Makes changes, in their order, all or none of them, together with their [note](super::notes).
+    /// Makes changes, in their order, all or none of them, together with their [note](super::notes). On Cassandra that
+    /// holds for what breaks a rule, and for crashes as far as one of its batches goes.
     ///
     /// *Errors*: primary key, unique (also of composite cache keys) and foreign key violations, not found.
     fn write(&self, changes: Vec<Change>) -> Answer<Vec<Written>>;

@@ -1,19 +1,24 @@
 //! Migrations: how a database gets the tables of this release.
 //!
 //! A [`Migration`] has two halves: `up`, after which the database serves the old and the new release, and `finish`,
-//! after which only the new one. They belong to a [`Subsystem`]: the core or a plugin. [`catalogue`] lists those
-//! that come with the gateway, [`SchemaState`] compares them with what a database records in `schema_meta`, under
+//! after which only the new one. They belong to a [`Subsystem`]: the core or a plugin. [`catalogue`] and [`cassandra`]
+//! list those that come with the gateway, [`SchemaState`] compares them with what a database records in `schema_meta`, under
 //! Kong's names, so that both can tell what the other did.
 //!
-//! What runs a [`Step`] belongs to the store: `postgres::Migrator`. Who asks for it is `kong migrations`.
+//! What runs a [`Step`] belongs to the store: `postgres::Migrator` and `cassandra::Migrator`. Who asks for it is
+//! `kong migrations`.
 
+mod cassandra;
 mod catalogue;
+mod config;
 mod paths;
 mod state;
 
 use std::borrow::Cow;
 
+pub use cassandra::bundled_in_cql;
 pub use catalogue::bundled;
+pub use config::ConfigChange;
 pub use paths::migrate_path;
 pub use state::{SchemaMeta, SchemaState, SubsystemMigrations};
 
@@ -48,10 +53,23 @@ pub struct Migration {
 /// Something that a migration does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// Statements, run in one transaction.
+    /// Statements: of SQL, run in one transaction, or of CQL, run one after the other.
     Sql(Cow<'static, str>),
     /// Brings the paths of routes from Kong 2's form to that of Kong 3.
     RoutePaths,
+    /// Copies the rows of a table that may not be there to another one, column by column.
+    CopyRows {
+        /// The old table.
+        from: &'static str,
+        /// The new one.
+        to: &'static str,
+    },
+    /// Leaves of the targets of an upstream that are the same the newest, and gives all their cache key.
+    TargetsOnce,
+    /// Gives all tables with lists a place for the names of those that are empty.
+    EmptyFields,
+    /// Changes the configurations of a plugin.
+    Config(ConfigChange),
     /// Calls a function of a plugin's Lua module.
     Lua {
         /// The module.
