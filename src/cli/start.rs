@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 
 use super::{Command, Console, Invocation, Opt, migrations, node};
 use crate::conf::{Conf, Database, Purpose, absolute, prefix};
-use crate::db::postgres::Settings;
+use crate::db::migrator::address;
 use crate::db::standby::{self, StandbyError};
 use crate::runtime::{Launch, launch};
 
@@ -78,7 +78,7 @@ pub(super) fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
 
 /// Refuses a database that is not prepared; with `--run-migrations` it is brought up to date first.
 fn check_database(invocation: &Invocation, conf: &Conf) -> anyhow::Result<()> {
-    if conf.storage()? != Database::Postgres {
+    if !matches!(conf.storage()?, Database::Postgres | Database::Cassandra) {
         return Ok(());
     }
     let console = invocation.console;
@@ -99,7 +99,7 @@ fn check_database(invocation: &Invocation, conf: &Conf) -> anyhow::Result<()> {
 /// *Errors*: that it is away.
 fn stand_by(conf: &Conf, console: &Console, away: anyhow::Error) -> anyhow::Result<()> {
     let Some(file) = conf.standby_file() else { return Err(away) };
-    match standby::check(&file, &Settings::of(conf).address()) {
+    match standby::check(&file, &address(conf)) {
         Ok(()) => {
             console.warn(format!("{away}"));
             console.warn(format!(

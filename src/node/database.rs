@@ -6,10 +6,12 @@ use super::effect::Effect;
 use super::entities::EntitySource;
 use super::standby::Standby;
 use crate::conf::{Conf, ConfValue, Database as Kind};
+use crate::db::cassandra::{self, Cassandra};
 use crate::db::dao::Unobserved;
-use crate::db::migrations::{MigrationError, SchemaState, bundled};
+use crate::db::migrations::{MigrationError, SchemaState};
+use crate::db::migrator::{Migrator, bundled_for};
 use crate::db::off::DEFAULT_WORKSPACE;
-use crate::db::postgres::{Migrator, Postgres, Settings};
+use crate::db::postgres::{Postgres, Settings};
 use crate::db::sqlite::Sqlite;
 use crate::db::{Answer, Dao, DaoOptions, DbError, Entity, ErrorCode, Heard, Model, Store, View};
 use crate::entities::Registry;
@@ -64,7 +66,7 @@ impl Database {
             Ok(loaded) => loaded,
             Err(error) if error.is_away() => {
                 let workspace = standby.restore(&effect, source, &error)?;
-                let store: Arc<dyn Store> = Arc::new(later(&shared.conf, model));
+                let store = later(&shared.conf, model);
                 let cluster = Cluster::new(&store, &shared.node_id);
                 (store, cluster, workspace)
             }
@@ -155,10 +157,13 @@ async fn load(
 }
 
 /// A store that connects as soon as its server is there.
-fn later(conf: &Conf, model: &Arc<Model>) -> Postgres {
+fn later(conf: &Conf, model: &Arc<Model>) -> Arc<dyn Store> {
+    if conf.database == Kind::Cassandra {
+        return Arc::new(Cassandra::new(cassandra::Settings::of(conf), model));
+    }
     let store = Postgres::new(Settings::of(conf), Settings::read_only(conf), model);
     store.listen();
-    store
+    Arc::new(store)
 }
 
 /// Refuses a database that is not prepared, as `kong start` does.
@@ -172,10 +177,10 @@ async fn prepared(conf: &Conf) -> Result<(), DbError> {
         MigrationError::Away(words) => DbError::away(words),
         error => DbError::database(error.to_string()),
     };
-    let mut migrator = Migrator::connect(&Settings::of(conf)).await.map_err(failed)?;
+    let mut migrator = Migrator::connect(conf, None).await.map_err(failed)?;
     let recorded = migrator.schema_meta().await;
     migrator.close().await;
-    let state = SchemaState::of(&bundled(conf.plugins.iter()), recorded.map_err(failed)?.as_deref());
+    let state = SchemaState::of(&bundled_for(conf), recorded.map_err(failed)?.as_deref());
     if state.needs_bootstrap {
         return Err(DbError::database("the database has no tables; run 'kong migrations bootstrap'"));
     }
@@ -215,7 +220,11 @@ pub(super) fn connect(conf: &Conf, model: &Arc<Model>) -> Result<Option<Answer<A
             let opening = Postgres::open(Settings::of(conf), Settings::read_only(conf), model);
             Ok(Some(Box::pin(async move { Ok(Arc::new(opening.await?) as Arc<dyn Store>) })))
         }
-        Kind::Cassandra | Kind::Off => Ok(None),
+        Kind::Cassandra => {
+            let opening = Cassandra::open(cassandra::Settings::of(conf), model);
+            Ok(Some(Box::pin(async move { Ok(Arc::new(opening.await?) as Arc<dyn Store>) })))
+        }
+        Kind::Off => Ok(None),
     }
 }
 

@@ -3,8 +3,8 @@
 use super::effect::Effect;
 use super::entities::EntitySource;
 use crate::conf::Conf;
+use crate::db::migrator::address;
 use crate::db::off::DEFAULT_WORKSPACE;
-use crate::db::postgres::Settings;
 use crate::db::standby::{self, StandbyError};
 use crate::db::{DbError, Entities};
 use crate::observability::log;
@@ -46,7 +46,7 @@ impl Place {
 impl Standby {
     /// As the configuration has it.
     pub(super) fn new(conf: &Conf) -> Standby {
-        let place = |file| Place { file, database: Settings::of(conf).address() };
+        let place = |file| Place { file, database: address(conf) };
         Standby { place: conf.standby_file().map(place), is_served: Cell::new(false), kept: Cell::new(0) }
     }
 

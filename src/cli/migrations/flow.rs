@@ -11,10 +11,8 @@ use super::connection::{Connection, prefixed};
 use super::plugins::Plugins;
 use crate::cli::Console;
 use crate::conf::Conf;
-use crate::db::migrations::{
-    CORE, Migration, Progress, SchemaState, Step, Subsystem, SubsystemMigrations, bundled,
-};
-use crate::db::postgres::Settings;
+use crate::db::migrations::{CORE, Migration, Progress, SchemaState, Step, Subsystem, SubsystemMigrations};
+use crate::db::migrator::bundled_for;
 
 /// The lock of which the holder migrates.
 const LOCK: &str = "migrations";
@@ -61,15 +59,18 @@ impl Flow {
     ) -> anyhow::Result<Flow> {
         let plugins = Plugins::of(conf)?;
         let subsystems = subsystems(conf, plugins.as_ref())?;
-        let mut settings = Settings::of(conf);
-        settings.timeout = timeout.unwrap_or(settings.timeout);
-        let connection = Rc::new(RefCell::new(Connection::open(&settings)?));
+        let connection = Rc::new(RefCell::new(Connection::open(conf, timeout)?));
         Ok(Flow { connection, plugins, subsystems, console, lock_timeout })
     }
 
     /// The name of the database.
     pub fn database(&self) -> String {
         self.connection.borrow().database().to_owned()
+    }
+
+    /// What the database calls itself in messages.
+    pub fn label(&self) -> &'static str {
+        self.connection.borrow().label()
     }
 
     /// What the database has of the migrations.
@@ -134,7 +135,7 @@ impl Flow {
         if !force && !state.pending.is_empty() {
             bail!("Database has pending migrations; run 'kong migrations finish'");
         }
-        state.check_age().map_err(prefixed)?;
+        state.check_age().map_err(|error| prefixed(self.label(), error))?;
         if force && !state.executed.is_empty() {
             self.console.debug(format!(
                 "forcing re-execution of these migrations:\n{}",
@@ -243,7 +244,7 @@ impl Flow {
         let (mut step, mut waited) = (STEP, 0.0);
         loop {
             waited += step;
-            ensure!(waited < self.lock_timeout, "[PostgreSQL error] timeout");
+            ensure!(waited < self.lock_timeout, "[{} error] timeout", self.label());
             std::thread::sleep(Duration::from_secs_f64(step));
             if !self.connection.borrow_mut().is_locked(LOCK)? {
                 return Ok(());
@@ -334,6 +335,7 @@ impl Flow {
         half: &str,
         steps: impl IntoIterator<Item = &'a Step>,
     ) -> anyhow::Result<()> {
+        let label = self.label();
         for step in steps {
             let (what, done) = match (step, &self.plugins) {
                 (Step::Lua { module, function }, Some(plugins)) => {
@@ -342,7 +344,7 @@ impl Flow {
                 (step, _) => (half, self.connection.borrow_mut().run(step).map_err(anyhow::Error::from)),
             };
             done.map_err(|error| {
-                anyhow!("[PostgreSQL error] failed to run migration '{migration}' {what}: {error}")
+                anyhow!("[{label} error] failed to run migration '{migration}' {what}: {error}")
             })?;
         }
         Ok(())
@@ -351,7 +353,7 @@ impl Flow {
 
 /// The migrations of the core and of the enabled plugins, in the order of their names.
 pub fn subsystems(conf: &Conf, plugins: Option<&Plugins>) -> anyhow::Result<Vec<Subsystem>> {
-    let mut all = bundled(conf.plugins.iter());
+    let mut all = bundled_for(conf);
     if let Some(plugins) = plugins {
         let own = plugins.subsystems(conf)?;
         all.retain(|known| own.iter().all(|other| other.name != known.name));

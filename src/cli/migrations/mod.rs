@@ -83,13 +83,12 @@ fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     ensure!(!conf.prefix.exists() || conf.prefix.is_dir(), "{} is not a directory", conf.prefix.display());
     let subcommand = invocation.subcommand.as_deref().unwrap_or_default();
     match conf.database {
-        Database::Postgres => on_postgres(invocation, subcommand, &conf, console),
-        Database::Cassandra => bail!("database = cassandra is not built yet in this version"),
+        Database::Postgres | Database::Cassandra => on_server(invocation, subcommand, &conf, console),
         Database::Off | Database::Sqlite => settled(invocation, subcommand, &conf, console),
     }
 }
 
-fn on_postgres(
+fn on_server(
     invocation: &Invocation,
     subcommand: &str,
     conf: &Conf,
@@ -101,7 +100,7 @@ fn on_postgres(
         "bootstrap" => flow.bootstrap(force)?,
         "up" => flow.up(force)?,
         "finish" => flow.finish(force)?,
-        "list" => return Ok(list(&flow.state()?, console, &flow.database())),
+        "list" => return Ok(list(&flow.state()?, console, flow.label(), &flow.database())),
         "status" => println!("{}", flow.state()?.to_json()),
         "reset" => {
             if !confirmed(invocation, console, || flow.state())? {
@@ -140,7 +139,7 @@ fn settled(
         "bootstrap" => console.info("Database already bootstrapped"),
         "up" => console.info("Database is already up-to-date"),
         "finish" => console.info("No pending migrations to finish"),
-        "list" => return Ok(list(&state, console, "in memory")),
+        "list" => return Ok(list(&state, console, "database", "in memory")),
         "status" => println!("{}", state.to_json()),
         "reset" if conf.database == Database::Sqlite => {
             bail!("an SQLite database is reset by stopping Kong and removing its file (sqlite_path)")
@@ -189,7 +188,7 @@ fn confirmed(
     Ok(false)
 }
 
-fn list(state: &SchemaState, console: Console, database: &str) -> ExitCode {
+fn list(state: &SchemaState, console: Console, label: &str, database: &str) -> ExitCode {
     if state.needs_bootstrap {
         console.info(NEEDS_BOOTSTRAP);
         return ExitCode::from(NEEDS_BOOTSTRAP_CODE);
@@ -222,7 +221,7 @@ fn list(state: &SchemaState, console: Console, database: &str) -> ExitCode {
                  (version {KONG_VERSION})"
             ));
             console.info(format!(
-                "\nRun 'kong migrations finish' when ready to complete pending migrations (PostgreSQL database \
+                "\nRun 'kong migrations finish' when ready to complete pending migrations ({label} database \
                  '{database}' will be incompatible with the previous Kong version)"
             ));
             ExitCode::from(PENDING_CODE)

@@ -19,8 +19,6 @@ use crate::lua::vm::Settings as VmSettings;
 use crate::lua::{Vm, pdk};
 use crate::schema::lua::convert::table_to_lua;
 
-/// The name of PostgreSQL in a migration's module.
-const STRATEGY: &str = "postgres";
 /// The module of the core's migrations.
 const CORE_MODULE: &str = "kong.db.migrations.core";
 
@@ -28,6 +26,8 @@ const CORE_MODULE: &str = "kong.db.migrations.core";
 pub struct Plugins {
     vm: Vm,
     module: Table,
+    /// The name of the database in a migration's module.
+    strategy: &'static str,
 }
 
 impl Plugins {
@@ -46,7 +46,7 @@ impl Plugins {
         let configuration = conf.values().map(|(name, value)| (name.to_owned(), value.into())).collect();
         pdk::install(&vm, &RunnerSettings { configuration, ..RunnerSettings::default() })?;
         let module = vm.lua().load("return require 'kong.db.migrations.plugins'").eval().map_err(told)?;
-        Ok(Some(Plugins { vm, module }))
+        Ok(Some(Plugins { vm, module, strategy: conf.database.as_str() }))
     }
 
     /// The migrations of the plugins that do not come with the gateway, and of the core if they do not either.
@@ -64,7 +64,7 @@ impl Plugins {
 
     fn subsystem(&self, name: &str, namespace: String) -> anyhow::Result<Option<Subsystem>> {
         let find: Function = self.module.get("find").map_err(told)?;
-        let rows: Option<Vec<Table>> = find.call((name, namespace.as_str(), STRATEGY)).map_err(told)?;
+        let rows: Option<Vec<Table>> = find.call((name, namespace.as_str(), self.strategy)).map_err(told)?;
         let Some(rows) = rows else { return Ok(None) };
         let migrations = rows.iter().map(|row| migration(&namespace, row));
         let migrations = migrations.collect::<mlua::Result<_>>().map_err(told)?;
@@ -90,7 +90,7 @@ impl Plugins {
             }
         });
         let call: Function = self.module.get("call").map_err(told)?;
-        let answer = call.call((module, STRATEGY, name, query.map_err(told)?)).map_err(told)?;
+        let answer = call.call((module, self.strategy, name, query.map_err(told)?)).map_err(told)?;
         let failed: Option<String> = answer;
         failed.map_or(Ok(()), |error| Err(anyhow!(error)))
     }
