@@ -9,6 +9,8 @@
 mod support;
 
 mod api_logs;
+mod cassandra;
+mod cassandra_cluster;
 mod command_line;
 mod commands;
 mod config_database;

@@ -23,7 +23,7 @@ local STRATEGIES = { getenv("KONG_DATABASE") or "off" }
 local IN_MEMORY = { off = true }
 
 -- Strategies whose rows are in a database that specs and nodes share.
-local STORED = { sqlite = true, postgres = true }
+local STORED = { sqlite = true, postgres = true, cassandra = true }
 
 
 local function iterate(strategies)
