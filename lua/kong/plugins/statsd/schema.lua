@@ -14,10 +14,15 @@ local DEFAULTS = {
   { "status_count_per_user_per_route", "counter" }, { "shdict_usage", "gauge" },
 }
 
-local names, metrics = {}, {}
+-- In the order in which errors tell them.
+local NAMES = { "kong_latency", "latency", "request_count", "request_per_user", "request_size",
+                "response_size", "status_count", "status_count_per_user", "unique_users",
+                "upstream_latency", "status_count_per_workspace", "status_count_per_user_per_route",
+                "shdict_usage" }
+
+local metrics = {}
 for i, row in ipairs(DEFAULTS) do
   local kind = row[2]
-  names[i] = row[1]
   metrics[i] = { name = row[1], stat_type = kind,
                  sample_rate = (kind == "counter" or kind == "gauge") and 1 or nil }
 end
@@ -25,7 +30,7 @@ end
 local metric = {
   type = "record",
   fields = {
-    { name = { description = "What is measured.", type = "string", required = true, one_of = names } },
+    { name = { description = "What is measured.", type = "string", required = true, one_of = NAMES } },
     { stat_type = {
         description = "The kind of metric that it is sent as.",
         type = "string", required = true,
