@@ -38,6 +38,7 @@ mod paths;
 mod plugin_certificates;
 mod plugin_order;
 mod plugins_auth;
+mod plugins_bundled;
 mod plugins_traffic;
 mod plugins_transform;
 mod postgres;
