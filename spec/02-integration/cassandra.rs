@@ -100,7 +100,7 @@ fn walk_through(one: &Gateway, two: &Gateway, upstream: &Upstream) {
     eventually("the other node", Duration::from_secs(5), || get(two.proxy, "/one", &key).status == 200);
     assert_eq!(get(two.proxy, "/one", &[]).status, 401);
     let seen = get(two.admin, "/services/one", &[]).json();
-    assert_eq!((&seen["id"], &seen["tags"]), (&service["id"], &json!(["a", "b"])));
+    assert_eq!((&seen["id"], &seen["tags"]), (&service["id"], &json!(["b", "a"])));
     assert_eq!(get(two.admin, "/routes/one", &[]).json()["methods"], json!([]));
     assert_eq!(get(two.admin, "/tags/a", &[]).json()["data"][0]["entity_id"], service["id"]);
     // what the other node changes is heard by this one

@@ -111,7 +111,7 @@ impl Migrator {
             Step::RoutePaths => upgrade::route_paths(self).await,
             Step::CopyRows { from, to } => upgrade::copy_rows(self, from, to).await,
             Step::TargetsOnce => upgrade::targets_once(self).await,
-            Step::EmptyFields => upgrade::empty_fields(self).await,
+            Step::GivenLists => upgrade::given_lists(self).await,
             Step::Config(change) => upgrade::configurations(self, *change).await,
             Step::Refuse => Err(MigrationError::Unfinished),
             Step::Lua { module, .. } => {

@@ -17,7 +17,7 @@
 //! - References are checked by reading. A child that is written while its parent is deleted elsewhere may be left
 //!   without it; [`read::load`] leaves such rows out, so that they do no harm.
 //! - Rows that end are ended by the server, by its own time to live.
-//! - Empty lists are not kept by the server: their names stand in the column `empty_fields`.
+//! - Empty lists are not kept by the server, and sets are sorted: what was given stands in the column `given_lists`.
 //! - Pages come in the order of the hashes of keys, and their offsets are the server's paging states.
 
 mod aside;

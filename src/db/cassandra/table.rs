@@ -12,8 +12,9 @@ use crate::db::model::part_text;
 use crate::db::store::now;
 use crate::db::{DbError, Entity, EntityModel, FieldKind, Model, View};
 
-/// The column that names the fields of a row that are empty lists or maps: the server keeps none.
-pub(super) const EMPTY_FIELDS: &str = "empty_fields";
+/// The column that has, as JSON, the lists and maps of a row that the server would not give back as they were: it keeps
+/// no empty ones, and sorts sets.
+pub(super) const GIVEN_LISTS: &str = "given_lists";
 /// The column that all rows of a table have the same value of, in tables whose rows are in the order of their keys.
 const PARTITION: &str = "partition";
 /// The longest time to live that the server takes, in seconds: twenty years.
@@ -30,7 +31,7 @@ pub(super) struct Table {
     pub(super) columns: Vec<Column>,
     /// Fields that the table has no column for.
     absent: Vec<String>,
-    keeps_empty: bool,
+    keeps_given: bool,
     /// `partition = 'kind' AND `, in tables that have it.
     partition: Option<String>,
     select: String,
@@ -111,21 +112,21 @@ impl Table {
         if model.workspaceable {
             add("ws_id".to_owned(), "ws_id", &FieldKind::Uuid, Source::Workspace);
         }
-        let keeps_empty = type_of(EMPTY_FIELDS).is_some();
-        Table::of_columns(model.clone(), columns, absent, keeps_empty, is_partitioned)
+        let keeps_given = type_of(GIVEN_LISTS).is_some();
+        Table::of_columns(model.clone(), columns, absent, keeps_given, is_partitioned)
     }
 
     fn of_columns(
         model: EntityModel,
         columns: Vec<Column>,
         absent: Vec<String>,
-        keeps_empty: bool,
+        keeps_given: bool,
         is_partitioned: bool,
     ) -> Table {
         let name = quoted(&model.table);
         let partition =
             is_partitioned.then(|| format!("{PARTITION} = '{}' AND ", model.name.replace('\'', "''")));
-        let own = keeps_empty.then_some(EMPTY_FIELDS);
+        let own = keeps_given.then_some(GIVEN_LISTS);
         let names: Vec<String> =
             columns.iter().map(|column| quoted(&column.name)).chain(own.map(quoted)).collect();
         let mut selected = names.clone();
@@ -152,7 +153,7 @@ impl Table {
             name,
             columns,
             absent,
-            keeps_empty,
+            keeps_given,
             partition,
         }
     }
@@ -230,13 +231,13 @@ impl Table {
                 _ => MaybeUnset::Set(value),
             });
         }
-        if self.keeps_empty {
-            let empty = self.empty_fields(&after.entity);
-            let known = before.map(|before| self.empty_fields(&before.entity));
+        if self.keeps_given {
+            let given = self.given_lists(&after.entity);
+            let known = before.map(|before| self.given_lists(&before.entity));
             values.push(match known {
-                Some(known) if known == empty => MaybeUnset::Unset,
-                None if empty.is_empty() => MaybeUnset::Unset,
-                _ => bound(CqlValue::Set(empty.into_iter().map(CqlValue::Text).collect())),
+                Some(known) if known == given => MaybeUnset::Unset,
+                None if given.is_none() => MaybeUnset::Unset,
+                _ => MaybeUnset::Set(given.map(CqlValue::Text)),
             });
         }
         values.push(bound(CqlValue::Int(lifetime(after.ends))));
@@ -266,7 +267,7 @@ impl Table {
 
     // ---- rows ------------------------------------------------------------------------------------------
 
-    /// An entity as the table keeps it, which may differ from what was asked for: sets are sorted.
+    /// An entity as the table keeps it, which may differ from what was asked for: numbers have the type of their column.
     ///
     /// *Errors*: a value that its column cannot keep, or one of a field that the table has no column for.
     pub(super) fn kept(&self, entity: Entity) -> Result<Entity, DbError> {
@@ -283,8 +284,8 @@ impl Table {
             let Some(value) = row.get(field).filter(|value| !value.is_null()) else { continue };
             let stored = column.stored(value, &self.name)?;
             let kept = match stored {
-                Some(_) if is_empty(value) && column.is_collection() && !self.keeps_empty => Value::Null,
-                Some(_) if is_empty(value) && column.is_collection() => column.empty(),
+                Some(_) if column.is_collection() && self.keeps_given => column.as_given(value),
+                Some(_) if column.is_collection() && is_empty(value) => Value::Null,
                 Some(stored) => value::read(&stored, &column.kind),
                 None => Value::Null,
             };
@@ -307,16 +308,10 @@ impl Table {
             let Some(value) = value else { continue };
             column.read_into(value, &mut entity);
         }
-        if self.keeps_empty
-            && let Some(Some(CqlValue::Set(names))) = values.next()
+        if self.keeps_given
+            && let Some(Some(CqlValue::Text(given))) = values.next()
         {
-            for name in names.iter().filter_map(CqlValue::as_text) {
-                let column = self.columns.iter().find(|column| column.source.is_of(name));
-                let value = entity.get_mut(name).filter(|value| value.is_null());
-                if let (Some(column), Some(value)) = (column, value) {
-                    *value = column.empty();
-                }
-            }
+            self.give_back(given, &mut entity);
         }
         let left = values.filter_map(|value| value.as_ref().and_then(CqlValue::as_int)).max();
         Stored { entity: Arc::new(entity), ends: left.map(|left| now() + f64::from(left)) }
@@ -365,15 +360,32 @@ impl Table {
         column.stored(value, &self.name)
     }
 
-    fn empty_fields(&self, entity: &Entity) -> Vec<String> {
-        let is_empty = |column: &&Column| match &column.source {
-            Source::Field(field) => column.is_collection() && entity.get(field).is_some_and(is_empty),
-            _ => false,
-        };
-        let mut names: Vec<String> =
-            self.columns.iter().filter(is_empty).map(|column| column.name.clone()).collect();
-        names.sort_unstable();
-        names
+    /// The lists that the server would not give back as they are.
+    fn given_lists(&self, entity: &Entity) -> Option<String> {
+        let mut given = Map::new();
+        for column in self.columns.iter().filter(|column| column.is_collection()) {
+            let Source::Field(field) = &column.source else { continue };
+            let Some(value) = entity.get(field).filter(|value| !value.is_null()) else { continue };
+            if column.read_back(value).as_ref() != Some(value) {
+                given.insert(field.clone(), value.clone());
+            }
+        }
+        (!given.is_empty()).then(|| Value::Object(given).to_string())
+    }
+
+    /// Puts lists in the place of those that the server gave, unless somebody who does not know of them wrote others.
+    fn give_back(&self, given: &str, entity: &mut Entity) {
+        let given: Entity = serde_json::from_str(given).unwrap_or_default();
+        for (field, list) in given {
+            let column = self.columns.iter().find(|column| column.source.is_of(&field));
+            let is_same = |value: &Value| {
+                let back = column.and_then(|column| column.read_back(&list));
+                back.unwrap_or_default() == *value
+            };
+            if entity.get(&field).is_some_and(is_same) {
+                entity.insert(field, list);
+            }
+        }
     }
 }
 
@@ -405,12 +417,19 @@ impl Column {
         matches!(self.column_type, ColumnType::Collection { frozen: false, .. })
     }
 
-    /// Its empty value.
-    fn empty(&self) -> Value {
-        match &self.column_type {
-            ColumnType::Collection { typ: CollectionType::Map(..), .. } => Value::Object(Map::new()),
-            _ => Value::Array(Vec::new()),
+    /// A list or map; an empty table of Lua may stand for an empty list.
+    fn as_given(&self, value: &Value) -> Value {
+        let is_map = matches!(self.column_type, ColumnType::Collection { typ: CollectionType::Map(..), .. });
+        if is_empty(value) && !is_map { Value::Array(Vec::new()) } else { value.clone() }
+    }
+
+    /// What the server gives back for a list or map; none for an empty one.
+    fn read_back(&self, value: &Value) -> Option<Value> {
+        if is_empty(value) {
+            return None;
         }
+        let stored = value::stored(value, &self.kind, &self.column_type).ok()??;
+        Some(value::read(&stored, &self.kind))
     }
 
     /// Whether the server tells when its value ends.

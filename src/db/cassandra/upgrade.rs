@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Migrator;
 use super::session::Bound;
-use super::table::{EMPTY_FIELDS, quoted};
+use super::table::{GIVEN_LISTS, quoted};
 use crate::db::migrations::{ConfigChange, MigrationError, migrate_path};
 
 /// Brings the paths of routes from Kong 2's form to that of Kong 3.
@@ -82,8 +82,8 @@ pub(super) async fn targets_once(migrator: &Migrator) -> Result<(), MigrationErr
     Ok(())
 }
 
-/// Gives all tables with lists a place for the names of those that are empty.
-pub(super) async fn empty_fields(migrator: &Migrator) -> Result<(), MigrationError> {
+/// Gives all tables with lists a place for those that would not be given back as they were.
+pub(super) async fn given_lists(migrator: &Migrator) -> Result<(), MigrationError> {
     const COLUMNS: &str =
         "SELECT table_name, column_name, type FROM system_schema.columns WHERE keyspace_name = ?";
     /// Those that are not rows of entities.
@@ -96,14 +96,14 @@ pub(super) async fn empty_fields(migrator: &Migrator) -> Result<(), MigrationErr
             continue;
         };
         let is_list = ["set<", "list<", "map<"].iter().any(|list| kind.starts_with(list));
-        if column == EMPTY_FIELDS {
+        if column == GIVEN_LISTS {
             tables.insert(table.clone(), true);
         } else if is_list && !OTHERS.contains(&table.as_str()) {
             tables.entry(table.clone()).or_insert(false);
         }
     }
     for (table, _) in tables.iter().filter(|(_, has_it)| !**has_it) {
-        migrator.define(&format!("ALTER TABLE {} ADD {EMPTY_FIELDS} set<text>", quoted(table))).await?;
+        migrator.define(&format!("ALTER TABLE {} ADD {GIVEN_LISTS} text", quoted(table))).await?;
     }
     Ok(())
 }

@@ -57,7 +57,7 @@ fn core() -> Subsystem {
         up("017_300_to_310", vec![cql!("core/017_300_to_310")]),
         up("018_310_to_320", vec![cql!("core/018_310_to_320")]),
         up("019_320_to_330", vec![cql!("core/019_320_to_330")]),
-        up("020_330_to_340", vec![cql!("core/020_330_to_340"), Step::EmptyFields]),
+        up("020_330_to_340", vec![cql!("core/020_330_to_340"), Step::GivenLists]),
         up("021_340_to_350", vec![cql!("core/021_340_to_350")]),
         up("022_350_to_360", vec![cql!("core/022_350_to_360")]),
         up("023_360_to_370", vec![cql!("core/023_360_to_370")]),

@@ -66,8 +66,8 @@ pub enum Step {
     },
     /// Leaves of the targets of an upstream that are the same the newest, and gives all their cache key.
     TargetsOnce,
-    /// Gives all tables with lists a place for the names of those that are empty.
-    EmptyFields,
+    /// Gives all tables with lists a place for those that the database would not give back as they were.
+    GivenLists,
     /// Changes the configurations of a plugin.
     Config(ConfigChange),
     /// Calls a function of a plugin's Lua module.

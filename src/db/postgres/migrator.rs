@@ -133,7 +133,7 @@ impl Migrator {
             Step::Lua { module, .. } => {
                 Err(MigrationError::Database(format!("no Lua is at hand to run '{module}'")))
             }
-            Step::CopyRows { .. } | Step::TargetsOnce | Step::EmptyFields | Step::Config(_) => {
+            Step::CopyRows { .. } | Step::TargetsOnce | Step::GivenLists | Step::Config(_) => {
                 Err(MigrationError::Database("PostgreSQL does this step by SQL".to_owned()))
             }
         }
