@@ -16,6 +16,8 @@ local encode, max = cjson.encode, math.max
 local OVERLAP = 5
 -- Seconds between two polls, unless `db_update_frequency` says otherwise; and the least there may be.
 local INTERVAL, LEAST_INTERVAL = 5, 0.1
+-- In the shared dictionary "kong": the channels that the first worker listens to.
+local LISTENS = "cluster_events:listens:"
 -- A time that no event has come to: who begins wants to know what time it is, and no event.
 local NEVER = 2 ^ 32 - 1
 
@@ -47,6 +49,13 @@ function _M:broadcast(channel, data, delay)
 end
 
 
+local function interval_of(self)
+  local configuration = kong.configuration
+  local interval = self.interval or configuration and tonumber(configuration.db_update_frequency) or INTERVAL
+  return max(interval, LEAST_INTERVAL)
+end
+
+
 local function call(callback, data)
   local ok, err = pcall(callback, data)
   if not ok then
@@ -55,8 +64,20 @@ local function call(callback, data)
 end
 
 
+-- Tells the Admin API, whose code is loaded apart, which channels the first worker hears: a node hears an
+-- event once.
+local function tell_listening(self)
+  for channel in pairs(self.callbacks) do
+    ngx.shared.kong:set(LISTENS .. channel, true, 3 * interval_of(self))
+  end
+end
+
+
 -- Calls those that subscribed to the channel of an event, not before its time.
 local function tell(self, event, now)
+  if not native.is_worker() and ngx.shared.kong:get(LISTENS .. event.channel) then
+    return
+  end
   local wait = event.nbf and event.nbf - now or 0
   for _, callback in ipairs(self.callbacks[event.channel] or {}) do
     if wait > 0 then
@@ -105,11 +126,12 @@ end
 
 
 local function keep_polling(self)
-  local configuration = kong.configuration
-  local interval = self.interval or configuration and tonumber(configuration.db_update_frequency) or INTERVAL
   local function look(premature)
     if premature then
       return
+    end
+    if native.is_worker() then
+      tell_listening(self)
     end
     local ok, err = self:poll()
     if not ok then
@@ -118,7 +140,7 @@ local function keep_polling(self)
   end
   -- The first look only learns what time it is at the database.
   ngx.timer.at(0, look)
-  ngx.timer.every(max(interval, LEAST_INTERVAL), look)
+  ngx.timer.every(interval_of(self), look)
 end
 
 

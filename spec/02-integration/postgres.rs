@@ -220,6 +220,9 @@ fn plugins_hear_what_other_nodes_broadcast_once_and_not_their_own() {
     std::fs::write(plugin.join("handler.lua"), HEARING).unwrap();
     let schema = "return { name = 'hearing', fields = { { config = { type = 'record', fields = {} } } } }";
     std::fs::write(plugin.join("schema.lua"), schema).unwrap();
+    // A plugin with endpoints is loaded for the Admin API as well, which is not to hear events a second time.
+    let endpoint = "return { ['/heard'] = { GET = function() return kong.response.exit(200, {}) end } }";
+    std::fs::write(plugin.join("api.lua"), endpoint).unwrap();
     let server = Postgres::shared();
     let database = prepared(&server);
     let start = || {

@@ -17,6 +17,7 @@
 //! | [`task`], [`thread`] | resuming, light threads, cancelling |
 //! | [`memory`] | a VM that holds too much |
 //! | [`interrupt`] | stopping code that never ends |
+//! | [`Limits`] | how much code may use, as directives of nginx say |
 //! | [`ngx`] | `ngx.*`, one file per noun |
 //! | [`pdk`] | native parts of `kong.*` |
 //! | [`plugin`] | plugins: loading, plans, configurations, running |
@@ -35,6 +36,7 @@ mod error;
 pub mod frame;
 pub mod interrupt;
 mod library;
+mod limits;
 pub mod loader;
 pub mod memory;
 pub mod ngx;
@@ -55,5 +57,6 @@ pub use crate::exchange::Phase;
 pub use context::Context;
 pub use error::LuaError;
 pub use frame::{Answer, Flow, Frame};
+pub use limits::Limits;
 pub use task::Outcome;
 pub use vm::{Callee, Reference, Vm};

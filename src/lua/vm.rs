@@ -5,9 +5,11 @@ use super::context::Context;
 use super::coroutine::Coroutine;
 use super::error::LuaError;
 use super::frame::{Flow, Frame};
+use super::limits::{self, Limits};
 use super::task::{self, Outcome, Step};
 use super::{interrupt, library, loader, ngx, sources};
 use crate::exchange::Phase;
+use crate::observability::capture;
 use crate::shm::Dicts;
 use mlua::ffi::{self, lua_State};
 use std::cell::RefCell;
@@ -35,6 +37,8 @@ pub struct Settings {
     pub worker_id: usize,
     /// Number of workers.
     pub worker_count: usize,
+    /// Whether this is a worker's VM; that of the Admin API counts as the first worker's but is none.
+    pub is_worker: bool,
     /// `http` or `stream`.
     pub subsystem: &'static str,
     /// The dictionaries of `ngx.shared`.
@@ -45,6 +49,8 @@ pub struct Settings {
     pub verify_depth: usize,
     /// Bytes of a request body kept in memory: `nginx_http_client_body_buffer_size`.
     pub body_memory: usize,
+    /// How much code may use.
+    pub limits: Limits,
 }
 
 impl Default for Settings {
@@ -57,11 +63,13 @@ impl Default for Settings {
             prefix: PathBuf::from("/usr/local/kong"),
             worker_id: 0,
             worker_count: 1,
+            is_worker: true,
             subsystem: "http",
             dicts: None,
             trusted: None,
             verify_depth: 1,
             body_memory: 8 * 1024,
+            limits: Limits::default(),
         }
     }
 }
@@ -111,6 +119,8 @@ impl Vm {
         unsafe { lua.exec_raw::<()>((), |state| main = state)? };
         let vm = Self { lua, main, settings: Rc::new(settings) };
         CURRENT.set(Some(vm.clone()));
+        limits::set(vm.settings.limits);
+        capture::separate_thread();
         loader::install(&vm.lua, &vm.settings.package_path, &vm.settings.package_cpath)?;
         vm.lua.load(if vm.settings.jit { JIT_LIMITS } else { "jit.off() jit.flush()" }).exec()?;
         vm.run_prelude()?;

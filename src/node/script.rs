@@ -70,6 +70,7 @@ pub fn vm(conf: &Conf, prepare: impl FnOnce(&Vm) -> Result<(), LuaError>) -> Res
         trusted: trust::authorities(conf),
         verify_depth: conf.lua_ssl_verify_depth as usize,
         body_memory: conf.nginx.proxy.client_body_buffer_size as usize,
+        limits: super::worker::limits(conf),
         ..VmSettings::default()
     };
     let vm = Vm::new(settings).map_err(|error| error.to_string())?;

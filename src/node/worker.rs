@@ -10,8 +10,8 @@ use crate::conf::{Conf, Database, Server};
 use crate::dns::{DnsOptions, Resolver};
 use crate::lua::plugin::{Runner, RunnerSettings, Statistics, timers};
 use crate::lua::vm::Settings as VmSettings;
-use crate::lua::{LuaError, Vm, memory};
-use crate::observability::{AccessLog, Target, counters, log};
+use crate::lua::{Limits, LuaError, Vm, memory};
+use crate::observability::{AccessLog, Target, capture, counters, log};
 use crate::proxy::tls::SnapshotTrust;
 use crate::proxy::{self, Plugins, Settings, Worker, WorkerParts};
 use crate::runtime::{self, Order, WorkerSetup};
@@ -123,20 +123,38 @@ pub(super) fn make_vm(
     dicts: &Dicts,
 ) -> Result<Vm, String> {
     let conf = &shared.conf;
+    capture::begin(conf.nginx.proxy.lua_capture_error_log as usize);
     let settings = VmSettings {
         package_path: conf.lua_package_path.clone(),
         package_cpath: conf.lua_package_cpath.clone(),
         prefix: conf.prefix.clone(),
         worker_id: id.unwrap_or(0),
         worker_count: workers,
+        is_worker: id.is_some(),
         dicts: Some(Arc::new(dicts.clone())),
         trusted: trust::authorities(conf),
         verify_depth: conf.lua_ssl_verify_depth as usize,
         body_memory: conf.nginx.proxy.client_body_buffer_size as usize,
+        limits: limits(conf),
         time_limit: Some(conf.lua_time_limit).filter(|limit| !limit.is_zero()),
         ..VmSettings::default()
     };
     Vm::new(settings).map_err(text)
+}
+
+/// What directives of nginx allow Lua code.
+pub(super) fn limits(conf: &Conf) -> Limits {
+    let directives = &conf.nginx.proxy;
+    Limits {
+        pending_timers: directives.lua_max_pending_timers as usize,
+        running_timers: directives.lua_max_running_timers as usize,
+        match_steps: u32::try_from(directives.lua_regex_match_limit).unwrap_or(u32::MAX),
+        kept_expressions: directives.lua_regex_cache_max_entries as usize,
+        connect: directives.lua_socket_connect_timeout,
+        send: directives.lua_socket_send_timeout,
+        read: directives.lua_socket_read_timeout,
+        keep_alive: directives.lua_socket_keepalive_timeout,
+    }
 }
 
 /// What plugins see of the gateway.

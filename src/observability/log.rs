@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use arc_swap::ArcSwapOption;
 
-use super::{Level, Target, target::Standard, timestamp};
+use super::{Level, Target, capture, target::Standard, timestamp};
 
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Notice as u8);
 static TARGET: ArcSwapOption<Target> = ArcSwapOption::const_empty();
@@ -110,6 +110,7 @@ fn write_line(
         context.describe(line);
     }
     line.push(b'\n');
+    capture::note(level, line);
     match context.and_then(Context::target) {
         Some(target) => target.append(level, line),
         None => default_target(|target| target.append(level, line)),

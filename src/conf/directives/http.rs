@@ -81,6 +81,8 @@ pub struct HttpDirectives {
     pub lua_max_pending_timers: u64,
     /// Timers that run at the same time.
     pub lua_max_running_timers: u64,
+    /// Bytes of the error log's lines that each worker keeps for Lua code; 0 is none.
+    pub lua_capture_error_log: u64,
     /// DNS servers of `resolver`, if it is set.
     pub resolver: Vec<String>,
 }
@@ -158,6 +160,7 @@ impl HttpDirectives {
             lua_socket_keepalive_timeout: reader.time("lua_socket_keepalive_timeout", MINUTE),
             lua_max_pending_timers: reader.number("lua_max_pending_timers", 16384),
             lua_max_running_timers: reader.number("lua_max_running_timers", 4096),
+            lua_capture_error_log: reader.size("lua_capture_error_log", 0),
             resolver: reader.text("resolver").map(|value| resolver_addresses(&value)).unwrap_or_default(),
         }
     }

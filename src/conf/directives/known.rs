@@ -20,6 +20,7 @@ const HONOURED: &[&str] = &[
     "large_client_header_buffers",
     "lingering_timeout",
     "log_format",
+    "lua_capture_error_log",
     "lua_max_pending_timers",
     "lua_max_running_timers",
     "lua_regex_cache_max_entries",

@@ -3,6 +3,7 @@
 use crate::exchange::Phase;
 use crate::lua::context::Context;
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
+use crate::lua::limits::limits;
 use crate::lua::origin::{self, Named, Origin};
 use crate::lua::vm::{Reference, Vm};
 use crate::observability::log;
@@ -10,11 +11,6 @@ use std::cell::Cell;
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
-
-/// Timers that may wait, as Kong's `lua_max_pending_timers`.
-const MOST_PENDING: usize = 16_384;
-/// Timers whose callbacks may run at once, as Kong's `lua_max_running_timers`.
-const MOST_RUNNING: usize = 4_096;
 
 thread_local! {
     static PENDING: Cell<usize> = const { Cell::new(0) };
@@ -63,7 +59,7 @@ fn start(frame: &Frame, repeats: bool) -> Answer {
     if super::worker::exiting() && !at_once {
         return frame.fail("process exiting");
     }
-    if PENDING.get() >= MOST_PENDING {
+    if PENDING.get() >= limits().pending_timers {
         return frame.fail("too many pending timers");
     }
     let callback = Callback::take(frame)?;
@@ -88,8 +84,9 @@ async fn run(callback: Callback, delay: Duration, repeats: bool, pending: Counte
         if !repeats {
             pending = None;
         }
-        if RUNNING.get() >= MOST_RUNNING {
-            log::alert!("{} lua_max_running_timers are not enough", MOST_RUNNING);
+        let most = limits().running_timers;
+        if RUNNING.get() >= most {
+            log::alert!("{most} lua_max_running_timers are not enough");
         } else {
             let _running = Counted::new(&RUNNING);
             callback.call(premature).await;

@@ -4,6 +4,7 @@ use super::settings;
 use crate::conf::Conf;
 use crate::exchange::current;
 use crate::lua::frame::{Answer, Flow, Frame};
+use crate::lua::vm::Vm;
 use crate::observability::{Level, counters};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -25,6 +26,11 @@ pub(super) fn install(frame: &Frame, table: c_int) {
     });
     frame.set_function(table, "hostname", |frame| {
         frame.push_text(&hostname());
+        Ok(1)
+    });
+    // Whether code of this VM serves requests; if not it is the Admin API's.
+    frame.set_function(table, "is_worker", |frame| {
+        frame.push_boolean(Vm::current()?.settings().is_worker);
         Ok(1)
     });
     frame.set_function(table, "clock_us", |frame| {

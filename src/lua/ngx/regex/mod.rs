@@ -1,22 +1,18 @@
 //! `ngx.re`: Perl-compatible regular expressions.
 //!
-//! Compiled patterns are cached for each worker, whether or not the option `o` asks for it.
+//! Compiled patterns are cached for each worker, whether or not the option `o` asks for it; when there are more than
+//! the limit allows, all go and the cache fills again.
 
 mod find;
 mod replace;
 
 use crate::lua::frame::{Answer, Flow, Frame};
+use crate::lua::limits::limits;
 use pcre2::bytes::{CaptureLocations, Regex, RegexBuilder};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::ffi::c_int;
 use std::rc::Rc;
-
-/// Compiled patterns kept; when there are more, all go and the cache fills again.
-const CACHED: usize = 8192;
-
-/// Steps a match may take: Kong's `lua_regex_match_limit`.
-const MATCH_LIMIT: u32 = 100_000;
 
 thread_local! {
     /// Most bytes of stack that compiled patterns may use; zero for the library's own limit.
@@ -108,7 +104,10 @@ impl Options {
             (false, true) => "\\G(?:",
             (false, false) => "",
         };
-        let prefix = format!("(*LIMIT_MATCH={MATCH_LIMIT}){prefix}");
+        let prefix = match limits().match_steps {
+            0 => prefix.to_owned(),
+            most => format!("(*LIMIT_MATCH={most}){prefix}"),
+        };
         let text = if self.javascript { javascript(&text).into() } else { text };
         // A comment of an extended pattern may run to its end.
         let suffix = if self.anchored { "\n)" } else { "" };
@@ -200,7 +199,7 @@ fn pattern(frame: &Frame, options: c_int) -> Result<Result<Rc<Pattern>, String>,
     let (interpreted, source) = (OnceCell::new(), source.to_vec());
     let compiled = Rc::new(Pattern { regex, interpreted, source, options, duplicate_names, utf });
     CACHE.with_borrow_mut(|cache| {
-        if cache.len() >= CACHED {
+        if cache.len() >= limits().kept_expressions {
             cache.clear();
         }
         cache.insert(key, Rc::clone(&compiled));
