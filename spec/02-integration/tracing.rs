@@ -1,6 +1,6 @@
 //! Spans that the gateway makes for requests, as a plugin finds them.
 
-use crate::support::{Answer, Gateway, Mock, Setup, get};
+use crate::support::{Answer, Gateway, Mock, Setup, get, request};
 use serde_json::{Value, json};
 
 /// Tells the collector every span of a request.
@@ -51,6 +51,11 @@ struct World {
 
 impl World {
     fn start(instrumentations: &str) -> World {
+        World::start_with(instrumentations, "off")
+    }
+
+    /// Without a database its entities come from a file; with one the gateway begins with none.
+    fn start_with(instrumentations: &str, database: &str) -> World {
         let folder = tempfile::tempdir().unwrap();
         let plugin = folder.path().join("kong/plugins/tell-spans");
         std::fs::create_dir_all(&plugin).unwrap();
@@ -65,7 +70,11 @@ impl World {
             "plugins": [{ "name": "tell-spans", "config": { "collector": collector.url() } },
                         { "name": "request-transformer", "config": { "add": { "headers": ["x-a:1"] } } }],
         });
-        let gateway = Setup::declarative(yaml.to_string())
+        let setup = match database {
+            "off" => Setup::declarative(yaml.to_string()),
+            database => Setup::default().with("database", database),
+        };
+        let gateway = setup
             .with("plugins", "bundled,tell-spans")
             .with("lua_package_path", format!("{}/?.lua;;", folder.path().display()))
             .with("tracing_instrumentations", instrumentations)
@@ -165,4 +174,31 @@ fn only_what_is_asked_for_is_traced() {
 
     let off = World::start("off");
     assert_eq!(off.trace("/traced").1, json!({ "tracer": "noop", "uri": "/traced", "spans": {} }));
+}
+
+#[test]
+fn what_a_request_asks_the_database_has_spans() {
+    let world = World::start_with("all", "sqlite");
+    let made = |path: &str, body: Value| {
+        let fields = [("Content-Type", "application/json")];
+        let reply = request(world.gateway.admin, "POST", path, &fields, body.to_string().as_bytes());
+        assert_eq!(reply.status, 201, "{path}: {}", reply.text());
+    };
+    let url = format!("http://localhost:{}", world.upstream.port);
+    made("/services", json!({ "name": "s", "url": url }));
+    made("/services/s/routes", json!({ "paths": ["/traced"] }));
+    made("/plugins", json!({ "name": "tell-spans", "config": { "collector": world.collector.url() } }));
+    made("/services/s/plugins", json!({ "name": "key-auth" }));
+    made("/consumers", json!({ "username": "c" }));
+    made("/consumers/c/key-auth", json!({ "key": "secret" }));
+    let (status, told) = world.trace("/traced?apikey=secret");
+    assert_eq!(status, 201);
+    let asked = span(&told, "kong.database.query");
+    assert_eq!(asked["attributes"]["db.system"], "sqlite");
+    assert_eq!(asked["attributes"]["db.statement"], "SELECT keyauth_credentials");
+    assert_eq!(asked["parent"], span(&told, "kong.access.plugin.key-auth")["id"]);
+    // The second time it is in the cache.
+    let (_, told) = world.trace("/traced?apikey=secret&again");
+    let names: Vec<_> = told["spans"].as_array().unwrap().iter().map(|span| &span["name"]).collect();
+    assert!(!names.contains(&&json!("kong.database.query")), "{names:?}");
 }

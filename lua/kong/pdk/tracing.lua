@@ -137,7 +137,7 @@ local function add_sampling(self)
     local root = self.get_root_span()
     local trace_id = tracing_context.get_raw_trace_id(ngx.ctx)
     local rate = plugin_rate or kong.configuration.tracing_sampling_rate
-    if not root or root.attributes["kong.propagation_only"] then
+    if not root or root.attributes and root.attributes["kong.propagation_only"] then
       return false
     elseif parent_should_sample == false or not trace_id then
       return not not parent_should_sample

@@ -1,5 +1,5 @@
 -- Spans that the gateway itself makes for each request, while `tracing_instrumentations` asks for some: the
--- root span `kong`, router, balancer, DNS, the phases of plugins, and requests that plugins make.
+-- root span `kong`, router, balancer, DNS, database, the phases of plugins, and requests that plugins make.
 --
 -- A plan's code (`kong.runloop.shape`) calls what is here only while tracing is on.
 
@@ -8,8 +8,10 @@ local tablepool = require "tablepool"
 local tracing_context = require "kong.observability.tracing.tracing_context"
 
 local ngx = ngx
-local find, format = string.find, string.format
-local ipairs, type = ipairs, type
+local decode = require("cjson.safe").decode
+local native = require "kong.native"
+local find, format, upper = string.find, string.format, string.upper
+local ipairs, pairs, type = ipairs, pairs, type
 
 local SPANS = "KONG_SPANS"
 local SERVER, CLIENT = 2, 3
@@ -264,6 +266,52 @@ local function trace_names()
 end
 
 
+-- What is asked of the store, by the host's functions for it. The host makes the statements of each database;
+-- the span tells what they are for.
+local STATEMENTS = {
+  store_find = "SELECT", store_page = "SELECT", store_page_tags = "SELECT", store_counted = "SELECT",
+  store_count = "UPSERT", store_write = "WRITE", store_truncate = "TRUNCATE",
+}
+-- What is asked for, where the question does not name it.
+local SUBJECTS = {
+  store_page_tags = "tags", store_counted = "ratelimiting_metrics", store_count = "ratelimiting_metrics",
+}
+
+
+local function statement_of(name, asked)
+  local question = type(asked) == "string" and decode(asked)
+  if type(question) ~= "table" then
+    return STATEMENTS[name] .. " " .. (SUBJECTS[name] or asked)
+  end
+  local verb = question.verb and upper(question.verb) or STATEMENTS[name]
+  return verb .. " " .. (question.kind or SUBJECTS[name])
+end
+
+
+local function trace_store(strategy)
+  for name in pairs(STATEMENTS) do
+    local ask = native[name]
+
+    local function finish(span, ...)
+      span:finish()
+      return ...
+    end
+
+    native[name] = function(asked, ...)
+      if not root_of(ngx.ctx) then
+        return ask(asked, ...)
+      end
+      local span = tracer.start_span("kong.database.query", {
+        span_kind = CLIENT,
+        attributes = { ["db.system"] = strategy, ["db.statement"] = statement_of(name, asked) },
+      })
+      tracer.set_active_span(span)
+      return finish(span, ask(asked, ...))
+    end
+  end
+end
+
+
 -- ---- set-up ---------------------------------------------------------------------------------
 
 --- Makes the tracer that kong.conf asks for the global one.
@@ -285,6 +333,9 @@ function _M.init(config)
   end
   if wanted.dns_query then
     trace_names()
+  end
+  if wanted.db_query and config.database ~= "off" then
+    trace_store(config.database)
   end
 end
 
