@@ -275,3 +275,31 @@ fn a_vault_that_is_missing_or_misconfigured_is_told_by_its_name() {
     assert!(!output.status.success(), "{said}");
     assert!(said.contains("unknown field") && said.contains("uri") && said.contains("required"), "{said}");
 }
+
+#[test]
+fn properties_of_kong_conf_may_be_secrets_of_such_a_vault() {
+    let sources = sources();
+    let state = Arc::new(Mutex::new(200));
+    let behind = state.clone();
+    let server = Mock::start(move |_| match *behind.lock().unwrap() {
+        200 => Answer::json(200, &json!({ "value": "off" })),
+        status => Answer::text(status, "out of order"),
+    });
+    let configured = || {
+        setup(sources.path(), &json!({ "_format_version": "3.0" }))
+            .with("vault_remote_url", server.url())
+            .with("headers", "{vault://remote/headers}")
+    };
+    let gateway = configured().start();
+    let reply = get(gateway.proxy, "/", &[]);
+    assert_eq!((reply.status, reply.field("Server")), (404, None));
+    assert!(gateway.reload().status.success());
+    let kept = std::fs::read_to_string(Path::new(&gateway.properties["prefix"]).join(".kong_env")).unwrap();
+    assert!(kept.contains("{vault://remote/headers}"), "the reference is written down, not the secret");
+    *state.lock().unwrap() = 503;
+    let (_gateway, output) = configured().try_start();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("failed to dereference '{vault://remote/headers}'"), "{said}");
+    assert!(said.contains("the server says 503"), "{said}");
+}

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use super::{Command, Invocation, Opt, node, script};
-use crate::conf::{Conf, Database, Reference, ReferenceError};
+use crate::conf::{Conf, Database, Purpose, Reference, ReferenceError};
 use crate::db::declarative::Reader;
 use crate::db::{DaoOptions, Entity};
 use crate::lua::{Context, Frame, Phase, Vm};
@@ -32,7 +32,12 @@ Options:
  -p,--prefix  (optional string)  override prefix directory
 ",
     subcommands: &["get"],
-    options: &[Opt::text(Some('c'), "conf"), Opt::text(Some('p'), "prefix")],
+    // The last is for configurations that have secrets of their own to ask for.
+    options: &[
+        Opt::text(Some('c'), "conf"),
+        Opt::text(Some('p'), "prefix"),
+        Opt::flag(None, "as-configured"),
+    ],
     execute,
 };
 
@@ -41,7 +46,11 @@ fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
         .positional
         .first()
         .context("the 'get' command needs a <reference> argument \nkong vault get <reference>")?;
-    let conf = node::running_or_configured(invocation)?;
+    let conf = match invocation.flag("as-configured") {
+        // Properties that are secrets themselves are left out: their values are only being asked for.
+        true => node::configured(invocation, Purpose::Stop)?,
+        false => node::running_or_configured(invocation)?,
+    };
     let reference = if Reference::is_reference(reference) {
         reference.clone()
     } else {

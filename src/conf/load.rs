@@ -22,14 +22,16 @@ impl Conf {
         let mut raw = sources::defaults();
         raw.extend(sources.read_running()?);
         raw.extend(user);
-        let references = references::resolve(&mut raw, sources.variables(), sources.read_purpose())?;
+        let file = sources.file()?;
+        let references =
+            references::resolve(&mut raw, sources.variables(), sources.read_purpose(), file.as_deref())?;
         let mut values = read_values(&raw, &mut findings);
         checks::run(&mut values, &mut findings);
         if !findings.errors.is_empty() {
             return Err(ConfError::Invalid(findings.errors));
         }
         derived::add(&mut values);
-        Ok(Conf { file: sources.file()?, ..Conf::from_values(values, references, findings.warnings) })
+        Ok(Conf { file, ..Conf::from_values(values, references, findings.warnings) })
     }
 
     /// The configuration of the node whose prefix is `prefix`: its `.kong_env`, unaffected by this

@@ -29,6 +29,7 @@ pub mod prefix;
 mod property;
 mod reference;
 mod references;
+mod scripted;
 mod sources;
 #[cfg(test)]
 mod spec;

@@ -1,7 +1,7 @@
 //! `{vault://env/NAME}`: a value that lives in an environment variable.
 //!
 //! References are resolved here for kong.conf itself, before anything else exists. Only the bundled
-//! `env` vault can serve it; a reference to another vault stays unresolved.
+//! `env` vault can serve it; those written in Lua are asked by a process of their own.
 
 use std::collections::BTreeMap;
 
@@ -69,6 +69,9 @@ pub enum ReferenceError {
     /// The vault is written in Lua, and no worker has asked it yet.
     #[error("could not get value from external vault (it was not asked yet)")]
     NotAsked,
+    /// The vault is written in Lua, and the process that asked it says so.
+    #[error("{0}")]
+    Scripted(String),
     /// The secret is no JSON object, so that it has no field.
     #[error(
         "could not get value from external vault (could not get subfield value: unable to json decode value ({value}): {reason})"

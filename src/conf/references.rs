@@ -1,11 +1,12 @@
 //! Replaces `{vault://…}` in the raw properties by what it stands for, and remembers the reference.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::property::Kind;
 use super::reference::{EnvVault, Reference, ReferenceError};
 use super::sources::Purpose;
-use super::{ConfError, bundled, table};
+use super::{ConfError, bundled, scripted, table};
 
 /// The references of a configuration by property. `.kong_env` keeps them in place of the secrets.
 pub type References = BTreeMap<String, String>;
@@ -18,8 +19,9 @@ pub fn resolve(
     raw: &mut BTreeMap<String, String>,
     environment: &BTreeMap<String, String>,
     purpose: Purpose,
+    file: Option<&Path>,
 ) -> Result<References, ConfError> {
-    let vaults = Vaults::of(raw, environment);
+    let vaults = Vaults { file, purpose, ..Vaults::of(raw, environment) };
     let mut references = References::new();
     for (name, text) in raw.iter_mut() {
         let is_list = table::find(name).is_some_and(|property| property.kind == Kind::List);
@@ -50,6 +52,9 @@ struct Vaults<'a> {
     names: Vec<String>,
     env_prefix: String,
     environment: &'a BTreeMap<String, String>,
+    prefix: Option<String>,
+    file: Option<&'a Path>,
+    purpose: Purpose,
 }
 
 impl<'a> Vaults<'a> {
@@ -60,6 +65,9 @@ impl<'a> Vaults<'a> {
             names: bundled::expand(&names, &bundled::VAULTS),
             env_prefix: raw.get("vault_env_prefix").cloned().unwrap_or_default(),
             environment,
+            prefix: raw.get("prefix").cloned(),
+            file: None,
+            purpose: Purpose::Inspect,
         }
     }
 
@@ -80,8 +88,13 @@ impl<'a> Vaults<'a> {
 
     fn look_up(&self, text: &str) -> Result<String, ReferenceError> {
         let reference = Reference::parse(text)?;
-        if reference.vault != "env" || !self.names.contains(&reference.vault) {
+        if !self.names.contains(&reference.vault) {
             return Err(ReferenceError::NoVault(reference.vault));
+        } else if reference.vault != "env" {
+            return match self.purpose {
+                Purpose::Start => scripted::ask(text, self.file, self.prefix.as_deref()),
+                Purpose::Stop | Purpose::Inspect => Err(ReferenceError::NotAsked),
+            };
         }
         EnvVault { prefix: &self.env_prefix, environment: self.environment }.look_up(&reference)
     }
@@ -101,7 +114,7 @@ mod tests {
         };
         let mut raw = owned(raw);
         raw.insert("vaults".to_owned(), "bundled".to_owned());
-        let references = resolve(&mut raw, &owned(environment), purpose)?;
+        let references = resolve(&mut raw, &owned(environment), purpose, None)?;
         Ok((raw, references))
     }
 
