@@ -105,7 +105,7 @@ unsafe fn leave(state: *mut lua_State, flow: Flow) -> c_int {
     match flow {
         Flow::Raise(text) => {
             // SAFETY: the caller's position and the text are joined on the stack.
-            unsafe { ffi::luaL_where(state, 1) };
+            unsafe { ffi::luaL_where(state, level_of_caller(state)) };
             frame.push_bytes(&text);
             drop(text);
             // SAFETY: two strings are on top.
@@ -131,6 +131,31 @@ unsafe fn leave(state: *mut lua_State, flow: Flow) -> c_int {
             ffi::lua_yield(state, 1)
         },
     }
+}
+
+/// The level of the Lua code that called a host function, past the gateway's own code in between: the text of an
+/// error is to name the plugin's line.
+unsafe fn level_of_caller(state: *mut lua_State) -> c_int {
+    const OWN: [&[u8]; 2] = [b"@lua/host/", b"@lua/kong/globals.lua"];
+    for level in 1..5 {
+        // SAFETY: `lua_getinfo` fills in what `lua_getstack` found; the source is a text that lives as long as its
+        // function, which is on the stack.
+        let is_own = unsafe {
+            let mut activation: ffi::lua_Debug = std::mem::zeroed();
+            if ffi::lua_getstack(state, level, &mut activation) == 0
+                || ffi::lua_getinfo(state, c"S".as_ptr(), &mut activation) == 0
+                || activation.source.is_null()
+            {
+                return 1;
+            }
+            let source = CStr::from_ptr(activation.source).to_bytes();
+            OWN.iter().any(|own| source.starts_with(own))
+        };
+        if !is_own {
+            return level;
+        }
+    }
+    1
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {

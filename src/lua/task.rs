@@ -216,7 +216,22 @@ fn error_of(coroutine: &Coroutine, stopped: bool) -> LuaError {
     frame.take_from(&coroutine.frame(), 1);
     let message = error_text(&frame);
     frame.pop(1);
+    let traceback = with_line(&message, traceback);
     if stopped { LuaError::Stopped { message, traceback } } else { LuaError::Runtime { message, traceback } }
+}
+
+/// The stack of a dead coroutine does not know the line it died at; the message does.
+fn with_line(message: &str, mut traceback: String) -> String {
+    let Some((place, _)) = message.split_once(": ") else { return traceback };
+    let Some((file, line)) = place.rsplit_once(':') else { return traceback };
+    let at = traceback.find('\t').map_or(0, |tab| tab + 1);
+    let is_it = traceback
+        .get(at..)
+        .is_some_and(|rest| rest.strip_prefix(file).is_some_and(|rest| rest.starts_with(": in function")));
+    if is_it && line.bytes().all(|byte| byte.is_ascii_digit()) {
+        traceback.insert_str(at + file.len(), &format!(":{line}"));
+    }
+    traceback
 }
 
 /// The error value on top as text; OpenResty says "unknown reason" where it is none.
@@ -243,6 +258,15 @@ mod tests {
     use super::super::{Context, LuaError, Outcome, Phase, vm::Settings};
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn the_innermost_frame_of_a_stack_has_the_line_of_the_message() {
+        let stack = "stack traceback:\n\ta.lua: in function 'deep'\n\ta.lua:9: in main chunk";
+        let shown = with_line("a.lua:7: bad: worse", stack.to_owned());
+        assert_eq!(shown, stack.replace("a.lua: in", "a.lua:7: in"));
+        assert_eq!(with_line("b.lua:7: bad", stack.to_owned()), stack);
+        assert_eq!(with_line("bad", stack.to_owned()), stack);
+    }
 
     #[test]
     fn waiting_works_through_every_kind_of_call_lua_can_suspend() {
