@@ -48,6 +48,19 @@ local function check_options(opts)
 end
 
 
+-- The entries in front of a hole.
+local function list_of(environ)
+  if not environ then
+    return nil
+  end
+  local list = {}
+  for i, entry in ipairs(environ) do
+    list[i] = entry
+  end
+  return list
+end
+
+
 -- Starts a program: a list of its name and arguments, or a text for the shell.
 function _M.spawn(args, opts)
   if type(args) == "string" then
@@ -63,7 +76,7 @@ function _M.spawn(args, opts)
   for i, word in ipairs(args) do
     words[i] = tostring(word)
   end
-  local handle, stdin, stdout, stderr = process.spawn(words, opts.environ, opts.merge_stderr)
+  local handle, stdin, stdout, stderr = process.spawn(words, list_of(opts.environ), opts.merge_stderr)
   if not handle then
     return nil, stdin
   end

@@ -12,15 +12,18 @@
 //! - [`Phase`]: the step that runs now
 //! - [`Handshake`]: what plugins say about a TLS handshake
 //! - [`current`]: the exchange that Lua code of this thread acts on
+//! - [`output`]: what that code wants to leave before its phase is over
 
 mod body;
 mod client;
 mod clock;
 pub mod current;
 mod handshake;
+mod held;
 mod id;
 mod log_context;
 mod match_input;
+pub mod output;
 mod raw;
 mod request;
 mod response;
@@ -34,6 +37,7 @@ pub use body::{BodyError, BodySource, RequestBody, SpoolFile};
 pub use client::{Address, Client, Tls};
 pub use clock::{Timed, now, refresh, timed};
 pub use handshake::{Brought, ClientCertificateRequest, ClientIdentity, Handshake, OwnCertificate};
+pub use held::{EndsWithRequest, Held};
 pub use id::RequestId;
 pub use log_context::LogContext;
 pub use raw::{RawConnection, RawLink};
@@ -100,6 +104,8 @@ pub struct LuaSlots {
     pub exited: bool,
     /// Whether a plugin asked for the response body to be buffered.
     pub buffered: bool,
+    /// What ends with the request: connections that its code has opened and not put away.
+    pub held: Vec<Held>,
 }
 
 impl Exchange {

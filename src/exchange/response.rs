@@ -53,10 +53,17 @@ pub struct Response {
     pub early: Fields,
     /// The whole body of a response that the gateway makes, or of a buffered one.
     pub body: Vec<u8>,
+    /// Where pieces of that body begin that Lua code wrote one after the other: filters see each of them. The first
+    /// is left out.
+    pub pieces: Vec<usize>,
     /// Whether head and body have begun to be written by Lua code, which fixes the head for that code.
     pub begun: bool,
     /// Whether Lua code said that nothing follows (`ngx.eof`).
     pub ended: bool,
+    /// Whether somebody passes on what Lua code of this phase writes while it waits.
+    pub streams: bool,
+    /// Whether the whole response was queued before the phase of the code that made it was over.
+    pub is_over: bool,
     /// Whether the head is on its way and can be changed no more.
     pub head_sent: bool,
     /// The piece that `body_filter` works on.
@@ -120,8 +127,11 @@ impl Response {
             head,
             early,
             body,
+            pieces,
             begun,
             ended,
+            streams,
+            is_over,
             head_sent,
             chunk,
             body_sent,
@@ -129,9 +139,20 @@ impl Response {
             trailers,
         } = self;
         let BodyChunk { data, eof, over } = chunk;
-        for flag in
-            [is_unexpected, wants_page, is_replaced, is_raw, is_page, begun, ended, head_sent, eof, over]
-        {
+        for flag in [
+            is_unexpected,
+            wants_page,
+            is_replaced,
+            is_raw,
+            is_page,
+            begun,
+            ended,
+            streams,
+            is_over,
+            head_sent,
+            eof,
+            over,
+        ] {
             *flag = false;
         }
         *source = Source::None;
@@ -140,6 +161,7 @@ impl Response {
         for fields in [early, trailers] {
             fields.clear();
         }
+        pieces.clear();
         for bytes in [body, data] {
             bytes.clear();
         }
@@ -186,8 +208,11 @@ mod tests {
             source: Source::Error,
             begun: true,
             ended: true,
+            streams: true,
+            is_over: true,
             head_sent: true,
             body: b"body".to_vec(),
+            pieces: vec![2],
             body_sent: 4,
             sent: 9,
             ..Response::default()

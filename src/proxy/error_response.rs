@@ -72,6 +72,7 @@ pub fn begin(exchange: &mut Exchange, status: u16, source: Source) {
     response.head.status = status;
     response.head.reason.clear();
     response.body.clear();
+    response.pieces.clear();
     response.is_page = false;
     response.source = source;
 }

@@ -1,6 +1,6 @@
 //! The pipeline's view of the plugins: who runs them, and which phases the plan in force has.
 
-use super::Worker;
+use super::{Downstream, Worker, early};
 use crate::exchange::{Exchange, Phase, refresh};
 use crate::lua::plugin::{PhaseOutcome, Runner};
 use crate::snapshot::{Plan, Snapshot};
@@ -39,6 +39,14 @@ impl Plugins {
             },
             #[cfg(test)]
             Plugins::Script(script) => script(exchange, phase),
+        }
+    }
+
+    /// Runs filters while a plugin of an earlier phase waits.
+    pub fn during_wait<R>(&self, exchange: &mut Exchange, filter: impl FnOnce(&mut Exchange) -> R) -> R {
+        match self {
+            Plugins::Lua(runner) => runner.during_wait(exchange, filter),
+            _ => filter(exchange),
         }
     }
 
@@ -83,25 +91,39 @@ fn plan(exchange: &Exchange, phase: Phase) -> &Plan {
 }
 
 /// Runs a phase that may wait, where the plan in force has it.
-pub(super) async fn run(worker: &Worker, exchange: &mut Exchange, phase: Phase) -> PhaseOutcome {
+pub(super) async fn run<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+    phase: Phase,
+) -> PhaseOutcome {
     if !runs(exchange, phase) {
         return PhaseOutcome::Continue;
     }
-    wait_for(worker, exchange, phase).await
+    wait_for(worker, exchange, client, phase).await
 }
 
 /// Runs the plugins of the route. They take over here even when none of them has this very phase.
-pub(super) async fn access(worker: &Worker, exchange: &mut Exchange) -> PhaseOutcome {
+pub(super) async fn access<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+) -> PhaseOutcome {
     if plan(exchange, Phase::Access).phases == 0 {
         return PhaseOutcome::Continue;
     }
-    wait_for(worker, exchange, Phase::Access).await
+    wait_for(worker, exchange, client, Phase::Access).await
 }
 
-async fn wait_for(worker: &Worker, exchange: &mut Exchange, phase: Phase) -> PhaseOutcome {
+async fn wait_for<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+    phase: Phase,
+) -> PhaseOutcome {
     exchange.phase = phase;
     let depth = enter_plugins(exchange, phase);
-    let outcome = worker.plugins.run(exchange, phase).await;
+    let outcome = early::run(worker, exchange, client, phase).await;
     refresh();
     leave_plugins(exchange, depth);
     outcome

@@ -13,11 +13,11 @@ use super::phases::{self, run, run_now, runs};
 use super::upstream::{Answer, forward};
 use super::worker::Worker;
 use super::{
-    Downstream, LogContext, ProxyError, access_log, buffers, error_response, request_debug, response_fields,
-    routing,
+    Downstream, LogContext, ProxyError, access_log, buffers, early, error_response, request_debug,
+    response_fields, routing,
 };
 use crate::exchange::{Exchange, Phase, RequestBody, Source, now};
-use crate::http::{Known, Method};
+use crate::http::{Known, Method, Version};
 use crate::lua::plugin::PhaseOutcome;
 use crate::observability::log;
 use std::future::poll_fn;
@@ -61,7 +61,7 @@ async fn answer<D: Downstream>(
     exchange: &mut Exchange,
     client: &mut D,
 ) -> Result<(), ProxyError> {
-    match prepare(worker, exchange).await? {
+    match prepare(worker, exchange, client).await? {
         Next::Forward => {
             exchange.response.set_early_aside();
             if exchange.lua.buffered {
@@ -88,10 +88,14 @@ async fn answer<D: Downstream>(
 }
 
 /// Everything before the upstream is contacted.
-async fn prepare(worker: &Worker, exchange: &mut Exchange) -> Result<Next, ProxyError> {
+async fn prepare<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+) -> Result<Next, ProxyError> {
     request_debug::begin(exchange, &worker.settings);
     request_debug::enter(exchange, "rewrite");
-    let outcome = run(worker, exchange, Phase::Rewrite).await;
+    let outcome = run(worker, exchange, client, Phase::Rewrite).await;
     request_debug::leave(exchange);
     if exchange.response.is_raw {
         return Ok(Next::Done);
@@ -103,13 +107,17 @@ async fn prepare(worker: &Worker, exchange: &mut Exchange) -> Result<Next, Proxy
         return Ok(Next::Respond);
     }
     request_debug::enter(exchange, "access");
-    let next = access(worker, exchange).await;
+    let next = access(worker, exchange, client).await;
     request_debug::leave(exchange);
     next
 }
 
 /// Routing, the plugins of the route, and the request body.
-async fn access(worker: &Worker, exchange: &mut Exchange) -> Result<Next, ProxyError> {
+async fn access<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+) -> Result<Next, ProxyError> {
     request_debug::enter(exchange, "router");
     exchange.times.router_start = now();
     let refusal = routing::route(exchange, &worker.settings);
@@ -125,12 +133,15 @@ async fn access(worker: &Worker, exchange: &mut Exchange) -> Result<Next, ProxyE
     // A plugin that wants the whole response gets it, without having to ask.
     exchange.lua.buffered = runs(exchange, Phase::Response);
     exchange.times.access_start = now();
-    let outcome = phases::access(worker, exchange).await;
+    let outcome = phases::access(worker, exchange, client).await;
     exchange.times.access_end = now();
     if exchange.response.is_raw {
         return Ok(Next::Done);
     }
     if outcome == PhaseOutcome::Failed {
+        if exchange.response.head_sent {
+            return Err(ProxyError::PluginFailed);
+        }
         error_response::unexpected(worker, exchange);
     }
     if outcome != PhaseOutcome::Continue || is_answered(exchange) {
@@ -173,10 +184,32 @@ async fn respond<D: Downstream>(
     exchange: &mut Exchange,
     client: &mut D,
 ) -> Result<(), ProxyError> {
+    if exchange.response.head_sent {
+        return finish_early(worker, exchange, client).await;
+    }
+    if exchange.response.begun
+        && exchange.request.head.version < Version::Http11
+        && has_body(exchange)
+        && !exchange.response.head.fields.has(Known::ContentLength)
+    {
+        // The client could not tell the end otherwise but by that of the connection.
+        error_response::set_length(exchange);
+    }
     exchange.times.header_filter_start = now();
     // A response that `header_filter` put in place of this one stands in the exchange as well.
     let _ = filter_head(worker, exchange)?;
     send_own(worker, exchange, client).await
+}
+
+/// Ends a response of which a plugin has sent the head already, and maybe more.
+async fn finish_early<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+) -> Result<(), ProxyError> {
+    exchange.response.ended = true;
+    early::pass_on(worker, exchange, client)?;
+    flush(client).await
 }
 
 /// Sends the filtered head and the body that stands in the exchange.
@@ -203,16 +236,38 @@ fn filter_own<D: Downstream>(
     client: &mut D,
     body: &[u8],
 ) -> Result<(), ProxyError> {
-    let status = exchange.response.head.status;
-    if exchange.request.head.method == Method::HEAD || matches!(status, 204 | 304) {
+    if !has_body(exchange) {
         return Ok(());
     }
     let is_whole = body.is_empty() || exchange.response.is_page || !runs(exchange, Phase::BodyFilter);
     if is_whole {
         return filter_body(worker, exchange, client, body, true);
     }
-    filter_body(worker, exchange, client, body, false)?;
+    filter_pieces(worker, exchange, client, body)?;
     filter_body(worker, exchange, client, b"", true)
+}
+
+/// Queues a body as the pieces that Lua code wrote it in.
+pub(super) fn filter_pieces<D: Downstream>(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    client: &mut D,
+    body: &[u8],
+) -> Result<(), ProxyError> {
+    let mut starts = std::mem::take(&mut exchange.response.pieces);
+    let mut from = 0;
+    for to in starts.iter().copied().chain([body.len()]) {
+        filter_body(worker, exchange, client, body.get(from..to).unwrap_or_default(), false)?;
+        from = to;
+    }
+    starts.clear();
+    exchange.response.pieces = starts;
+    Ok(())
+}
+
+/// Whether a response made here has a body, by the request's method and its own status.
+pub(super) fn has_body(exchange: &Exchange) -> bool {
+    exchange.request.head.method != Method::HEAD && !matches!(exchange.response.head.status, 204 | 304)
 }
 
 /// Sends a response that no plugin may touch, because one of them is to blame for it.
@@ -348,7 +403,7 @@ async fn respond_buffered<D: Downstream>(
     }
     exchange.response.body = body;
     answer.release(&worker.pool);
-    if run(worker, exchange, Phase::Response).await == PhaseOutcome::Failed {
+    if run(worker, exchange, client, Phase::Response).await == PhaseOutcome::Failed {
         return Err(ProxyError::PluginFailed);
     }
     if exchange.request.head.method != Method::HEAD {
@@ -362,7 +417,7 @@ async fn respond_buffered<D: Downstream>(
 /// The head's last steps: the gateway's own fields around the plugins' `header_filter`.
 ///
 /// `Exited` tells that one of them put a response of its own in place of the upstream's.
-fn filter_head(worker: &Worker, exchange: &mut Exchange) -> Result<PhaseOutcome, ProxyError> {
+pub(super) fn filter_head(worker: &Worker, exchange: &mut Exchange) -> Result<PhaseOutcome, ProxyError> {
     let settings = &worker.settings;
     request_debug::enter(exchange, "header_filter");
     response_fields::add_before_plugins(exchange, settings);
@@ -388,7 +443,7 @@ fn filter_head(worker: &Worker, exchange: &mut Exchange) -> Result<PhaseOutcome,
 }
 
 /// Queues a piece of the body, through `body_filter` when the plan has it.
-fn filter_body<D: Downstream>(
+pub(super) fn filter_body<D: Downstream>(
     worker: &Worker,
     exchange: &mut Exchange,
     client: &mut D,
@@ -487,6 +542,7 @@ fn finish<D: Downstream>(worker: &Worker, exchange: &mut Exchange, client: &mut 
         timing.enter("log");
     }
     let _ = run_now(worker, exchange, Phase::Log);
+    exchange.lua.held.clear();
     if exchange.timing.is_some() {
         request_debug::leave(exchange);
         exchange.phase = Phase::Log;

@@ -5,13 +5,14 @@
 //! number.
 #![allow(unsafe_code)] // Registry references are made and freed through the C API.
 
-use crate::exchange::{Exchange, LuaSlots, current};
+use crate::exchange::{Exchange, Held, LuaSlots, Phase, current};
 use crate::lua::context;
 use crate::lua::error::LuaError;
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use crate::lua::vm::Vm;
 use mlua::ffi;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::ffi::c_int;
 
 /// Registry field of the tables of calls without a request.
@@ -23,6 +24,8 @@ const FIELDS: usize = 16;
 thread_local! {
     /// Registry reference of the metatable that contexts of requests get; zero for none.
     static METATABLE: Cell<c_int> = const { Cell::new(0) };
+    /// What ends with calls that run for no request, by their numbers.
+    static HELD: RefCell<HashMap<u64, Vec<Held>>> = RefCell::new(HashMap::new());
 }
 
 pub(super) fn install(frame: &Frame, ngx: c_int) {
@@ -85,13 +88,14 @@ fn give_metatable(frame: &Frame) {
     }
 }
 
-/// Forgets the `ngx.ctx` of a call without a request.
+/// Forgets the `ngx.ctx` of a call without a request, and ends what it holds.
 pub(in crate::lua) fn forget_bare(frame: &Frame, number: u64) {
     frame.push_field(ffi::LUA_REGISTRYINDEX, BARE);
     frame.push_number(number as f64);
     frame.push_nil();
     frame.raw_set(-3);
     frame.pop(1);
+    drop(HELD.with_borrow_mut(|all| all.remove(&number)));
 }
 
 fn push_bare(frame: &Frame) {
@@ -145,6 +149,33 @@ fn set(frame: &Frame) -> Answer {
         }
     }
     Ok(0)
+}
+
+/// Ends something together with the request or the timer of the running code.
+pub(in crate::lua) fn hold(held: Held) {
+    let running = context::current();
+    if running.exchange.is_null() {
+        if running.phase == Phase::Timer {
+            HELD.with_borrow_mut(|all| keep(all.entry(running.number).or_default(), held));
+        } else {
+            // Code of no request ends with the worker.
+            held.release();
+        }
+        return;
+    }
+    current::with(|exchange| keep(&mut exchange.lua.held, held));
+}
+
+/// Keeps something, once; code that connects again and again for long leaves no trail.
+fn keep(all: &mut Vec<Held>, held: Held) {
+    if all.iter().any(|other| std::ptr::addr_eq(other.0.as_ptr(), held.0.as_ptr())) {
+        held.release();
+        return;
+    }
+    if all.len() == all.capacity() {
+        all.retain(|held| held.0.strong_count() > 0);
+    }
+    all.push(held);
 }
 
 /// The table of free variables; with a truthy argument it is made where it is missing.

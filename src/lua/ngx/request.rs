@@ -106,13 +106,18 @@ fn set_method(frame: &Frame) -> Answer {
     Ok(0)
 }
 
-/// Sets a field of the request. Anything is a name, as in OpenResty: it is turned into text.
-fn set_header(frame: &Frame) -> Answer {
-    let name = match frame.kind(1) {
+/// The first argument as a name. Anything is one, as in OpenResty: it is turned into text.
+fn field_name(frame: &Frame) -> Result<Vec<u8>, Flow> {
+    Ok(match frame.kind(1) {
         Kind::String | Kind::Number => frame.bytes(1)?.to_vec(),
         Kind::Boolean => frame.truth(1).to_string().into_bytes(),
         _ => frame.kind_name(1).as_bytes().to_vec(),
-    };
+    })
+}
+
+/// Sets a field of the request.
+fn set_header(frame: &Frame) -> Answer {
+    let name = field_name(frame)?;
     with_exchange(|exchange| {
         set_field(frame, &mut exchange.request.head.fields, &name, 2)?;
         if Known::of(&name) == Known::Host {
@@ -139,8 +144,8 @@ fn add_header(frame: &Frame) -> Answer {
     if let Some(wanted) = wanted {
         return Err(Flow::raise(format!("bad 'value' argument: {wanted}")));
     }
-    let name = frame.bytes(1)?;
-    with_exchange(|exchange| add_field(frame, &mut exchange.request.head.fields, name, 2))??;
+    let name = field_name(frame)?;
+    with_exchange(|exchange| add_field(frame, &mut exchange.request.head.fields, &name, 2))??;
     Ok(0)
 }
 
@@ -173,7 +178,12 @@ fn set_uri(frame: &Frame) -> Answer {
     if path.is_empty() {
         return Err(Flow::raise("attempt to use zero-length uri"));
     }
-    super::response::require_safe(path, "uri")?;
+    if !frame.truth(3)
+        && let Err(Flow::Raise(mut text)) = super::response::require_safe(path, "uri")
+    {
+        text.extend_from_slice(b" (maybe you want to set the 'binary' argument?)");
+        return Err(Flow::Raise(text));
+    }
     if frame.truth(2) {
         return Err(match context::phase() {
             Phase::Rewrite => Flow::raise("ngx.req.set_uri cannot jump: a gateway has no nginx locations"),

@@ -1,14 +1,19 @@
 //! The response in `ngx`: status, fields, body, the chunk of `body_filter`, and ending the phase.
 
 use super::fields::{add_field, most, push_excess, push_field, push_fields, set_field, without_breaks};
+use crate::exchange::output::{self, Passed};
 use crate::exchange::{Exchange, Phase, Source};
-use crate::http::Method;
+use crate::http::{Method, Version};
 use crate::lua::context::{self, disabled, with_exchange};
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
-use crate::lua::task;
+use crate::lua::task::{self, Resume};
 use crate::observability::log;
 use std::borrow::Cow;
 use std::ffi::c_int;
+use tokio::sync::oneshot;
+
+/// Bytes of output that wait for more: nginx's `postpone_output`.
+const POSTPONED: usize = 1460;
 
 pub(super) fn install(frame: &Frame, ngx: c_int) {
     install_head(frame, ngx);
@@ -80,25 +85,20 @@ fn install_body(frame: &Frame, ngx: c_int) {
         frame.push_integer(1);
         Ok(1)
     });
-    frame.set_function(ngx, "flush", |frame| {
-        require_output()?;
-        if let Some(refused) = with_exchange(|exchange| refusal(exchange))? {
-            return frame.fail(refused);
-        }
-        if !with_exchange(|exchange| exchange.response.begun)? {
-            return frame.fail("nothing to flush");
-        }
-        frame.push_integer(1);
-        Ok(1)
-    });
+    frame.set_function(ngx, "flush", flush);
     frame.set_function(ngx, "eof", |frame| {
         require_output()?;
-        if with_exchange(|exchange| exchange.response.ended)? {
+        if with_exchange(|exchange| exchange.response.is_raw)? {
+            return frame.fail("raw request socket acquired");
+        } else if with_exchange(|exchange| exchange.response.ended)? {
             return frame.fail("seen eof");
         }
         with_exchange(|exchange| {
             begin_output(exchange);
             exchange.response.ended = true;
+            if exchange.response.streams && !is_whole(exchange) {
+                output::want(None);
+            }
         })?;
         frame.push_integer(1);
         Ok(1)
@@ -259,6 +259,13 @@ fn refusal(exchange: &Exchange) -> Option<&'static str> {
     }
 }
 
+/// Whether output waits for the end of its phase, as it does for a client that could not tell its end otherwise.
+///
+/// *Kong parity*: `lua_http10_buffering`.
+fn is_whole(exchange: &Exchange) -> bool {
+    exchange.request.head.version < Version::Http11 && !exchange.response.head_sent
+}
+
 /// Whether the response's head can be changed no more by the running code.
 fn is_head_fixed(exchange: &Exchange) -> bool {
     exchange.response.head_sent || (exchange.response.begun && exchange.phase != Phase::HeaderFilter)
@@ -276,8 +283,51 @@ fn print(frame: &Frame, end: &[u8]) -> Answer {
     text.extend_from_slice(end);
     with_exchange(|exchange| {
         begin_output(exchange);
+        if !exchange.response.body.is_empty() && !text.is_empty() {
+            exchange.response.pieces.push(exchange.response.body.len());
+        }
         exchange.response.body.extend_from_slice(&text);
+        if exchange.response.streams && exchange.response.body.len() >= POSTPONED && !is_whole(exchange) {
+            output::want(None);
+        }
     })?;
+    frame.push_integer(1);
+    Ok(1)
+}
+
+/// `flush(waits?)`: has what was written so far leave, and may wait until the client's system has it.
+///
+/// Where nobody passes output on while code runs (the Admin API, tests) it leaves at the end of the phase.
+fn flush(frame: &Frame) -> Answer {
+    require_output()?;
+    if let Some(refused) = with_exchange(|exchange| refusal(exchange))? {
+        return frame.fail(refused);
+    }
+    let (begun, streams) = with_exchange(|exchange| (exchange.response.begun, exchange.response.streams))?;
+    if !begun {
+        return frame.fail("nothing to flush");
+    }
+    if with_exchange(|exchange| is_whole(exchange))? {
+        return frame.fail("buffering");
+    }
+    if streams && frame.truth(1) {
+        let (waiting, passed) = oneshot::channel();
+        output::want(Some(waiting));
+        return frame.wait(async move {
+            let passed = passed.await;
+            Box::new(move |frame: &Frame| match passed {
+                Ok(Passed::Sent) => {
+                    frame.push_integer(1);
+                    Ok(1)
+                }
+                Ok(Passed::Failed) => frame.fail("nginx output filter error"),
+                Ok(Passed::Gone) | Err(_) => frame.fail("client aborted"),
+            }) as Resume
+        });
+    }
+    if streams {
+        output::want(None);
+    }
     frame.push_integer(1);
     Ok(1)
 }
@@ -291,6 +341,7 @@ fn append(frame: &Frame, at: c_int, argument: c_int, out: &mut Vec<u8>) -> Resul
         Kind::Light if frame.pointer(at).is_null() => out.extend_from_slice(b"null"),
         Kind::Table => {
             frame.reserve(4)?;
+            require_list(frame, at, argument)?;
             for index in 1..=frame.length(at) {
                 frame.push_index(at, index);
                 append(frame, frame.top(), argument, out)?;
@@ -302,6 +353,20 @@ fn append(frame: &Frame, at: c_int, argument: c_int, out: &mut Vec<u8>) -> Resul
             let text =
                 format!("string, number, boolean, nil, ngx.null, or array table expected, but got {kind}");
             return Err(Flow::Argument(argument, text));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a table with keys that no list has.
+fn require_list(frame: &Frame, at: c_int, argument: c_int) -> Result<(), Flow> {
+    frame.push_nil();
+    while frame.next(at) {
+        frame.pop(1);
+        let is_position = frame.kind(-1) == Kind::Number && frame.number(-1)? >= 1.0;
+        if !is_position {
+            frame.pop(1);
+            return Err(Flow::Argument(argument, "non-array table found".into()));
         }
     }
     Ok(())
@@ -333,7 +398,9 @@ fn set_chunk(frame: &Frame) -> Answer {
 /// # Errors
 /// nginx's words, with the bytes that are no printable ASCII escaped.
 pub(super) fn require_safe(text: &[u8], what: &str) -> Result<(), Flow> {
-    let Some(byte) = text.iter().find(|byte| **byte < b' ' || **byte == 0x7f) else { return Ok(()) };
+    let Some(byte) = text.iter().find(|byte| (**byte < b' ' && **byte != b'\t') || **byte == 0x7f) else {
+        return Ok(());
+    };
     let mut shown = String::with_capacity(text.len() + 8);
     for &byte in text {
         match byte {
@@ -387,6 +454,7 @@ fn replace(status: i64) -> Result<(), Flow> {
         response.head.status = status;
         response.head.reason.clear();
         response.body.clear();
+        response.pieces.clear();
         response.is_page = false;
         response.is_replaced = true;
         response.wants_page = has_page(status);
@@ -403,7 +471,7 @@ fn set_exit_status(status: i64) -> Result<(), Flow> {
         let response = &mut exchange.response;
         if response.head_sent || response.begun {
             let sent = response.head.status;
-            if status >= 300 && status != sent {
+            if status >= 300 && status != sent && !matches!(status, 408 | 444 | 499) {
                 log::error!(
                     "attempt to set status {status} via ngx.exit after sending out the response status {sent}"
                 );

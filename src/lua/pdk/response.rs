@@ -61,6 +61,7 @@ fn finish(frame: &Frame) -> Answer {
     let body = frame.optional_bytes(1)?.unwrap_or_default();
     context::with_exchange(|exchange| {
         exchange.response.body.clear();
+        exchange.response.pieces.clear();
         exchange.response.body.extend_from_slice(body);
         exchange.response.source = Source::Exit;
         exchange.lua.exited = true;

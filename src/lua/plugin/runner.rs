@@ -160,8 +160,11 @@ impl Runner {
         let planned = self.planned(exchange, number, Phase::Access);
         match self.inner.vm.call(&planned, Context::of(exchange), |_| 0).await {
             Ok(Outcome::Done) => PhaseOutcome::Continue,
-            // `ngx.exit(ngx.OK)` ends the phase, not the request.
-            Ok(Outcome::Exit) if !exchange.lua.exited => PhaseOutcome::Continue,
+            // `ngx.exit(ngx.OK)` ends the phase, not the request; plugins behind this one are out of it.
+            Ok(Outcome::Exit) if !exchange.lua.exited => {
+                self.cut(exchange, number);
+                PhaseOutcome::Continue
+            }
             Ok(Outcome::Exit) => {
                 note_exit(exchange);
                 if exchange.response.source == Source::Script {
@@ -194,6 +197,29 @@ impl Runner {
     /// Plugins that change a piece of the response body: `response.chunk`.
     pub fn body_filter(&self, exchange: &mut Exchange) -> PhaseOutcome {
         self.late(exchange, Phase::BodyFilter)
+    }
+
+    /// Runs filters while a plugin of an earlier phase waits, and makes that plugin the running one again.
+    pub fn during_wait<R>(&self, exchange: &mut Exchange, filter: impl FnOnce(&mut Exchange) -> R) -> R {
+        const RUNNING: [&str; 2] = ["KONG_PLUGIN", "KONG_PLUGIN_CONF"];
+        let (vm, context) = (&self.inner.vm, ctx::reference_of(exchange, &self.inner.vm));
+        let kept = RUNNING.map(|name| {
+            let frame = vm.frame();
+            ctx::push_reference(&frame, context);
+            frame.push_field(-1, name);
+            let value = vm.reference_to_top(&frame);
+            frame.pop(1);
+            value
+        });
+        let result = filter(exchange);
+        for (name, value) in RUNNING.iter().zip(&kept) {
+            let frame = vm.frame();
+            ctx::push_reference(&frame, context);
+            value.push(&frame);
+            frame.set_field(-2, name);
+            frame.pop(1);
+        }
+        result
     }
 
     /// Plugins that log the request. One that throws keeps no other from logging.

@@ -1,6 +1,7 @@
 //! `connect` of TCP sockets.
 
 use super::connection::Connection;
+use super::pool::{Bounds, Found};
 use super::stream::Stream;
 use super::tcp::this;
 use super::{pool, within};
@@ -10,7 +11,9 @@ use crate::lua::task::Resume;
 use std::cell::RefCell;
 use std::ffi::c_int;
 use std::io;
-use tokio::net::{TcpStream, UnixStream};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 /// Where to connect to.
 enum Peer {
@@ -21,8 +24,8 @@ enum Peer {
 /// What `connect` was asked for.
 struct Wanted {
     peer: Peer,
+    options: Options,
     pool: String,
-    pool_size: Option<usize>,
 }
 
 /// `connect(host, port, options?)` or `connect("unix:path", options?)`.
@@ -43,27 +46,28 @@ fn start(frame: &Frame, answers_socket: bool) -> Answer {
     };
     // Connecting again leaves the former connection behind.
     drop(socket.take());
-    let Wanted { peer, pool, pool_size } = wanted;
-    if let Some(connection) = pool::take(&pool) {
-        socket.0.slot.replace(Some(connection));
-        if answers_socket {
-            frame.push_value(1)
-        } else {
-            frame.push_integer(1)
+    socket.hold();
+    let found = match pool::find(&wanted.pool, wanted.options.bounds()) {
+        Found::Idle(connection) => {
+            socket.0.slot.replace(Some(*connection));
+            if answers_socket {
+                frame.push_value(1)
+            } else {
+                frame.push_integer(1)
+            }
+            return Ok(1);
         }
-        return Ok(1);
-    }
+        Found::Refused => return frame.fail("too many waiting connect operations"),
+        found => found,
+    };
     let kept = if answers_socket { Some(keep(frame)?) } else { None };
     frame.wait(async move {
         let limit = socket.0.timeouts.get().connect;
-        let result = match peer {
-            Peer::Unix(path) => within(limit, UnixStream::connect(path)).await.map(Stream::Unix),
-            Peer::Inet(host, port) => inet(limit, &host, port).await,
-        };
+        let result = open(limit, socket.0.bound.get(), wanted, found).await;
         Box::new(move |frame: &Frame| match result {
             Err(message) => frame.fail(message),
-            Ok(stream) => {
-                socket.0.slot.replace(Some(Connection::new(stream, pool, pool_size)));
+            Ok(connection) => {
+                socket.0.slot.replace(Some(connection));
                 match kept {
                     Some(kept) => kept.push(frame),
                     None => frame.push_integer(1),
@@ -82,9 +86,9 @@ fn keep(frame: &Frame) -> Result<crate::lua::Reference, Flow> {
 fn read_arguments(frame: &Frame) -> Result<Result<Wanted, String>, Flow> {
     let host = frame.text(2)?.into_owned();
     if let Some(path) = host.strip_prefix("unix:") {
-        let (pool, pool_size) = options(frame, 3)?;
+        let mut options = options(frame, 3)?;
         let peer = Peer::Unix(path.to_owned());
-        return Ok(Ok(Wanted { pool: pool.unwrap_or(host), peer, pool_size }));
+        return Ok(Ok(Wanted { pool: options.pool.take().unwrap_or(host), peer, options }));
     }
     if frame.kind(3) == Kind::None {
         return Ok(Err("missing the port number".into()));
@@ -94,16 +98,30 @@ fn read_arguments(frame: &Frame) -> Result<Result<Wanted, String>, Flow> {
         return Ok(Err(format!("bad port number: {port}")));
     }
     let port = port as u16;
-    let (pool, pool_size) = options(frame, 4)?;
-    let pool = pool.unwrap_or_else(|| format!("{host}:{port}"));
-    Ok(Ok(Wanted { peer: Peer::Inet(host, port), pool, pool_size }))
+    let mut options = options(frame, 4)?;
+    let pool = options.pool.take().unwrap_or_else(|| format!("{host}:{port}"));
+    Ok(Ok(Wanted { peer: Peer::Inet(host, port), pool, options }))
 }
 
-type Options = (Option<String>, Option<usize>);
+/// What `connect` was told about its pool.
+#[derive(Default)]
+struct Options {
+    pool: Option<String>,
+    size: Option<usize>,
+    backlog: Option<usize>,
+}
+
+impl Options {
+    /// A pool bounds how many connections are open only where calls may wait for one.
+    fn bounds(&self) -> Option<Bounds> {
+        let size = self.size.unwrap_or(pool::DEFAULT_SIZE);
+        self.backlog.map(|backlog| Bounds { size, backlog })
+    }
+}
 
 fn options(frame: &Frame, at: c_int) -> Result<Options, Flow> {
     if frame.kind(at) != Kind::Table {
-        return Ok((None, None));
+        return Ok(Options::default());
     }
     frame.push_field(at, "pool");
     let pool = match frame.kind(-1) {
@@ -115,19 +133,61 @@ fn options(frame: &Frame, at: c_int) -> Result<Options, Flow> {
             return Err(Flow::Argument(at, text));
         }
     };
-    frame.push_field(at, "pool_size");
-    let size = frame.optional_number(-1)?;
-    frame.pop(2);
-    match size {
-        Some(size) if size <= 0.0 => {
-            Err(Flow::Argument(at, format!("bad \"pool_size\" option value: {size}")))
+    frame.pop(1);
+    let size = count(frame, at, "pool_size", 1.0)?;
+    let backlog = count(frame, at, "backlog", 0.0)?;
+    Ok(Options { pool, size, backlog })
+}
+
+/// An option that is a number of at least `least`.
+fn count(frame: &Frame, at: c_int, name: &str, least: f64) -> Result<Option<usize>, Flow> {
+    frame.push_field(at, name);
+    let (kind, kind_name) = (frame.kind(-1), frame.kind_name(-1));
+    if !matches!(kind, Kind::Nil | Kind::Number) {
+        return Err(Flow::Argument(at, format!("bad \"{name}\" option type: {kind_name}")));
+    }
+    let count = frame.optional_number(-1)?;
+    frame.pop(1);
+    match count {
+        Some(count) if count < least => {
+            Err(Flow::Argument(at, format!("bad \"{name}\" option value: {count}")))
         }
-        size => Ok((pool, size.map(|size| size as usize))),
+        count => Ok(count.map(|count| count as usize)),
     }
 }
 
+/// Opens the connection, or waits until its pool has one to give or leave for one.
+async fn open(
+    limit: Duration,
+    bound: Option<SocketAddr>,
+    wanted: Wanted,
+    mut found: Found,
+) -> Result<Connection, String> {
+    let Wanted { peer, pool, options } = wanted;
+    let until = tokio::time::Instant::now() + limit;
+    let place = loop {
+        match found {
+            Found::Idle(connection) => return Ok(*connection),
+            Found::Place(place) => break place,
+            Found::Refused => return Err("too many waiting connect operations".into()),
+            Found::Wait(answer) => {
+                let waited = tokio::time::timeout_at(until, answer).await;
+                waited.map_err(|_| "timeout")?.map_err(|_| "closed")?;
+                found = pool::find(&pool, options.bounds());
+            }
+        }
+    };
+    let stream = match peer {
+        Peer::Unix(path) => within(limit, UnixStream::connect(path)).await.map(Stream::Unix),
+        Peer::Inet(host, port) => inet(limit, bound, &host, port).await,
+    }?;
+    let mut connection = Connection::new(stream, pool, options.size);
+    connection.place = place;
+    Ok(connection)
+}
+
 /// Connects to the addresses of a name, one after the other.
-async fn inet(limit: std::time::Duration, host: &str, port: u16) -> Result<Stream, String> {
+async fn inet(limit: Duration, bound: Option<SocketAddr>, host: &str, port: u16) -> Result<Stream, String> {
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let addresses = match host.parse::<std::net::IpAddr>() {
         Ok(ip) => vec![(ip, port).into()],
@@ -136,7 +196,7 @@ async fn inet(limit: std::time::Duration, host: &str, port: u16) -> Result<Strea
     let work = async {
         let mut last = io::Error::from(io::ErrorKind::NotConnected);
         for address in addresses {
-            match TcpStream::connect(address).await {
+            match from(bound, address).await {
                 Ok(stream) => {
                     // Lua code writes whole messages; waiting to join them would only delay them.
                     stream.set_nodelay(true)?;
@@ -148,6 +208,14 @@ async fn inet(limit: std::time::Duration, host: &str, port: u16) -> Result<Strea
         Err(last)
     };
     within(limit, work).await
+}
+
+/// Connects to an address, from one of the machine's own where that is told.
+async fn from(bound: Option<SocketAddr>, to: SocketAddr) -> io::Result<TcpStream> {
+    let Some(bound) = bound else { return TcpStream::connect(to).await };
+    let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.bind(bound)?;
+    socket.connect(to).await
 }
 
 thread_local! {

@@ -1,5 +1,6 @@
 //! What a socket is connected to.
 
+use super::pool::Place;
 use super::stream::Stream;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -20,6 +21,8 @@ pub(super) struct Connection {
     pub(super) pool: String,
     /// Connections its pool may hold, when `connect` said so.
     pub(super) pool_size: Option<usize>,
+    /// Its place in a pool that bounds how many are open.
+    pub(super) place: Option<Place>,
     /// How often it has come out of a pool.
     pub(super) reused: u32,
     /// The name TLS was made with, where it was.
@@ -35,8 +38,17 @@ pub(super) type Slot = RefCell<Option<Connection>>;
 
 impl Connection {
     pub(super) fn new(stream: Stream, pool: String, pool_size: Option<usize>) -> Self {
-        let (ahead, reused) = (Vec::new(), 0);
-        Self { stream, ahead, pool, pool_size, reused, tls: false, read_closed: false, write_closed: false }
+        Self {
+            stream,
+            ahead: Vec::new(),
+            pool,
+            pool_size,
+            place: None,
+            reused: 0,
+            tls: false,
+            read_closed: false,
+            write_closed: false,
+        }
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {

@@ -30,6 +30,7 @@ use crate::http::Version;
 use crate::lua::Phase;
 use crate::lua::context::{self, require_waiting, with_exchange};
 use crate::lua::frame::{Answer, Flow, Frame};
+use crate::lua::limits::limits;
 use std::ffi::c_int;
 use std::future::Future;
 use std::io;
@@ -78,12 +79,12 @@ fn raw(frame: &Frame) -> Answer {
         }
         let Some(link) = exchange.client.raw() else { return Err("no connection to take over") };
         let response = &mut exchange.response;
-        if response.head_sent {
+        if response.head_sent && !response.begun {
             return Err("response header already sent");
         } else if std::mem::replace(&mut response.is_raw, true) {
             return Err("duplicate call");
         }
-        if response.begun {
+        if response.begun && !response.head_sent {
             link.head(&response.head);
             link.queue(&std::mem::take(&mut response.body));
         }
@@ -139,8 +140,8 @@ struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        let minute = Duration::from_secs(60);
-        Self { connect: minute, send: minute, read: minute }
+        let limits = limits();
+        Self { connect: limits.connect, send: limits.send, read: limits.read }
     }
 }
 

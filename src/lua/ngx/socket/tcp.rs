@@ -3,12 +3,16 @@
 use super::connection::{self, Connection, Slot};
 use super::stream::Stream;
 use super::{Timeouts, connect, milliseconds, options, pool, receive, tls, within};
+use crate::exchange::{EndsWithRequest, Held};
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
+use crate::lua::limits::limits;
+use crate::lua::ngx::ctx;
 use crate::lua::object::{self, Object};
 use crate::lua::task::Resume;
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_int};
-use std::rc::Rc;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 /// A socket, connected or not. Clones are the same socket.
@@ -19,6 +23,8 @@ pub(super) struct Socket(pub(super) Rc<Inner>);
 pub(super) struct Inner {
     pub(super) slot: Slot,
     pub(super) timeouts: Cell<Timeouts>,
+    /// Where connections start from, if not anywhere.
+    pub(super) bound: Cell<Option<SocketAddr>>,
     reading: Cell<bool>,
     writing: Cell<bool>,
     /// Certificate and key to show at the next handshake.
@@ -31,6 +37,14 @@ pub(super) struct Busy(Rc<Inner>, fn(&Inner) -> &Cell<bool>);
 impl Drop for Busy {
     fn drop(&mut self) {
         (self.1)(&self.0).set(false);
+    }
+}
+
+impl EndsWithRequest for Inner {
+    fn end(&self) {
+        if let Ok(mut slot) = self.slot.try_borrow_mut() {
+            slot.take();
+        }
     }
 }
 
@@ -55,6 +69,14 @@ impl Socket {
         self.0.slot.borrow().is_some()
     }
 
+    /// Closes the socket when the request or the timer of the running code is over.
+    ///
+    /// *Kong parity*: no connection outlives it, unless it is put into its pool.
+    pub(super) fn hold(&self) {
+        let weak: Weak<Inner> = Rc::downgrade(&self.0);
+        ctx::hold(Held(weak));
+    }
+
     pub(super) fn take(&self) -> Option<Connection> {
         self.0.slot.take()
     }
@@ -64,6 +86,7 @@ impl Object for Socket {
     const NAME: &'static CStr = c"tcp socket";
 
     fn methods(frame: &Frame, table: c_int) {
+        frame.set_function(table, "bind", bind);
         frame.set_function(table, "connect", connect::connect);
         frame.set_function(table, "sslhandshake", tls::handshake);
         frame.set_function(table, "setclientcert", tls::set_client_certificate);
@@ -111,6 +134,21 @@ fn timeout(frame: &Frame, at: c_int) -> Result<Duration, Flow> {
     }
 }
 
+/// `bind(address, port?)`: connections start from this address of the machine.
+fn bind(frame: &Frame) -> Answer {
+    let socket = this(frame)?;
+    let Ok(address) = frame.text(2)?.parse::<IpAddr>() else { return frame.fail("bad address") };
+    let port = match frame.optional_number(3)? {
+        Some(port) if !(0.0..=65_535.0).contains(&port) => {
+            return frame.fail(format!("bad port number: {port}"));
+        }
+        port => port.unwrap_or(0.0) as u16,
+    };
+    socket.0.bound.set(Some(SocketAddr::new(address, port)));
+    frame.push_integer(1);
+    Ok(1)
+}
+
 /// `settimeout(milliseconds)`.
 fn set_timeout(frame: &Frame) -> Answer {
     let limit = timeout(frame, 2)?;
@@ -128,6 +166,10 @@ fn set_timeouts(frame: &Frame) -> Answer {
 
 /// `send(data)`: a string, a number, or a list of these, nested at will.
 fn send(frame: &Frame) -> Answer {
+    if frame.top() != 2 {
+        let text = format!("expecting 2 arguments (including the object), but got {}", frame.top());
+        return Err(Flow::raise(text));
+    }
     let socket = this(frame)?;
     let mut data = Vec::new();
     gather(frame, 2, &mut data)?;
@@ -149,7 +191,9 @@ fn send(frame: &Frame) -> Answer {
             }
             Err(message) => {
                 if let Some(connection) = socket.0.slot.borrow_mut().as_mut() {
-                    connection.write_closed = true;
+                    // A pipe whose reader is slow may be written to later on.
+                    let is_pipe = matches!(connection.stream, Stream::Writer(_));
+                    connection.write_closed = !(is_pipe && message == "timeout");
                 }
                 frame.fail(message)
             }
@@ -183,11 +227,16 @@ fn gather(frame: &Frame, at: c_int, out: &mut Vec<u8>) -> Result<(), Flow> {
 fn set_keepalive(frame: &Frame) -> Answer {
     let socket = this(frame)?;
     let keep = match frame.optional_number(2)? {
-        None => Some(Timeouts::default().read),
+        None => Some(limits().keep_alive).filter(|keep| !keep.is_zero()),
         Some(number) if number <= 0.0 => None,
         Some(number) => Some(milliseconds(Some(number))),
     };
-    let size = frame.optional_number(3)?.map(|size| size as usize);
+    let size = match frame.optional_number(3)? {
+        Some(size) if size < 1.0 => {
+            return Err(Flow::Argument(3, format!("bad \"pool_size\" option value: {size}")));
+        }
+        size => size.map(|size| size as usize),
+    };
     if socket.0.reading.get() {
         return frame.fail("socket busy reading");
     }
