@@ -6,5 +6,6 @@ mod harness;
 mod instances;
 mod isolation;
 mod kit;
+mod less_used;
 mod order;
 mod schemas;
