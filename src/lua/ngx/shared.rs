@@ -143,7 +143,8 @@ fn time_to_live(frame: &Frame, at: c_int) -> Result<u64, Flow> {
 
 /// The time to live of a number that `incr` begins.
 fn init_ttl(frame: &Frame, at: c_int) -> Result<u64, Flow> {
-    if !matches!(frame.kind(at), Type::None | Type::Nil | Type::Number) {
+    let is_number = frame.is_nil(at) || frame.number(at).is_ok();
+    if !is_number {
         let kind = frame.kind_name(at);
         return Err(Flow::raise(format!("bad init_ttl arg: number expected, got {kind}")));
     }
