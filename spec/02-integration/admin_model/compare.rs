@@ -12,6 +12,9 @@ use super::node::{Answer, Node, as_set, comparable, sorted};
 /// How long a sequence may take to be made shorter.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How it begins that entities of the sequence before cannot be removed.
+const STUCK: &str = "clearing ";
+
 /// Two nodes that have to answer alike.
 pub struct Comparison {
     one: Node,
@@ -60,7 +63,7 @@ impl Comparison {
                     let target = format!("DELETE /{}/{id} HTTP/1.1\r\nHost: localhost\r\n\r\n", kind.path);
                     let answer = node.send("DELETE", target.as_bytes());
                     if answer.as_ref().is_none_or(|answer| answer.status != 204) {
-                        return Err(format!("clearing {} {id}: {answer:?}", kind.name));
+                        return Err(format!("{STUCK}{} {id}: {answer:?}", kind.name));
                     }
                 }
             }
@@ -79,7 +82,7 @@ impl Comparison {
         match is_list && two.status == 200 {
             true => self.compare_lists(call, &one, &two, expected)?,
             false => {
-                if one.comparable() != two.comparable() && !are_both_dangling(call, &one, &two) {
+                if one.comparable() != two.comparable() && !are_alike_refusals(call, &one, &two) {
                     let difference = fields_that_differ(&one.body, &two.body);
                     return Err(format!(
                         "\n  SQLite:     {}\n  PostgreSQL: {}{difference}",
@@ -151,6 +154,7 @@ impl Comparison {
                 let end = (at + size).min(shortest.len());
                 let fewer = [&shortest[..at], &shortest[end..]].concat();
                 match self.run(&fewer) {
+                    Err(other) if other.starts_with(STUCK) => return (shortest, difference),
                     Err(other) if !fewer.is_empty() => (shortest, difference) = (fewer, other),
                     _ => at = end,
                 }
@@ -177,10 +181,14 @@ fn fields_that_differ(one: &Value, two: &Value) -> String {
     differing.map(|name| format!("\n  {name}: {:?} and {:?}", one.get(name), two.get(name))).collect()
 }
 
-/// Whether both refuse an entity of which several foreign keys lead nowhere, for one of these: it is left to a database
-/// which it names.
-fn are_both_dangling(call: &Call, one: &Answer, two: &Answer) -> bool {
+/// Whether both refuse an entity of which several foreign keys lead nowhere, or several values are not unique, for one
+/// of these: it is left to a database which it names.
+fn are_alike_refusals(call: &Call, one: &Answer, two: &Answer) -> bool {
     let is_so = |answer: &Answer| answer.status == 400 && answer.body["code"] == 4;
+    if one.status == 409 && two.status == 409 {
+        let kind = call.meaning.kind;
+        return kind.unique.len() + usize::from(!kind.together.is_empty()) > 1;
+    }
     let above = call.meaning.kind.above.iter();
     let given = above
         .filter(|relation| call.meaning.entity.get(relation.field).is_some_and(Value::is_object))

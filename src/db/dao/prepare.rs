@@ -25,6 +25,9 @@ impl Dao {
         }
         self.resolve_foreign(schema, &mut entity).await?;
         schema.validate_insert(&entity, Some(given)).map_err(DbError::schema_violation)?;
+        if context == Context::Insert {
+            kind.check_key(&entity)?;
+        }
         kind.storable(kind.finish(entity, given, options, context)?)
     }
 
@@ -45,6 +48,7 @@ impl Dao {
         let mut entity = schema.merge_values(&processed.data, known);
         self.resolve_foreign(schema, &mut entity).await?;
         schema.validate_update(&entity, Some(given), Some(known)).map_err(DbError::schema_violation)?;
+        kind.check_key(&entity)?;
         kind.storable(kind.finish(entity, given, options, Context::Update)?)
     }
 

@@ -28,6 +28,18 @@ impl Kind<'_> {
         }
         if errors.is_empty() { Ok(entity) } else { Err(DbError::schema_violation(errors)) }
     }
+
+    /// Whether an entity that is not put at a key of its own has a whole one.
+    ///
+    /// # Errors
+    /// *Kong parity*: a key that is null is told as one that is in use.
+    pub(super) fn check_key(&self, entity: &Entity) -> Result<(), DbError> {
+        let is_null = |name: &String| entity.get(name).is_some_and(Value::is_null);
+        match self.model.primary_key.iter().any(is_null) {
+            true => Err(DbError::primary_key_violation(self.model.primary_key_of(entity))),
+            false => Ok(()),
+        }
+    }
 }
 
 /// A primary key with its UUIDs in the case that they are kept in.

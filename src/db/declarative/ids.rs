@@ -1,7 +1,9 @@
 //! Ids for entities that the document gives none: the same for the same document, on every node.
 //!
 //! *Kong parity*: a version 5 UUID of the entity's cache key or endpoint key in the namespace of its kind,
-//! which is itself one of the kind's name. An entity whose key is not complete gets a random id later.
+//! which is itself one of the kind's name. An entity whose key is not complete gets a random id later. Keys that could
+//! have been made up, those of credentials, count where they are given, although Kong makes random ids then: a file
+//! that is imported twice changes nothing the second time.
 
 use std::collections::HashMap;
 
@@ -77,8 +79,8 @@ fn cache_key(kind: &Kind, item: &Map<String, Value>, parent: Option<&Implied<'_>
     for name in &kind.schema.cache_key {
         let field = kind.schema.record.fields.get(name)?;
         match item.get(name) {
-            _ if field.auto => return None,
             Some(Value::String(text)) => parts.push(text),
+            _ if field.auto => return None,
             Some(_) => {}
             None => match parent.filter(|parent| parent.field == name) {
                 Some(parent) if parent.key.len() == 1 => parts.push(parent.key.get("id")?.as_str()?),
