@@ -43,6 +43,9 @@ fn what_is_imported_is_served_and_exported_as_it_was() {
     });
     assert_eq!(request(gateway.admin, "GET", "/consumers/c/key-auth/secret", &[], b"").status, 200);
 
+    let again = config(&gateway, "db_import", &file);
+    assert!(again.status.success(), "{}", said(&again));
+
     assert!(config(&gateway, "db_export", &first).status.success());
     let exported = std::fs::read_to_string(&first).unwrap();
     assert!(exported.contains("key: secret") && exported.contains("key: cluster_id"), "{exported}");

@@ -175,14 +175,22 @@ fn no_request_fails_while_the_database_is_away_under_load() {
     let load = Load::start(gateway.proxy, 2, 1);
     server.stop();
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(4) {
+    // a minute when everything is asked for
+    let away = if std::env::var_os("SPEC_FULL").is_some() { 60 } else { 4 };
+    while begun.elapsed() < Duration::from_secs(away) {
         assert_eq!(with_key(), 200);
         assert_eq!(get(gateway.proxy, "/one", &[]).status, 401);
         let refused = ask(&gateway, "POST", "/consumers", &json!({"username": "you"}));
         assert_eq!(refused.status, 500, "{}", refused.text());
     }
+    let ready = || get(gateway.status, "/status/ready", &[]);
+    assert_eq!(
+        (ready().status, ready().json()["message"].as_str()),
+        (503, Some("failed to connect to database"))
+    );
     server.resume();
     post(&gateway, "/consumers", &json!({"username": "you"}));
+    assert_eq!(ready().status, 200);
     post(&gateway, "/consumers/you/key-auth", &json!({"key": "other"}));
     assert_eq!(get(gateway.proxy, "/one", &[("apikey", "other")]).status, 200);
     admin(&gateway, "DELETE", "/consumers/me", &Value::Null, 204);

@@ -364,9 +364,24 @@ pub(super) async fn all_rows_are_loaded_as_they_were_at_one_moment(store: Arc<dy
 }
 
 pub(super) async fn an_offset_that_is_none_is_refused(store: Arc<dyn Store>) {
-    let page = PageRequest { offset: Some("x!".to_owned()), ..PageRequest::first() };
-    let error = store.page("services", &Query { page, below: None }, &View::default()).await.unwrap_err();
-    assert_eq!(error.message, "'x!' is not a valid offset: bad base64 encoding");
+    let reason = |text: &str, error: DbError| {
+        let begin = format!("'{text}' is not a valid offset: ");
+        error.message.strip_prefix(&begin).unwrap_or(&error.message).to_owned()
+    };
+    // the last four: `["x"]`, `null`, `[null]` and `[]`
+    for (text, expected) in [
+        ("x!", "bad base64 encoding"),
+        ("WyJ4Il0", "bad offset string"),
+        ("bnVsbA", "bad json encoding"),
+        ("W251bGxd", "bad offset string"),
+        ("W10", "bad offset string"),
+    ] {
+        let page = PageRequest { offset: Some(text.to_owned()), ..PageRequest::first() };
+        let error = store.page("services", &Query { page, below: None }, &View::default()).await.unwrap_err();
+        assert_eq!(reason(text, error), expected);
+        let error = store.page_tags(None, 10, Some(text)).await.unwrap_err();
+        assert_eq!(reason(text, error), expected);
+    }
 }
 
 pub(super) async fn events_are_heard_once_in_their_order(store: Arc<dyn Store>) {
