@@ -63,6 +63,17 @@ services:
 }
 
 #[test]
+fn a_connection_outlives_an_early_answer_to_a_long_body() {
+    let gateway = start("kong.response.exit(413, \"too long\")");
+    let mut connection = Connection::open(gateway.proxy);
+    for _ in 0..2 {
+        let reply = connection.request("POST", "/r", &[], &vec![b'x'; 900_000]);
+        assert_eq!((reply.status, reply.field("Connection")), (413, Some("keep-alive")));
+    }
+    assert_eq!(connection.get("/plain", &[]).status, 200);
+}
+
+#[test]
 fn ngx_exit_in_a_header_filter_replaces_the_response() {
     let code =
         "local status = kong.request.get_query_arg(\"exit\") if status then ngx.exit(tonumber(status)) end";

@@ -12,9 +12,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-/// Request body bytes that are read and dropped to keep a connection whose request was answered early.
-const DROPPED_MAX: u64 = 64 * 1024;
-
 /// The client of one exchange over HTTP/1.
 pub struct H1Client<'a> {
     worker: &'a Worker,
@@ -50,18 +47,13 @@ impl<'a> H1Client<'a> {
         let settings = &self.worker.settings;
         let mut link = self.link.borrow_mut();
         link.expects_continue &= !link.wire.is_closed();
-        let body_left = if link.incoming.is_done() || link.drop_body_at_hand() {
-            0
-        } else if link.expects_continue {
-            u64::MAX
-        } else {
-            link.declared.map_or(u64::MAX, |declared| declared.saturating_sub(link.received))
-        };
+        let is_left = !link.incoming.is_done() && !link.drop_body_at_hand();
         self.keep_alive &= exchange.request.wants_keep_alive()
             && !self.worker.is_draining()
             && settings.keepalive_timeout > 0
             && exchange.client.requests.get() < settings.keepalive_requests
-            && body_left <= DROPPED_MAX
+            // What is left is read and dropped, as nginx does, unless the client was never told to send it.
+            && !(is_left && link.expects_continue)
             && !ends_connection(exchange);
     }
 }

@@ -14,7 +14,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
-/// Longest time and most bytes that a lingering close gives a client.
+/// Longest time that a client gets to send what is read and dropped, in milliseconds.
 const LINGER_MAX: u64 = 30_000;
 
 /// What becomes of the connection after an exchange.
@@ -182,9 +182,13 @@ async fn drop_body(link: &Rc<RefCell<Link>>) -> bool {
         return true;
     }
     let mut scrap = buffers::take();
+    let until = deadline::now() + LINGER_MAX;
     let dropped = poll_fn(|cx| {
         loop {
             scrap.clear();
+            if deadline::now() > until {
+                return Poll::Ready(false);
+            }
             match link.borrow_mut().poll_body(cx, &mut scrap) {
                 Poll::Ready(Ok(true)) => {}
                 Poll::Ready(Ok(false)) => return Poll::Ready(true),
