@@ -1,6 +1,6 @@
 //! A cluster of three nodes of Cassandra that loses some of them.
 
-use super::cassandra::{migrated, setup};
+use super::cassandra::{migrations, setup};
 use super::postgres::{ask, eventually, post};
 use crate::support::{Cassandra, Gateway, Upstream, get};
 use serde_json::json;
@@ -15,7 +15,9 @@ fn what_was_acknowledged_outlives_a_node_and_without_a_majority_writes_fail_clea
     let (cluster, upstream) = (Cassandra::start(3), Upstream::start());
     let keyspace = cluster.keyspace();
     cluster.with_replication(3);
-    migrated(&cluster, &keyspace, &["up"]);
+    // nodes take clients before they have heard of each other
+    let prepared = || migrations(&cluster, &keyspace, &["up"], "").status.success();
+    eventually("a majority", Duration::from_secs(120), prepared);
     let gateway = setup(&cluster, &keyspace).with("cassandra_timeout", "5000").start();
     post(&gateway, "/services", &json!({"name": "one", "url": upstream.url()}));
     post(&gateway, "/services/one/routes", &json!({"paths": ["/one"]}));

@@ -86,8 +86,8 @@ impl Cassandra {
             define("cassandra.ring_delay_ms", "2000".to_owned()),
             define("cassandra.consistent.rangemovement", "false".to_owned()),
             define("cassandra.superuser_setup_delay_ms", "0".to_owned()),
-            // changes of tables are not flushed one by one: a crash of the machine is not what is tested
-            define("cassandra.unsafesystem", "true".to_owned()),
+            // changes of tables are not flushed one by one where no node is killed
+            define("cassandra.unsafesystem", (self.nodes.lock().unwrap().len() == 1).to_string()),
             define("jdk.attach.allowAttachSelf", "true".to_owned()),
             define("io.netty.tryReflectionSetAccessible", "true".to_owned()),
         ]);
