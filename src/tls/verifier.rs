@@ -1,20 +1,26 @@
 //! How much of a server's certificate is verified.
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{VerifierBuilderError, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::sync::Arc;
+use x509_parser::time::ASN1Time;
 
 /// Takes any certificate; signatures of the handshake are still checked.
 #[derive(Debug)]
 pub struct Unverified(Arc<CryptoProvider>);
 
 /// Verifies, and bounds the number of intermediate certificates.
+///
+/// *Kong parity*: a server may show one of the trusted certificates itself, as OpenSSL lets it: most certificates that
+/// sign themselves are made as an authority's.
 #[derive(Debug)]
 pub struct DepthLimited {
     inner: Arc<WebPkiServerVerifier>,
+    roots: Arc<RootCertStore>,
     depth: usize,
     any_name: bool,
 }
@@ -27,9 +33,47 @@ impl Unverified {
 }
 
 impl DepthLimited {
-    /// At most `depth` certificates between the leaf and an authority.
-    pub fn new(inner: Arc<WebPkiServerVerifier>, depth: usize) -> DepthLimited {
-        DepthLimited { inner, depth, any_name: false }
+    /// At most `depth` certificates between the leaf and an authority of `roots`.
+    ///
+    /// *Errors*: there are no authorities.
+    pub fn new(
+        roots: Arc<RootCertStore>,
+        provider: Arc<CryptoProvider>,
+        depth: usize,
+    ) -> Result<DepthLimited, VerifierBuilderError> {
+        let inner = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider).build()?;
+        Ok(DepthLimited { inner, roots, depth, any_name: false })
+    }
+
+    /// Whether a certificate signs itself and is one of those that are trusted.
+    fn is_trusted_itself(&self, leaf: &CertificateDer<'_>) -> bool {
+        let mut own = RootCertStore::empty();
+        let is_own = x509_parser::parse_x509_certificate(leaf)
+            .is_ok_and(|(_, parsed)| parsed.subject() == parsed.issuer());
+        is_own
+            && own.add(leaf.clone().into_owned()).is_ok()
+            && own.roots.iter().all(|anchor| self.roots.roots.contains(anchor))
+    }
+
+    /// Verifies a certificate that is trusted itself: when, and for whom, it is good.
+    fn verify_trusted(
+        &self,
+        leaf: &CertificateDer<'_>,
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let (_, parsed) = x509_parser::parse_x509_certificate(leaf)
+            .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        let now = ASN1Time::from_timestamp(now.as_secs().try_into().unwrap_or(i64::MAX))
+            .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        if now < parsed.validity().not_before {
+            return Err(Error::InvalidCertificate(CertificateError::NotValidYet));
+        }
+        if now > parsed.validity().not_after {
+            return Err(Error::InvalidCertificate(CertificateError::Expired));
+        }
+        verify_server_name(&ParsedCertificate::try_from(leaf)?, name)
+            .map(|()| ServerCertVerified::assertion())
     }
 
     /// The same for a server whose name is not known: its certificate may be for any.
@@ -87,7 +131,12 @@ impl ServerCertVerifier for DepthLimited {
         // counts are those next to the leaf.
         let intermediates = intermediates.get(..self.depth).unwrap_or(intermediates);
         // The name is looked at last: only a certificate that is good in all other ways fails by it.
-        match self.inner.verify_server_cert(leaf, intermediates, name, ocsp, now) {
+        let verified = if self.is_trusted_itself(leaf) {
+            self.verify_trusted(leaf, name, now)
+        } else {
+            self.inner.verify_server_cert(leaf, intermediates, name, ocsp, now)
+        };
+        match verified {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if self.any_name => Ok(ServerCertVerified::assertion()),
@@ -115,5 +164,43 @@ impl ServerCertVerifier for DepthLimited {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.inner.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verify(verifier: &DepthLimited, leaf: &CertificateDer<'_>, name: &str) -> Result<(), Error> {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        verifier.verify_server_cert(leaf, &[], &name, &[], UnixTime::now()).map(drop)
+    }
+
+    #[test]
+    fn a_server_may_show_a_trusted_certificate_that_signs_itself() {
+        let certificate = |is_authority: bool| {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut parameters = rcgen::CertificateParams::new(vec!["own.test".to_owned()]).unwrap();
+            if is_authority {
+                parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            }
+            parameters.self_signed(&key).unwrap().der().clone()
+        };
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        for own in [certificate(true), certificate(false)] {
+            let mut roots = RootCertStore::empty();
+            roots.add(own.clone()).unwrap();
+            let verifier = DepthLimited::new(Arc::new(roots), Arc::clone(&provider), 1).unwrap();
+            assert_eq!(verify(&verifier, &own, "own.test"), Ok(()));
+            let other_name = verify(&verifier, &own, "other.test").unwrap_err();
+            let is_named = matches!(
+                other_name,
+                Error::InvalidCertificate(
+                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+                )
+            );
+            assert!(is_named, "{other_name}");
+            assert!(verify(&verifier, &certificate(true), "own.test").is_err());
+        }
     }
 }

@@ -8,8 +8,8 @@ use super::{Authorities, Identity};
 use crate::exchange::ClientIdentity;
 use crate::proxy::ProxyError;
 use crate::tls::{DepthLimited, Unverified};
+use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, Error, RootCertStore};
@@ -89,11 +89,9 @@ impl UpstreamTls {
         let verifier: Arc<dyn ServerCertVerifier> = match &key.verified {
             None => Arc::new(Unverified::new(self.provider.clone())),
             Some((depth, authorities)) => {
-                let roots = self.roots(authorities);
-                let inner = WebPkiServerVerifier::builder_with_provider(roots, self.provider.clone())
-                    .build()
-                    .map_err(|error| ProxyError::Tls(error.to_string()))?;
-                Arc::new(DepthLimited::new(inner, *depth as usize))
+                let (roots, provider) = (self.roots(authorities), self.provider.clone());
+                let verifier = DepthLimited::new(roots, provider, *depth as usize);
+                Arc::new(verifier.map_err(|error| ProxyError::Tls(error.to_string()))?)
             }
         };
         let builder = ClientConfig::builder_with_provider(self.provider.clone())

@@ -8,7 +8,6 @@ use crate::lua::object::{self, Object};
 use crate::lua::task::Resume;
 use crate::lua::vm::Vm;
 use crate::tls::{DepthLimited, Unverified};
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
@@ -211,8 +210,7 @@ fn build(verify: Verify, identity: Option<&Identity>) -> Result<ClientConfig, St
 
 fn verifier(provider: Arc<CryptoProvider>) -> Result<DepthLimited, String> {
     let depth = Vm::current().map_or(1, |vm| vm.settings().verify_depth);
-    let inner = WebPkiServerVerifier::builder_with_provider(roots(), provider).build();
-    inner.map(|inner| DepthLimited::new(inner, depth)).map_err(|error| error.to_string())
+    DepthLimited::new(roots(), provider, depth).map_err(|error| error.to_string())
 }
 
 /// Certificates that are trusted: those the VM was given, else the system's.
