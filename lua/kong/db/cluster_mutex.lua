@@ -59,10 +59,19 @@ local function wait_for(key, ttl)
 end
 
 
+-- Takes the lock of the database, in the order in which coroutines of this worker ask: their questions go
+-- over several connections.
+local function take(key, owner, ttl)
+  return concurrency.with_coroutine_mutex({ name = "cluster_mutex", timeout = ttl }, function()
+    return native.store_take_lock(key, owner, ttl)
+  end)
+end
+
+
 -- Calls the function while this node has the lock, with this worker being the only one to ask.
 local function run_locked(key, opts, cb)
   local ttl, owner = opts.ttl or LIFETIME, opts.owner or kong.node.get_id()
-  local taken, err = native.store_take_lock(key, owner, ttl)
+  local taken, err = take(key, owner, ttl)
   if taken == nil then
     return nil, "failed to insert cluster lock: " .. text_of(err)
   elseif not taken then
