@@ -14,6 +14,7 @@ mod cassandra_cluster;
 mod command_line;
 mod commands;
 mod config_database;
+mod connector;
 mod custom_entities;
 mod custom_plugin;
 mod dns;
