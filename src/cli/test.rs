@@ -13,7 +13,8 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `KONG_TEST_NAME` | `KONG_NAME` for the specs and their nodes; `KONG_NAME` itself is taken away |
-//! | `KONG_TEST_DATABASE` | the strategy that `helpers.each_strategy()` gives: `off`, `sqlite` |
+//! | `KONG_TEST_DATABASE` | the strategy that `helpers.each_strategy()` gives: `off`, `sqlite`, `postgres` |
+//! | `KONG_TEST_PG_DATABASE`, `…_PG_HOST` … | where the database of the strategy `postgres` is; the specs empty it |
 //! | `KONG_TEST_SQLITE_PATH` | the file of the strategy `sqlite`, instead of a new one |
 //! | `KONG_SPEC_TEST_CONF_PATH` | the kong.conf of nodes, instead of `spec/kong_tests.conf` or our own |
 //! | `KONG_SPEC_TEST_MOCK_UPSTREAM_PORT`, `…_SSL_PORT` | other ports for the mock upstream |
