@@ -102,6 +102,11 @@ impl Sources {
         }
     }
 
+    /// The `.kong_env` underneath, if any.
+    pub(super) fn running(&self) -> Option<&Path> {
+        self.base.as_deref()
+    }
+
     pub(super) fn read_purpose(&self) -> Purpose {
         self.purpose
     }
