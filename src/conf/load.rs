@@ -24,8 +24,7 @@ impl Conf {
         raw.extend(user);
         let file = sources.file()?;
         let asked = file.as_deref().or(sources.running());
-        let references =
-            references::resolve(&mut raw, sources.variables(), sources.read_purpose(), asked)?;
+        let references = references::resolve(&mut raw, sources.variables(), sources.read_purpose(), asked)?;
         let mut values = read_values(&raw, &mut findings);
         checks::run(&mut values, &mut findings);
         if !findings.errors.is_empty() {

@@ -185,8 +185,8 @@ impl Model {
             let is_same = |field: &&str| !value(field).is_null() && row[*field] == value(field);
             let are_same = |field: &&str| row[*field] == value(field);
             row["id"] == value("id")
-                || kind.unique.iter().any(|field| is_same(&field))
-                || !kind.together.is_empty() && kind.together.iter().all(|field| are_same(&field))
+                || kind.unique.iter().any(is_same)
+                || !kind.together.is_empty() && kind.together.iter().all(are_same)
         };
         let others = self.of(kind.name).iter().filter(|row| own.is_none_or(|own| row["id"] != own));
         let is_row_free = !others.clone().any(|row| clashes(&row));

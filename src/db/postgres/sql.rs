@@ -86,10 +86,9 @@ impl SqlConnection {
         let this = Arc::clone(self);
         // It goes on when the answer is dropped.
         drop(executor::run(async move {
-            match this.connection.lock().await.take() {
+            if let Some(connection) = this.connection.lock().await.take() {
                 // What goes wrong now ends it just as well.
-                Some(connection) => drop(connection.close().await),
-                None => {}
+                drop(connection.close().await);
             }
             Ok(())
         }));
