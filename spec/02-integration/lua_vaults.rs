@@ -293,7 +293,8 @@ fn properties_of_kong_conf_may_be_secrets_of_such_a_vault() {
     let gateway = configured().start();
     let reply = get(gateway.proxy, "/", &[]);
     assert_eq!((reply.status, reply.field("Server")), (404, None));
-    assert!(gateway.reload().status.success());
+    let reloaded = gateway.reload();
+    assert!(reloaded.status.success(), "{reloaded:?}");
     let kept = std::fs::read_to_string(Path::new(&gateway.properties["prefix"]).join(".kong_env")).unwrap();
     assert!(kept.contains("{vault://remote/headers}"), "the reference is written down, not the secret");
     *state.lock().unwrap() = 503;

@@ -40,7 +40,8 @@ Options:
 /// *Kong parity*: the words. Kong's command has only sent a signal when it says that Kong is reloaded; here the new
 /// configuration serves by then.
 fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
-    let conf = node::configured(invocation, Purpose::Inspect)?;
+    // Only where the node runs is asked here; what its secrets are it asks for itself.
+    let conf = node::configured(invocation, Purpose::Stop)?;
     let prefix = &conf.prefix;
     ensure!(prefix.exists(), "no such prefix: {}", prefix.display());
     ensure!(PidFile::of(prefix).is_running(), "nginx not running in prefix: {}", prefix.display());

@@ -368,19 +368,19 @@ pub(super) async fn an_offset_that_is_none_is_refused(store: Arc<dyn Store>) {
         let begin = format!("'{text}' is not a valid offset: ");
         error.message.strip_prefix(&begin).unwrap_or(&error.message).to_owned()
     };
-    // the last four: `["x"]`, `null`, `[null]` and `[]`
+    // the last four: `["x"]`, `null`, `[null]` and `[]`; what is no list is no JSON of an offset where that is JSON
     for (text, expected) in [
-        ("x!", "bad base64 encoding"),
-        ("WyJ4Il0", "bad offset string"),
-        ("bnVsbA", "bad json encoding"),
-        ("W251bGxd", "bad offset string"),
-        ("W10", "bad offset string"),
+        ("x!", ["bad base64 encoding"].as_slice()),
+        ("WyJ4Il0", &["bad offset string"]),
+        ("bnVsbA", &["bad json encoding", "bad offset string"]),
+        ("W251bGxd", &["bad offset string"]),
+        ("W10", &["bad offset string"]),
     ] {
         let page = PageRequest { offset: Some(text.to_owned()), ..PageRequest::first() };
         let error = store.page("services", &Query { page, below: None }, &View::default()).await.unwrap_err();
-        assert_eq!(reason(text, error), expected);
+        assert!(expected.contains(&&*reason(text, error)), "{text}");
         let error = store.page_tags(None, 10, Some(text)).await.unwrap_err();
-        assert_eq!(reason(text, error), expected);
+        assert!(expected.contains(&&*reason(text, error)), "{text}");
     }
 }
 

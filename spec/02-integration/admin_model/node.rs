@@ -119,6 +119,9 @@ fn field(name: &str, value: &Value) -> Value {
     match value {
         Value::Number(_) if matches!(name, "created_at" | "updated_at") => Value::from("<time>"),
         Value::String(text) if matches!(name, "key" | "secret") && is_made_up(text) => Value::from("<key>"),
+        Value::String(_) if name == "request_id" => Value::from("<request>"),
+        // a hash, into which the id of the consumer goes
+        Value::String(text) if name == "password" && text.len() == 40 => Value::from("<hash>"),
         other => comparable(other),
     }
 }
