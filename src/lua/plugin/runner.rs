@@ -479,10 +479,13 @@ impl Runner {
         frame.push_table(self.inner.kinds.len(), 0);
         let all = frame.top();
         for kind in 0..snapshot.kinds.len() {
-            let instances: Vec<_> = snapshot.plugins.iter().filter(|p| p.kind == kind).collect();
             let number = self.kind_number(snapshot, kind);
             let is_told = usize::try_from(number - 1).ok().and_then(|at| self.inner.configurable.get(at));
-            if instances.is_empty() || is_told != Some(&true) {
+            if is_told != Some(&true) {
+                continue;
+            }
+            let instances: Vec<_> = snapshot.plugins.iter().filter(|p| p.kind == kind).collect();
+            if instances.is_empty() {
                 continue;
             }
             frame.push_table(instances.len(), 0);
