@@ -96,6 +96,24 @@ impl Model {
             child.foreign.iter().filter(move |field| field.reference == kind).map(move |field| (child, field))
         })
     }
+
+    /// The kinds that are emptied with `kind`, itself first: all that point to one of them, and with workspaces
+    /// what lies in them.
+    pub fn emptied_with(&self, kind: &str) -> Vec<String> {
+        let mut gone = vec![kind.to_owned()];
+        let mut at = 0;
+        while let Some(kind) = gone.get(at).cloned() {
+            let below = self.children(&kind).map(|(child, _)| child);
+            let inside = self.kinds().filter(|child| kind == "workspaces" && child.workspaceable);
+            for child in below.chain(inside) {
+                if !gone.contains(&child.name) {
+                    gone.push(child.name.clone());
+                }
+            }
+            at += 1;
+        }
+        gone
+    }
 }
 
 impl EntityModel {

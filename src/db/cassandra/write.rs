@@ -399,18 +399,7 @@ pub(super) async fn truncate(
     kind: &str,
 ) -> Result<(), DbError> {
     tables.of(kind)?;
-    let mut kinds = vec![kind.to_owned()];
-    let mut at = 0;
-    while let Some(kind) = kinds.get(at).cloned() {
-        let below = tables.model.children(&kind).map(|(child, _)| child.name.clone());
-        let inside = tables.model.kinds().filter(|child| kind == "workspaces" && child.workspaceable);
-        for child in below.chain(inside.map(|child| child.name.clone())) {
-            if !kinds.contains(&child) {
-                kinds.push(child);
-            }
-        }
-        at += 1;
-    }
+    let kinds = tables.model.emptied_with(kind);
     let mut work = Work { tables, draft: Draft::new(session, tables) };
     let mut many = Vec::new();
     // Children come after those they point to.

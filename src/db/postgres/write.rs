@@ -40,18 +40,7 @@ pub(super) async fn truncate(
     author: &str,
     kind: &str,
 ) -> Result<(), DbError> {
-    let mut gone = vec![kind.to_owned()];
-    let mut at = 0;
-    while let Some(kind) = gone.get(at).cloned() {
-        let below = tables.model.children(&kind).map(|(child, _)| child.name.clone());
-        let inside = tables.model.kinds().filter(|child| kind == "workspaces" && child.workspaceable);
-        for child in below.chain(inside.map(|child| child.name.clone())) {
-            if !gone.contains(&child) {
-                gone.push(child);
-            }
-        }
-        at += 1;
-    }
+    let gone = tables.model.emptied_with(kind);
     for attempt in 1.. {
         let mut met_another = false;
         session.begin_long("").await.map_err(|error| told(&error))?;

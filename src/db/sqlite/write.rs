@@ -51,18 +51,7 @@ pub(super) async fn truncate(
     kind: &str,
 ) -> Result<(), DbError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    let mut kinds = vec![kind.to_owned()];
-    let mut at = 0;
-    while let Some(kind) = kinds.get(at).cloned() {
-        let below = tables.model.children(&kind).map(|(child, _)| child.name.clone());
-        let inside = tables.model.kinds().filter(|child| kind == "workspaces" && child.workspaceable);
-        for child in below.chain(inside.map(|child| child.name.clone())) {
-            if !kinds.contains(&child) {
-                kinds.push(child);
-            }
-        }
-        at += 1;
-    }
+    let kinds = tables.model.emptied_with(kind);
     // Children come after those they point to.
     for kind in tables.model.kinds().rev().filter(|kind| kinds.contains(&kind.name)) {
         let Some(table) = tables.known(&kind.name) else { continue };
