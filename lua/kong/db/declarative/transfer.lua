@@ -25,15 +25,6 @@ local function sorted_schemas(names)
 end
 
 
-local function primary_key_of(schema, entity)
-  local key = {}
-  for _, name in ipairs(schema.primary_key) do
-    key[name] = entity[name]
-  end
-  return key
-end
-
-
 -- The entity as a DAO takes it: without what the declarative form adds.
 local function own_fields(schema, entity)
   local fields = {}
@@ -63,7 +54,7 @@ function _M.load_into_db(entities, meta)
   for _, schema in ipairs(schemas) do
     for _, entity in pairs(entities[schema.name]) do
       local options = { transform = transform, workspace = entity.ws_id }
-      local key = primary_key_of(schema, entity)
+      local key = schema:extract_pk_values(entity)
       local ok, err_t
       ok, err, err_t = kong.db[schema.name]:upsert(key, own_fields(schema, entity), options)
       if not ok then

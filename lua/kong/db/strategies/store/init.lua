@@ -42,16 +42,6 @@ local function wants_nulls(options)
 end
 
 
--- The primary key in an entity.
-local function key_of(schema, entity)
-  local key = {}
-  for _, name in ipairs(schema.primary_key) do
-    key[name] = entity[name]
-  end
-  return key
-end
-
-
 -- What the host answered, its error as one of ours.
 local function answer(self, found, err, ...)
   if err then
@@ -65,7 +55,7 @@ end
 
 function Store:select(primary_key, options)
   local asked = question(self, options)
-  asked.key = key_of(self.schema, primary_key)
+  asked.key = self.schema:extract_pk_values(primary_key)
   return answer(self, native.store_find(encode(asked), wants_nulls(options)))
 end
 
@@ -111,7 +101,7 @@ local function referring(schema, entity)
     local other = field.type == "foreign" and field.schema and entity[name]
     if type(other) == "table" then
       copy = copy or clone(entity)
-      copy[name] = key_of(field.schema, other)
+      copy[name] = field.schema:extract_pk_values(other)
     end
   end
   return copy or entity
@@ -136,7 +126,7 @@ for _, verb in ipairs { "update", "upsert", "delete" } do
       entity, options = nil, entity
     end
     local asked = question(self, options)
-    asked.key = key_of(self.schema, primary_key)
+    asked.key = self.schema:extract_pk_values(primary_key)
     return write(self, verb, asked, entity, options)
   end
 
