@@ -3,8 +3,7 @@
 // A spec fails by panicking, and its helpers with it; clippy knows that only of `#[test]` functions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-// A harness offers more than the specs of the day take.
-#[allow(dead_code, unused_imports)]
+#[allow(dead_code, unused_imports, reason = "a harness offers more than the specs of one target take")]
 #[path = "../support/mod.rs"]
 mod support;
 

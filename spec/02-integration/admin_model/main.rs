@@ -20,8 +20,7 @@ mod kinds;
 mod model;
 mod node;
 
-// A harness offers more than the specs of the day take.
-#[allow(dead_code, unused_imports)]
+#[allow(dead_code, unused_imports, reason = "a harness offers more than the specs of one target take")]
 #[path = "../../support/mod.rs"]
 mod support;
 

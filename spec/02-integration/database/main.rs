@@ -8,8 +8,7 @@
 mod crashes;
 mod nodes;
 
-// A harness offers more than the specs of the day take.
-#[allow(dead_code, unused_imports)]
+#[allow(dead_code, unused_imports, reason = "a harness offers more than the specs of one target take")]
 #[path = "../../support/mod.rs"]
 mod support;
 
