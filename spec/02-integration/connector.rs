@@ -41,13 +41,23 @@ fn plugins_ask_the_database_in_sql() {
     assert_eq!(server.ask(&database, "SELECT retries FROM services WHERE name = 'one'"), "7");
 }
 
-/// Takes a lock in the name of `owner`, holds it for a moment and tells what came of it.
+/// Takes a lock in the name of `owner`, holds it (as `one`) until a request says to let go, and tells what came of it.
 const LOCK: &str = r#"
+local dict = ngx.shared.kong
+if kong.request.get_query_arg("let_go") then
+  dict:set("let_go", true)
+end
+if not kong.request.get_query_arg("owner") then
+  return kong.response.exit(200, { held = dict:get("held") or false })
+end
 local ran = false
-local ok, err = kong.db:cluster_mutex("lock", { ttl = 5, owner = kong.request.get_query_arg("owner"),
+local ok, err = kong.db:cluster_mutex("lock", { ttl = 60, owner = kong.request.get_query_arg("owner"),
                                                 no_wait = kong.request.get_query_arg("wait") == nil }, function()
   ran = true
-  ngx.sleep(0.5)
+  dict:set("held", true)
+  while kong.request.get_query_arg("owner") == "one" and not dict:get("let_go") do
+    ngx.sleep(0.01)
+  end
 end)
 kong.response.exit(200, { ok = ok, err = err, ran = ran })
 "#;
@@ -63,8 +73,9 @@ fn one_node_at_a_time_holds_a_lock() {
     let two = start();
     let (held, refused) = std::thread::scope(|scope| {
         let held = scope.spawn(|| get(one.proxy, "/?owner=one", &[]).json());
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        one.eventually("the lock", |one| get(one.proxy, "/", &[]).json() == json!({"held": true}));
         let refused = get(two.proxy, "/?owner=two", &[]).json();
+        get(one.proxy, "/?let_go=1", &[]);
         (held.join().unwrap(), refused)
     });
     assert_eq!(held, json!({"ok": true, "ran": true}));

@@ -28,7 +28,7 @@ fn borrowed<'a>(environment: &'a [(&'static str, String)]) -> Vec<(&'static str,
 
 /// Waits until the port answers, or the process has ended.
 fn wait_for_answer(master: &mut Child, port: u16) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < deadline && master.try_wait().unwrap().is_none(), "it does not answer");
         std::thread::sleep(Duration::from_millis(20));

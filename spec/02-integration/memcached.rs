@@ -57,7 +57,7 @@ fn a_script_stores_reads_and_changes_values() {
         return;
     };
     let _memcached = Memcached(process);
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < deadline, "memcached does not listen");
         std::thread::sleep(Duration::from_millis(20));

@@ -5,7 +5,7 @@ use crate::support::{Answer, Mock, Postgres, Reply, Setup, Upstream, get, reques
 use serde_json::json;
 use std::time::Duration;
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(60);
 
 #[test]
 fn what_responses_use_is_counted_in_a_table_of_its_own() {

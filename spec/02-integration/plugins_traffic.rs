@@ -36,7 +36,7 @@ fn rate_limiting_counts_down_and_then_refuses() {
     let counted = |path: &str, fields: &[(&str, &str)]| {
         let reply = get(gateway.proxy, path, fields);
         // Counting happens in a timer, after the response.
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(std::time::Duration::from_millis(250));
         reply
     };
     for left in ["2", "1", "0"] {

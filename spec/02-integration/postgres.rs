@@ -1,6 +1,6 @@
 //! A node that is run by PostgreSQL: from the command that starts it to what another node hears.
 
-use crate::support::{Gateway, Postgres, Reply, Setup, Upstream, get, kong, request};
+use crate::support::{Gateway, Postgres, Reply, Setup, Upstream, at_most, get, kong, request};
 use serde_json::{Value, json};
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -135,19 +135,18 @@ fn what_a_node_writes_is_served_by_another_within_a_moment() {
             let (writer, reader) = if number % 2 == 0 { (&one, &two) } else { (&two, &one) };
             let path = format!("/p{number}");
             post(writer, "/services/one/routes", &json!({"paths": [path]}));
-            eventually(&path, Duration::from_secs(10), || get(reader.proxy, &path, &[]).status == 200)
+            eventually(&path, Duration::from_secs(60), || get(reader.proxy, &path, &[]).status == 200)
         })
         .collect();
     waits.sort();
-    // a second, since other specs run at the same time
-    assert!(waits[18] < Duration::from_secs(1), "{waits:?}");
+    assert!(waits[18] < at_most(Duration::from_millis(100)), "{waits:?}");
     post(&one, "/services/one/plugins", &json!({"name": "key-auth"}));
     post(&one, "/consumers", &json!({"username": "me"}));
     post(&one, "/consumers/me/key-auth", &json!({"key": "secret"}));
     let key = [("apikey", "secret")];
-    eventually("the credential", Duration::from_secs(5), || get(two.proxy, "/p0", &key).status == 200);
+    eventually("the credential", Duration::from_secs(60), || get(two.proxy, "/p0", &key).status == 200);
     admin(&one, "DELETE", "/consumers/me", &Value::Null, 204);
-    eventually("its end", Duration::from_secs(5), || get(two.proxy, "/p0", &key).status == 401);
+    eventually("its end", Duration::from_secs(60), || get(two.proxy, "/p0", &key).status == 401);
 }
 
 #[test]
@@ -182,12 +181,12 @@ fn what_kongs_own_node_writes_is_heard_through_the_table_of_events() {
         SELECT md5('r')::uuid, 'r', '{/kong}', id, ws_id, '{http,https}', true, 426, 'v0', false, 0, true, true FROM services");
     server.ask(&database, "INSERT INTO cluster_events (id, node_id, at, expire_at, channel, data) VALUES (md5('e')::uuid, md5('n')::uuid, \
         CURRENT_TIMESTAMP(3), CURRENT_TIMESTAMP + INTERVAL '1 hour', 'invalidations_kong_core_db_cache', 'router:version')");
-    eventually("the route", Duration::from_secs(5), || get(gateway.proxy, "/kong", &[]).status == 200);
+    eventually("the route", Duration::from_secs(60), || get(gateway.proxy, "/kong", &[]).status == 200);
     // and the other way
     post(&gateway, "/services/one/routes", &json!({"paths": ["/ours"]}));
     let told = "SELECT count(*) > 0 FROM cluster_events WHERE channel = 'invalidations_kong_core_db_cache' \
         AND data = 'router:version' AND node_id <> md5('n')::uuid";
-    eventually("the event", Duration::from_secs(5), || server.ask(&database, told) == "t");
+    eventually("the event", Duration::from_secs(60), || server.ask(&database, told) == "t");
 }
 
 /// A plugin that broadcasts what a request names, and answers with all that was heard.
@@ -235,14 +234,14 @@ fn plugins_hear_what_other_nodes_broadcast_once_and_not_their_own() {
     post(&one, "/plugins", &json!({"name": "hearing"}));
     let heard = |gateway: &Gateway| get(gateway.proxy, "/", &[]);
     for gateway in [&one, &two] {
-        eventually("the plugin", Duration::from_secs(5), || heard(gateway).status == 200);
+        eventually("the plugin", Duration::from_secs(60), || heard(gateway).status == 200);
     }
     get(one.proxy, "/?say=first", &[]);
-    eventually("the first rumour", Duration::from_secs(5), || heard(&two).text() == "first;");
+    eventually("the first rumour", Duration::from_secs(60), || heard(&two).text() == "first;");
     get(one.proxy, "/?say=second", &[]);
-    eventually("the second rumour", Duration::from_secs(5), || heard(&two).text() == "first;second;");
+    eventually("the second rumour", Duration::from_secs(60), || heard(&two).text() == "first;second;");
     get(two.proxy, "/?say=answer", &[]);
-    eventually("the answer", Duration::from_secs(5), || heard(&one).text() == "answer;");
+    eventually("the answer", Duration::from_secs(60), || heard(&one).text() == "answer;");
 }
 
 #[test]
@@ -254,7 +253,7 @@ fn limits_of_the_cluster_policy_hold_over_all_nodes() {
     post(&one, "/services/one/routes", &json!({"paths": ["/"]}));
     post(&one, "/plugins", &json!({"name": "rate-limiting", "config": {"hour": 6, "policy": "cluster"}}));
     let limited = || get(two.proxy, "/", &[]).field("RateLimit-Limit").is_some();
-    eventually("the plugin", Duration::from_secs(5), limited);
+    eventually("the plugin", Duration::from_secs(60), limited);
     let count = || {
         server
             .ask(&database, "SELECT COALESCE(sum(value), 0) FROM ratelimiting_metrics WHERE period = 'hour'")
@@ -264,11 +263,11 @@ fn limits_of_the_cluster_policy_hold_over_all_nodes() {
         let before = count();
         let status = get(gateway.proxy, "/", &[]).status;
         if status == 200 {
-            eventually("the count", Duration::from_secs(5), || count() != before);
+            eventually("the count", Duration::from_secs(60), || count() != before);
         }
         status
     };
-    eventually("the first count", Duration::from_secs(5), || count() == "1");
+    eventually("the first count", Duration::from_secs(60), || count() == "1");
     let answers: Vec<u16> = [&one, &two, &one, &two, &one, &two, &one].map(ask).to_vec();
     assert_eq!(answers, [200, 200, 200, 200, 200, 429, 429]);
 }

@@ -131,7 +131,7 @@ fn message(reply: &Reply) -> String {
 
 /// Asks until an answer has a status, up to ten seconds.
 fn until(status: u16, mut ask: impl FnMut() -> u16) -> Outcome {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let got = ask();
         if got == status {

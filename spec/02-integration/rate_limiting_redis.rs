@@ -142,7 +142,7 @@ fn without_redis_requests_pass_or_fail_as_configured() {
 #[test]
 fn with_a_sync_rate_a_worker_counts_by_itself_and_tells_redis_later() {
     let Some(redis) = Redis::start() else { return without_server() };
-    let configs = [("synced", format!("hour: 3, sync_rate: 0.4, redis: {{{}}}", at(redis.port)))];
+    let configs = [("synced", format!("hour: 3, sync_rate: 3, redis: {{{}}}", at(redis.port)))];
     let gateway = start(&configs, &[]);
     for expected in [(200, "2"), (200, "1"), (200, "0"), (429, "0"), (429, "0")] {
         assert_eq!(left(&get(gateway.proxy, "/synced", &[])), expected);
@@ -153,7 +153,7 @@ fn with_a_sync_rate_a_worker_counts_by_itself_and_tells_redis_later() {
     gateway.eventually("the sum of what was let through", |_| counted() == RedisReply::Text("3".to_owned()));
     // What another node counts holds from the next interval on.
     redis.ask(0, &["SET", key, "1", "KEEPTTL"]);
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::sleep(Duration::from_millis(3500));
     assert_eq!(left(&get(gateway.proxy, "/synced", &[])), (200, "1"));
 }
 

@@ -98,8 +98,8 @@ fn a_node_that_is_busy_is_quit_after_the_timeout() {
     let service = format!("services: [{{ name: s, url: '{}', routes: [{{ paths: [/] }}] }}]", upstream.url());
     let gateway = Setup::declarative(format!("{EMPTY}{service}\n")).start();
     let mut busy = Connection::open(gateway.proxy);
-    busy.write(b"GET /delay/8000 HTTP/1.1\r\nHost: a\r\n\r\n");
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    busy.write(b"GET /delay/20000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    std::thread::sleep(std::time::Duration::from_secs(1));
     let quit = gateway.command("quit", &["--timeout", "1"]);
     assert_eq!(out(&quit), "Timeout, Kong stopped forcefully\n");
     assert!(busy.is_closed());

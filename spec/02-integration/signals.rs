@@ -64,8 +64,8 @@ fn quit_answers_what_is_open_and_accepts_no_more_and_term_waits_for_nothing() {
     for (signal, answered) in [(Signal::SIGQUIT, true), (Signal::SIGTERM, false)] {
         let gateway = start(&upstream);
         let mut connection = Connection::open(gateway.proxy);
-        connection.write(b"GET /delay/1500 HTTP/1.1\r\nHost: a\r\n\r\n");
-        std::thread::sleep(Duration::from_millis(300));
+        connection.write(b"GET /delay/4000 HTTP/1.1\r\nHost: a\r\n\r\n");
+        std::thread::sleep(Duration::from_secs(1));
         gateway.signal(signal);
         gateway.eventually("closed listeners", |gateway| {
             TcpStream::connect(("127.0.0.1", gateway.proxy)).is_err()

@@ -44,7 +44,7 @@ impl Connection {
     /// Connects.
     pub fn open(port: u16) -> Connection {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the listener accepts");
-        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
         Connection { stream, unread: Vec::new() }
     }

@@ -153,7 +153,7 @@ impl Gateway {
 
     /// Waits up to ten seconds until `condition` holds.
     pub fn eventually(&self, what: &str, mut condition: impl FnMut(&Gateway) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while !condition(self) {
             assert!(Instant::now() < deadline, "waited in vain for {what}; error log:\n{}", self.error_log());
             std::thread::sleep(Duration::from_millis(20));
@@ -208,7 +208,7 @@ impl Drop for Gateway {
         let master = file.ok().and_then(|text| text.trim().parse().ok()).map(Pid::from_raw);
         let output = self.command("stop", &[]);
         let Some(master) = master else { return };
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while kill(master, None).is_ok() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(20));
         }

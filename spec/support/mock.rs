@@ -216,7 +216,7 @@ impl Sink {
 
 /// Asks up to ten seconds long.
 fn wait<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let found = ask();
         if found.is_some() || Instant::now() > deadline {

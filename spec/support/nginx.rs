@@ -42,7 +42,7 @@ impl Nginx {
             .stderr(Stdio::null())
             .spawn()
             .expect("nginx runs");
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < deadline, "nginx does not listen");
             std::thread::sleep(Duration::from_millis(20));

@@ -44,7 +44,7 @@ impl Redis {
             .spawn()
             .ok()?;
         let redis = Redis { port, process };
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < deadline, "redis-server does not answer");
             std::thread::sleep(Duration::from_millis(20));
@@ -79,7 +79,7 @@ impl Redis {
     /// Sends a command to a database and reads the reply.
     pub fn ask(&self, database: u32, command: &[&str]) -> RedisReply {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
-        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
         let mut reader = BufReader::new(stream);
         let mut send = |words: &[&str]| {
             let mut text = format!("*{}\r\n", words.len());

@@ -6,13 +6,11 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use super::support::{Connection, Gateway, Postgres, Upstream};
+use super::support::{Connection, Gateway, Postgres, Upstream, at_most};
 use super::{on_postgres, scaled, write};
 
 /// The most that a write may take to be served by the other node, when nothing else uses the machine.
 const PROMPT: Duration = Duration::from_millis(100);
-/// The same while other specs run.
-const PATIENT: Duration = Duration::from_secs(2);
 
 /// A client that reads what one plugin puts into two fields, over and over.
 struct Reader<'a> {
@@ -65,7 +63,7 @@ impl Side {
                 return begun.elapsed();
             }
             assert!(reply.status < 500, "{path}: {} {}", reply.status, reply.text());
-            assert!(begun.elapsed() < Duration::from_secs(10), "{path}: {}, not {status}", reply.status);
+            assert!(begun.elapsed() < Duration::from_secs(60), "{path}: {}, not {status}", reply.status);
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -113,8 +111,7 @@ fn writes_on_either_node_are_served_whole_by_the_other_within_a_moment() {
         answered.load(Ordering::Relaxed)
     );
     assert!(answered.load(Ordering::Relaxed) > waits.len() as u64);
-    let limit = if std::env::var_os("SPEC_FULL").is_some() { PROMPT } else { PATIENT };
-    assert!(p99 <= limit, "{p99:?}");
+    assert!(p99 <= at_most(PROMPT), "{p99:?}");
 }
 
 /// The path of a route: none begins with that of another one.
@@ -136,7 +133,7 @@ fn turns(sides: &mut [Side; 2], plugin: &str) -> Vec<Duration> {
                     let wanted = (number + 1).to_string();
                     let begun = Instant::now();
                     while reader.proxy.get("/steady", &[]).field("X-One") != Some(&wanted) {
-                        assert!(begun.elapsed() < Duration::from_secs(10), "{number} is not served");
+                        assert!(begun.elapsed() < Duration::from_secs(60), "{number} is not served");
                         std::thread::sleep(Duration::from_millis(1));
                     }
                     begun.elapsed()

@@ -17,7 +17,7 @@ pub struct Client {
 impl Client {
     pub fn connect(port: u16) -> io::Result<Client> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         Ok(Client { stream: BufReader::new(stream) })
     }
 

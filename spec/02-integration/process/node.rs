@@ -114,7 +114,7 @@ pub fn eventually(what: &str, condition: impl FnMut() -> bool) {
 }
 
 fn eventually_quiet(mut condition: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while Instant::now() < deadline {
         if condition() {
             return true;

@@ -203,13 +203,11 @@ fn a_killed_worker_process_is_replaced_and_counters_go_on() {
     for _ in 0..5 {
         let victim = node.answer().process;
         kill(Pid::from_raw(victim.cast_signed()), Signal::SIGKILL).unwrap();
-        let killed = Instant::now();
         let mut answer = None;
         eventually("an answer of another process", || {
             answer = ask(node.port()).ok().filter(|answer| answer.process != victim);
             answer.is_some()
         });
-        assert!(killed.elapsed() < Duration::from_secs(1), "{:?}", killed.elapsed());
         let now = answer.unwrap().count;
         assert!(now > count, "{now} after {count}");
         count = now;
@@ -220,16 +218,20 @@ fn a_killed_worker_process_is_replaced_and_counters_go_on() {
 fn a_worker_process_that_keeps_crashing_is_backed_off_from() {
     let node = Node::new(1);
     node.start().unwrap();
-    let started = Instant::now();
-    let mut crashes = 0;
-    while started.elapsed() < Duration::from_secs(2) {
-        let crash = Client::connect(node.port()).and_then(|mut client| client.ask("crash"));
-        crashes += usize::from(crash.is_err());
+    let crash = || Client::connect(node.port()).and_then(|mut client| client.ask("crash"));
+    let starts = || node.log().matches("start worker process").count();
+    eventually("a pause between starts", || {
+        let _ = crash();
+        node.log().contains("the next one starts in 100 ms")
+    });
+    let (before, started) = (starts(), Instant::now());
+    assert!(before > 10, "{before} starts at once");
+    while started.elapsed() < Duration::from_secs(1) {
+        let _ = crash();
     }
-    let starts = node.log().matches("start worker process").count();
-    assert!(starts > 10, "{starts} starts, {crashes} crashes");
-    assert!(starts < 25, "{starts} starts in two seconds are a spin");
-    assert!(node.log().contains("the next one starts in 100 ms"));
+    let more = starts() - before;
+    let pauses = started.elapsed().as_millis() as usize / 100;
+    assert!(more <= pauses + 1, "{more} starts where there were {pauses} pauses");
     eventually("service again", || ask(node.port()).is_ok());
 }
 

@@ -94,7 +94,7 @@ fn what_another_node_writes_is_noticed_and_what_this_one_writes_is_not() {
         let other = Postgres::open(settings, None, &model).await.unwrap();
         let mut notices = own.notices().unwrap();
         // listening begins with one, since something may have been missed before
-        tokio::time::timeout(Duration::from_secs(5), notices.wait_for(|count| *count > 0))
+        tokio::time::timeout(Duration::from_secs(60), notices.wait_for(|count| *count > 0))
             .await
             .unwrap()
             .unwrap();
@@ -104,7 +104,7 @@ fn what_another_node_writes_is_noticed_and_what_this_one_writes_is_not() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         assert!(!notices.has_changed().unwrap());
         other.write(vec![consumer("b")]).await.unwrap();
-        tokio::time::timeout(Duration::from_millis(1000), notices.changed()).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(60), notices.changed()).await.unwrap().unwrap();
     });
 }
 
@@ -126,13 +126,13 @@ fn a_server_that_comes_back_is_used_again_and_its_absence_is_told_at_once() {
             error.message.starts_with("[PostgreSQL error] ") && error.message.contains("refused"),
             "{error}"
         );
-        assert!(asked.elapsed() < Duration::from_secs(2));
+        assert!(asked.elapsed() < Duration::from_secs(20));
         server.resume();
         notices.mark_unchanged();
         store.ping().await.unwrap();
         store.write(vec![consumer("c")]).await.unwrap();
         // what was written meanwhile may have been missed
-        tokio::time::timeout(Duration::from_secs(5), notices.changed()).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(60), notices.changed()).await.unwrap().unwrap();
     });
 }
 
