@@ -128,6 +128,38 @@ fn a_reload_takes_another_file_and_the_commands_variables_and_keeps_master_and_n
 }
 
 #[test]
+fn a_file_that_a_reload_names_lies_over_what_the_node_was_started_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let prefix = folder.path().join("prefix").display().to_string();
+    let (first, second) = (free_port(), free_port());
+    let listen = format!("127.0.0.1:{first}");
+    let variables = [
+        ("KONG_PREFIX", prefix.as_str()),
+        ("KONG_DATABASE", "off"),
+        ("KONG_PROXY_LISTEN", &listen),
+        ("KONG_ADMIN_LISTEN", "off"),
+        ("KONG_ADMIN_GUI_LISTEN", "off"),
+        ("KONG_NGINX_MAIN_WORKER_PROCESSES", "1"),
+    ];
+    assert!(out(&kong_with(&variables, &["start"])).ends_with("Kong started\n"));
+    let answers = |port: u16| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+    assert!(answers(first));
+    let file = folder.path().join("kong.conf");
+    let reload = |text: &str| {
+        fs::write(&file, format!("prefix = {prefix}\n{text}")).unwrap();
+        kong(&["reload", "-c", file.to_str().unwrap()])
+    };
+    let said = reload(&format!("proxy_listen = 127.0.0.1:{second}\n"));
+    let moved = answers(second) && !answers(first);
+    // what the file said once is part of what serves
+    let again = reload("");
+    let stayed = answers(second);
+    assert_eq!(out(&kong(&["stop", "-p", &prefix])), "Kong stopped\n");
+    assert_eq!((out(&said).as_str(), moved), ("Kong reloaded\n", true));
+    assert_eq!((out(&again).as_str(), stayed), ("Kong reloaded\n", true));
+}
+
+#[test]
 fn what_was_posted_survives_a_reload_and_a_crash_until_the_file_says_something_new() {
     let gateway = Setup::declarative(format!("{EMPTY}services: [{{ name: from-file, host: a }}]\n")).start();
     assert_eq!(services(&gateway), ["\"from-file\""]);

@@ -19,7 +19,7 @@ Usage: kong reload [OPTIONS]
 
 Let the node that runs in a prefix read its configuration file and the environment anew. A new worker process
 takes over; the old one finishes its requests. If the new one cannot start, the reason is printed and the node
-goes on as it was.
+goes on as it was. Another file than the one in use is laid over the running configuration.
 
 Options:
  -c,--conf                 (optional string) configuration file
@@ -45,10 +45,10 @@ fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     let prefix = &conf.prefix;
     ensure!(prefix.exists(), "no such prefix: {}", prefix.display());
     ensure!(PidFile::of(prefix).is_running(), "nginx not running in prefix: {}", prefix.display());
-    let asked = Reload {
-        conf: invocation.text("conf").map(|path| absolute(Path::new(path))),
-        environment: std::env::vars().filter(|(name, _)| name.starts_with("KONG_")).collect(),
-    };
+    let asked = Reload::new(
+        invocation.text("conf").map(|path| absolute(Path::new(path))),
+        std::env::vars().filter(|(name, _)| name.starts_with("KONG_")).collect(),
+    );
     invocation.console.debug("asking the master process to reload");
     match request::reload(prefix, &asked) {
         Ok(Ok(())) => {}

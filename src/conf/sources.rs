@@ -31,8 +31,8 @@ pub struct Sources {
     path: Option<PathBuf>,
     look_up: bool,
     environment: BTreeMap<String, String>,
-    /// Whether `KONG_*` variables count; they do not for a `.kong_env`, which has them already.
-    with_environment: bool,
+    /// The `KONG_*` variables that count, if not all: none for a `.kong_env`, which has them already.
+    only_variables: Option<BTreeSet<String>>,
     flags: BTreeMap<String, String>,
     /// A `.kong_env` below all others but the defaults.
     base: Option<PathBuf>,
@@ -47,7 +47,7 @@ impl Sources {
             path: path.map(Path::to_owned),
             look_up: path.is_none(),
             environment: process_environment(),
-            with_environment: true,
+            only_variables: None,
             flags: BTreeMap::new(),
             base: None,
             purpose: Purpose::Inspect,
@@ -58,7 +58,7 @@ impl Sources {
     pub fn kong_env(path: &Path) -> Sources {
         Sources {
             base: Some(path.to_owned()),
-            with_environment: false,
+            only_variables: Some(BTreeSet::new()),
             ..Sources::new(None).without_default_files()
         }
     }
@@ -88,6 +88,11 @@ impl Sources {
     /// The same sources, without looking for a file in the default places.
     pub fn without_default_files(self) -> Sources {
         Sources { look_up: false, ..self }
+    }
+
+    /// The same sources, where no other variables set properties; secrets may be in others.
+    pub fn only_variables(self, names: BTreeSet<String>) -> Sources {
+        Sources { only_variables: Some(names), ..self }
     }
 
     /// The file that is read, if any.
@@ -135,9 +140,7 @@ impl Sources {
             None => BTreeMap::new(),
         };
 
-        if self.with_environment {
-            merged.extend(self.environment_properties());
-        }
+        merged.extend(self.environment_properties());
 
         let mut flags = self.flags.clone();
         set_directives(&mut flags);
@@ -156,7 +159,9 @@ impl Sources {
             .filter(|name| is_property(name))
             .collect();
         candidates.into_iter().filter_map(|name| {
-            let value = self.environment.get(&environment_name(&name))?;
+            let variable = environment_name(&name);
+            let counts = self.only_variables.as_ref().is_none_or(|only| only.contains(&variable));
+            let value = self.environment.get(&variable).filter(|_| counts)?;
             Some((name, value.clone()))
         })
     }

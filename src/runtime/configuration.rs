@@ -18,7 +18,12 @@ const BACKLOG: i32 = 511;
 pub fn configuration(origin: &Origin) -> Result<Conf, ConfError> {
     let sources = match (origin.source, origin.conf.as_deref().filter(|file| file.exists())) {
         (Source::Running, _) => Sources::kong_env(&origin.running()),
-        (Source::Files, Some(file)) => Sources::new(Some(file)),
+        (Source::Files, Some(file)) => match &origin.variables {
+            Some(variables) => {
+                Sources::new(Some(file)).only_variables(variables.clone()).over(&origin.running())
+            }
+            None => Sources::new(Some(file)),
+        },
         // a node goes on without the file it was started with: what that said is in .kong_env
         (Source::Files, None) => Sources::new(None).without_default_files().over(&origin.running()),
     };

@@ -1,5 +1,6 @@
 //! The trait by which the gateway proper plugs into the processes, and what its threads are given.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -55,6 +56,8 @@ pub struct Origin {
     pub conf: Option<PathBuf>,
     /// What is to be read.
     pub source: Source,
+    /// For a file that lies over [`Origin::running`], because a reload named it: the variables that lie over both.
+    pub variables: Option<BTreeSet<String>>,
 }
 
 impl Origin {

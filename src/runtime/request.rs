@@ -18,16 +18,31 @@ pub struct Reload {
     pub conf: Option<PathBuf>,
     /// The `KONG_*` variables of the command, which later reloads see, too.
     pub environment: Vec<(String, String)>,
+    /// Whether a file took the place of the one the node was started with: it lies over what serves.
+    #[serde(default)]
+    pub(super) is_layered: bool,
 }
 
 impl Reload {
+    /// A request to read `conf`, or the file in use, and these variables.
+    pub fn new(conf: Option<PathBuf>, environment: Vec<(String, String)>) -> Reload {
+        Reload { conf, environment, is_layered: false }
+    }
+
     /// This with another one over it.
+    ///
+    /// *Kong parity*: another file than the one in use is laid over the configuration that serves, so that it need
+    /// say only what changes; the variables of earlier commands are part of that, and weaker than the file.
     pub(super) fn overlaid(&self, over: &Reload) -> Reload {
+        if over.conf.is_some() && over.conf != self.conf {
+            return Reload { is_layered: true, ..over.clone() };
+        }
         let replaced = |name: &String| over.environment.iter().any(|(other, _)| other == name);
         let kept = self.environment.iter().filter(|(name, _)| !replaced(name));
         Reload {
             conf: over.conf.clone().or_else(|| self.conf.clone()),
             environment: kept.chain(&over.environment).cloned().collect(),
+            is_layered: self.is_layered,
         }
     }
 }
@@ -94,7 +109,7 @@ mod tests {
             stream.write_all(b"{\"Err\":\"port taken\"}\n").unwrap();
             request
         });
-        let request = Reload { conf: Some("/etc/kong.conf".into()), environment: Vec::new() };
+        let request = Reload::new(Some("/etc/kong.conf".into()), Vec::new());
         assert_eq!(reload(&prefix, &request).unwrap(), Err("port taken".to_owned()));
         assert_eq!(master.join().unwrap().conf, Some("/etc/kong.conf".into()));
         remove(&prefix);

@@ -109,7 +109,7 @@ impl Master {
         let prefix = launch.prefix.clone();
         let mut master = Master {
             executable: std::env::current_exe().map_err(RuntimeError::process("finding the executable"))?,
-            inputs: Reload { conf: launch.conf.clone(), environment: Vec::new() },
+            inputs: Reload::new(launch.conf.clone(), Vec::new()),
             launch,
             life: Life::Starting,
             sockets: Sockets::default(),

@@ -27,11 +27,12 @@ impl Master {
             Trigger::Start | Trigger::Crash => Source::Running,
             Trigger::Change | Trigger::Asked(..) => Source::Files,
         };
-        let Reload { conf, environment } = match &trigger {
+        let Reload { conf, environment, is_layered } = match &trigger {
             Trigger::Asked(reload, _) => self.inputs.overlaid(reload),
             _ => self.inputs.clone(),
         };
-        let origin = Origin { prefix: self.launch.prefix.clone(), conf, source };
+        let variables = is_layered.then(|| environment.iter().map(|(name, _)| name.clone()).collect());
+        let origin = Origin { prefix: self.launch.prefix.clone(), conf, source, variables };
         match WorkerProcess::spawn(&self.executable, &environment, self.events.clone()) {
             Ok(process) => {
                 process.tell(ToWorker::Load { origin, detached: self.launch.daemon }).await;
