@@ -9,11 +9,11 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 /// How long a node may take until it serves clients.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A running cluster; ended when dropped.
 pub struct Cassandra {
@@ -25,6 +25,30 @@ pub struct Cassandra {
     nodes: Mutex<Vec<Option<Child>>>,
     keyspaces: AtomicUsize,
     replicas: AtomicUsize,
+    /// Dropped last.
+    _turn: Turn,
+}
+
+/// The right to run a cluster: one at a time, each takes a machine all it has.
+struct Turn;
+
+static IS_TAKEN: Mutex<bool> = Mutex::new(false);
+static GIVEN_BACK: Condvar = Condvar::new();
+
+impl Turn {
+    fn take() -> Turn {
+        let is_taken = IS_TAKEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let waited = GIVEN_BACK.wait_while(is_taken, |is_taken| *is_taken);
+        *waited.unwrap_or_else(|poisoned| poisoned.into_inner()) = true;
+        Turn
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *IS_TAKEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = false;
+        GIVEN_BACK.notify_one();
+    }
 }
 
 /// The cluster of one node that all specs of a run share, as long as one of them uses it.
@@ -43,6 +67,7 @@ impl Cassandra {
 
     /// Starts so many nodes, one after the other.
     pub fn start(count: usize) -> Cassandra {
+        let turn = Turn::take();
         let cluster = Cassandra {
             port: free_port(),
             storage_port: free_port(),
@@ -51,6 +76,7 @@ impl Cassandra {
             nodes: Mutex::new((0..count).map(|_| None).collect()),
             keyspaces: AtomicUsize::new(0),
             replicas: AtomicUsize::new(1),
+            _turn: turn,
         };
         for node in 0..count {
             cluster.prepare(node, count);
@@ -135,7 +161,7 @@ impl Cassandra {
             ("cassandra_contact_points", addresses.join(", ")),
             ("cassandra_port", self.port.to_string()),
             ("cassandra_keyspace", keyspace.to_owned()),
-            ("cassandra_timeout", "10000".to_owned()),
+            ("cassandra_timeout", "30000".to_owned()),
             ("db_update_frequency", "0.2".to_owned()),
         ]
     }
@@ -186,8 +212,17 @@ impl Cassandra {
              hints_directory: {folder}/hints\n\
              cdc_raw_directory: {folder}/cdc\n\
              commitlog_sync: periodic\n\
-             commitlog_sync_period_in_ms: 10000\n\
-             commitlog_segment_size_in_mb: 4\n\
+             commitlog_sync_period: 10000ms\n\
+             periodic_commitlog_sync_lag_block: 600s\n\
+             read_request_timeout: 30s\n\
+             range_request_timeout: 30s\n\
+             write_request_timeout: 30s\n\
+             counter_write_request_timeout: 30s\n\
+             cas_contention_timeout: 30s\n\
+             truncate_request_timeout: 60s\n\
+             request_timeout: 30s\n\
+             native_transport_timeout: 60s\n\
+             commitlog_segment_size: 4MiB\n\
              auto_bootstrap: false\n\
              auto_snapshot: false\n\
              concurrent_reads: 8\n\
