@@ -19,24 +19,24 @@ const SWEEP: u64 = 3600;
 // ---- events ------------------------------------------------------------------------------------------
 
 /// The statement that adds an event. Its time is that of this node: a cluster has none of its own.
-pub(super) fn event_statement(event: ClusterEvent) -> Statement {
+pub(super) fn event_statement(event: &ClusterEvent) -> Statement {
     const ADD: &str = "INSERT INTO cluster_events (channel, at, node_id, id, data, nbf) \
         VALUES (?, ?, ?, ?, ?, ?) USING TTL ?";
     let now = now();
     let time = |seconds: f64| bound(CqlValue::Timestamp(timestamp(seconds)));
     let values = vec![
-        text(event.channel),
+        text(event.channel.as_str()),
         time(now),
         uuid(&event.node_id),
         uuid(&event.id),
-        text(event.data),
+        text(event.data.as_str()),
         event.not_before.map_or(Bound::Set(None), time),
         bound(CqlValue::Int(lifetime(Some(now + event.lifetime)))),
     ];
     Statement { cql: ADD.into(), values }
 }
 
-pub(super) async fn add_event(session: &Session, event: ClusterEvent) -> Result<(), DbError> {
+pub(super) async fn add_event(session: &Session, event: &ClusterEvent) -> Result<(), DbError> {
     let statement = event_statement(event);
     session.run(&statement.cql, &statement.values).await
 }

@@ -15,6 +15,9 @@ use crate::db::{DbError, Entity};
 /// The field that stands for the composite cache key.
 pub(super) const CACHE_KEY: &str = "cache_key";
 
+/// From so many questions about a kind on it is looked whether its table is smaller than they are.
+const MANY: usize = 500;
+
 /// Rows as they were read and as they will be.
 pub(super) struct Draft<'a> {
     session: &'a Session,
@@ -25,6 +28,8 @@ pub(super) struct Draft<'a> {
     by_value: HashMap<(String, String, String), Vec<String>>,
     /// What was asked of the cluster already.
     asked: HashSet<Look>,
+    /// The kinds of which all rows were read.
+    whole: HashSet<String>,
 }
 
 /// A row before and after.
@@ -50,6 +55,11 @@ pub(super) enum Look {
 }
 
 impl Look {
+    fn kind(&self) -> &str {
+        let (Look::Key(kind, ..) | Look::Field(kind, ..)) = self;
+        kind
+    }
+
     /// For the row with a primary key.
     pub(super) fn at_key(table: &Table, key: &Entity) -> Look {
         let key = table.model.primary_key_of(key);
@@ -71,18 +81,35 @@ impl<'a> Draft<'a> {
             rows: indexmap::IndexMap::new(),
             by_value: HashMap::new(),
             asked: HashSet::new(),
+            whole: HashSet::new(),
         }
     }
 
     /// Asks several questions at once, so that they are answered when they come up.
     pub(super) async fn ask(&mut self, looks: Vec<Look>) -> Result<(), DbError> {
-        let mut new = Vec::new();
-        for look in looks {
-            if !self.asked.contains(&look) && !new.contains(&look) {
-                new.push(look);
-            }
+        let mut new = indexmap::IndexSet::new();
+        new.extend(looks.into_iter().filter(|look| !self.asked.contains(look)));
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        for look in &new {
+            *counts.entry(look.kind().to_owned()).or_default() += 1;
         }
-        self.ask_all(new).await
+        for (kind, count) in counts.into_iter().filter(|(_, count)| *count >= MANY) {
+            self.ask_for_all(&kind, count).await?;
+        }
+        new.retain(|look| !self.whole.contains(look.kind()));
+        self.ask_all(new.into_iter().collect()).await
+    }
+
+    /// Reads a whole table where its rows are fewer than the questions.
+    async fn ask_for_all(&mut self, kind: &str, questions: usize) -> Result<(), DbError> {
+        let table = self.tables.of(kind)?;
+        if let Some(rows) = read::few(self.session, table, questions).await? {
+            for row in rows {
+                remember(&mut self.rows, &mut self.by_value, table, row);
+            }
+            self.whole.insert(kind.to_owned());
+        }
+        Ok(())
     }
 
     async fn ask_all(&mut self, looks: Vec<Look>) -> Result<(), DbError> {
@@ -109,8 +136,7 @@ impl<'a> Draft<'a> {
                     self.rows.entry((kind.clone(), text.clone())).or_insert_with(slot);
                 }
             }
-            let (Look::Key(kind, ..) | Look::Field(kind, ..)) = &look;
-            let table = self.tables.of(kind)?;
+            let table = self.tables.of(look.kind())?;
             for row in found {
                 remember(&mut self.rows, &mut self.by_value, table, row);
             }
@@ -120,7 +146,10 @@ impl<'a> Draft<'a> {
     }
 
     async fn ask_one(&mut self, look: Look) -> Result<(), DbError> {
-        if self.asked.contains(&look) { Ok(()) } else { self.ask_all(vec![look]).await }
+        if self.asked.contains(&look) || self.whole.contains(look.kind()) {
+            return Ok(());
+        }
+        self.ask_all(vec![look]).await
     }
 
     /// The row with a primary key, as it will be.

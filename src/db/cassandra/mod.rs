@@ -11,9 +11,9 @@
 //!   [`draft`] over what was read, so that a rule that is broken by the last of them refuses all, with nothing written.
 //! - Values that are unique are then [claimed](claims) by lightweight transactions: of two nodes that want the same
 //!   name at once, one gets it.
-//! - What is left to do is sent as logged batches: once one is accepted, all of it will be done. A server takes no
-//!   batch above 50 KiB, so that more than that is several, one after the other, parents before children and children
-//!   gone before parents. Only there can a crash leave the first of them without the last.
+//! - What is left to do is [sent](delivery) as a logged batch: once it is accepted, all of it will be done. A server
+//!   takes no batch above 50 KiB, so that more than that goes row by row, many at once, parents before children and
+//!   children gone before parents. Only there can a crash leave the first of them without the last.
 //! - References are checked by reading. A child that is written while its parent is deleted elsewhere may be left
 //!   without it; [`read::load`] leaves such rows out, so that they do no harm.
 //! - Rows that end are ended by the server, by its own time to live.
@@ -23,6 +23,7 @@
 mod aside;
 mod claims;
 mod connection;
+mod delivery;
 mod draft;
 mod migrator;
 mod read;

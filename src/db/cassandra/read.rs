@@ -17,8 +17,8 @@ use crate::db::{
 };
 use crate::observability::log;
 
-/// How many rows are asked for at a time, one by one.
-pub(super) const AT_ONCE: usize = 64;
+/// How many requests of one kind are under way at a time.
+pub(super) const AT_ONCE: usize = 128;
 /// How many tables are read at a time.
 const TABLES_AT_ONCE: usize = 8;
 /// How many pages of the server are read for one of ours where few rows are wanted.
@@ -325,18 +325,24 @@ async fn all(session: &Session, table: &Table) -> Result<Rows, DbError> {
     Ok(found.into_iter().map(row).collect())
 }
 
-/// The rows of a table, unless they are more than so many, or about as many.
+/// The rows of a table, unless they are more than so many.
 pub(super) async fn few(
     session: &Session,
     table: &Table,
     limit: usize,
 ) -> Result<Option<Vec<Stored>>, DbError> {
+    /// Rows of a page.
+    const PAGE: usize = 2000;
     let all = table.all();
-    let (found, next) = session.page(&all.cql, &all.values, limit, PagingState::start()).await?;
-    if next.is_some() {
-        return Ok(None);
+    let mut rows = Vec::new();
+    let mut state = PagingState::start();
+    loop {
+        let (found, next) = session.page(&all.cql, &all.values, PAGE.min(limit), state).await?;
+        rows.extend(found.iter().map(|row| table.read(&row.columns)));
+        let Some(next) = next.filter(|_| rows.len() <= limit) else { break };
+        state = next;
     }
-    Ok(Some(found.iter().map(|row| table.read(&row.columns)).collect()))
+    Ok((rows.len() <= limit).then_some(rows))
 }
 
 fn drop_orphans(

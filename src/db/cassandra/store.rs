@@ -180,7 +180,7 @@ impl Store for Cassandra {
     }
 
     fn add_event(&self, event: ClusterEvent) -> Answer<()> {
-        self.run(|session, _| Box::pin(async move { aside::add_event(session, event).await }))
+        self.run(|session, _| Box::pin(async move { aside::add_event(session, &event).await }))
     }
 
     fn events_since(&self, channels: &[&str], after: f64) -> Answer<(Vec<ClusterEvent>, f64)> {

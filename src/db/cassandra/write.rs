@@ -6,15 +6,13 @@ use serde_json::Value;
 
 use super::aside;
 use super::claims::Claims;
+use super::delivery::{Delivery, Stage};
 use super::draft::{CACHE_KEY, Draft, Look, Slot, alive, stored};
 use super::read;
 use super::session::{Session, Statement, text};
 use super::table::{Stored, Table};
 use super::tables::Tables;
 use crate::db::{Change, DbError, Entity, Expiry, Place, Removed, View, Write, Written, notes};
-
-/// The most bytes of a batch, by our count: servers refuse those of more than 50 KiB by theirs.
-const BATCH_BYTES: usize = 32 * 1024;
 
 /// So many rows of a kind are removed one by one: to empty a table takes all nodes, and long.
 const FEW: usize = 500;
@@ -32,50 +30,19 @@ pub(super) async fn write(
     for change in changes {
         all.push(work.apply(change).await?);
     }
-    let mut groups = work.statements()?;
-    if let Some(note) = notes::event(author, &all, &tables.model) {
-        groups.push(vec![aside::event_statement(note)]);
-    }
+    let note = notes::event(author, &all, &tables.model);
+    let delivery = Delivery::new(work.stages()?, note);
     let claims = Claims::of(&work.draft, tables)?;
     claims.take(session, tables).await?;
-    let mut is_begun = false;
-    for batch in batches(groups) {
-        if let Err(error) = session.batch(batch).await {
-            // What timed out may have been made: its claims stay, and are abandoned if it was not.
-            if !is_begun && !error.is_away() {
-                claims.undo(session).await;
-            }
-            return Err(error);
+    if let Err(failed) = delivery.send(session).await {
+        // What timed out may have been made: its claims stay, and are abandoned if it was not.
+        if !failed.is_begun && !failed.error.is_away() {
+            claims.undo(session).await;
         }
-        is_begun = true;
+        return Err(failed.error);
     }
     claims.give_up(session).await;
     Ok(all)
-}
-
-/// Puts statements that belong together into as few batches as hold them.
-fn batches(groups: Vec<Vec<Statement>>) -> Vec<Vec<Statement>> {
-    let mut batches: Vec<Vec<Statement>> = Vec::new();
-    let mut size = usize::MAX;
-    for group in groups {
-        let bytes: usize = group.iter().map(Statement::bytes).sum();
-        match batches.last_mut() {
-            Some(last) if size.saturating_add(bytes) <= BATCH_BYTES => {
-                size += bytes;
-                last.extend(group);
-            }
-            // A statement that is too large for any batch is taken where it is the only one.
-            _ if bytes > BATCH_BYTES => {
-                batches.extend(group.into_iter().map(|statement| vec![statement]));
-                size = usize::MAX;
-            }
-            _ => {
-                size = bytes;
-                batches.push(group);
-            }
-        }
-    }
-    batches
 }
 
 /// A batch of changes that is being worked out.
@@ -333,8 +300,8 @@ impl<'a> Work<'a> {
 
     // ---- statements ---------------------------------------------------------------------------------
 
-    /// What is to be sent, in groups that belong together: parents before children, children gone before parents.
-    fn statements(&self) -> Result<Vec<Vec<Statement>>, DbError> {
+    /// What is to be sent: parents before children, children gone before parents.
+    fn stages(&self) -> Result<Vec<Stage>, DbError> {
         let place = |kind: &str| self.tables.model.kinds().position(|other| other.name == kind);
         let (mut put, mut gone) = (Vec::new(), Vec::new());
         for (kind, slot) in self.draft.touched() {
@@ -354,7 +321,15 @@ impl<'a> Work<'a> {
         }
         put.sort_by_key(|(place, _)| *place);
         gone.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
-        Ok(put.into_iter().chain(gone).map(|(_, group)| group).collect())
+        let mut stages: Vec<(_, Stage)> = Vec::new();
+        let (put, gone) = (put.into_iter().map(|row| (true, row)), gone.into_iter().map(|row| (false, row)));
+        for (is_put, (place, group)) in put.chain(gone) {
+            match stages.last_mut() {
+                Some((last, stage)) if *last == (is_put, place) => stage.push(group),
+                _ => stages.push(((is_put, place), vec![group])),
+            }
+        }
+        Ok(stages.into_iter().map(|(_, stage)| stage).collect())
     }
 }
 
@@ -413,10 +388,8 @@ pub(super) async fn truncate(
             }
         }
     }
-    for batch in batches(work.statements()?) {
-        session.batch(batch).await?;
-    }
+    Delivery::new(work.stages()?, None).send(session).await.map_err(|failed| failed.error)?;
     Claims::of(&work.draft, tables)?.give_up(session).await;
     aside::forget(session, &many).await?;
-    aside::add_event(session, notes::everything(author)).await
+    aside::add_event(session, &notes::everything(author)).await
 }
