@@ -178,6 +178,25 @@ fn health_is_set_by_hand_where_checks_are_on() {
         health(gateway.admin).contains(&(names[0].clone(), "UNHEALTHY".to_owned()))
     });
     gateway.wait_for_log(&format!(":u) unhealthy HTTP increment (1/1) for '127.0.0.1({})'", names[0]));
+    // and outlives a reload, and a worker process that crashed
+    one.answer(200);
+    let asked = one.seen.lock().unwrap().len();
+    let is_left_out = || {
+        let fared = [(names[0].clone(), "UNHEALTHY".to_owned()), (names[1].clone(), "HEALTHY".to_owned())];
+        fared.iter().all(|target| health(gateway.admin).contains(target))
+            && (0..6).all(|_| get(gateway.proxy, "/", &[]).status == 200)
+            && one.seen.lock().unwrap().len() == asked
+    };
+    assert!(gateway.reload().status.success());
+    assert!(is_left_out());
+    let victim = gateway.worker();
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(victim.cast_signed()),
+        nix::sys::signal::Signal::SIGKILL,
+    )
+    .unwrap();
+    gateway.eventually("another worker process", |gateway| !gateway.workers().contains(&victim));
+    assert!(is_left_out());
 
     let gateway = start("algorithm: round-robin", &names);
     let reply =

@@ -51,16 +51,19 @@ impl Balancers {
         let mut old = self.by_name.take();
         let mut by_name = HashMap::new();
         for spec in upstreams {
-            let kept = old.remove(&spec.name).filter(|balancer| {
+            let before = old.remove(&spec.name);
+            let kept = before.clone().filter(|balancer| {
                 let balancer = balancer.borrow();
                 Arc::ptr_eq(balancer.spec(), &spec) || *balancer.spec() == spec
             });
             let balancer = kept.unwrap_or_else(|| {
+                before.inspect(|before| before.borrow().forget_targets(&spec.targets));
                 let board = self.boards.board(spec.id);
                 Rc::new(RefCell::new(Balancer::new(spec.clone(), board)))
             });
             by_name.insert(spec.name.clone(), balancer);
         }
+        old.values().for_each(|gone| gone.borrow().forget_targets(&[]));
         self.by_name.replace(by_name);
     }
 

@@ -5,11 +5,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use uuid::Uuid;
+
+use super::health_record::HealthRecord;
+use crate::shm::Dict;
 
 /// The thresholds of passive or active health checks; 0 never reaches a threshold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -77,6 +80,7 @@ impl fmt::Display for Counted {
 #[derive(Debug, Default)]
 pub struct Health {
     word: AtomicU64,
+    record: Option<HealthRecord>,
 }
 
 /// Set while the address is unavailable.
@@ -85,6 +89,12 @@ const SUCCESSES: u64 = 0xff;
 const FAILURES: u64 = 0xffff_ff00;
 
 impl Health {
+    /// An address that is as well as its record says.
+    fn recorded(record: Option<HealthRecord>) -> Health {
+        let down = record.as_ref().is_some_and(HealthRecord::is_down);
+        Health { word: AtomicU64::new(if down { DOWN } else { 0 }), record }
+    }
+
     /// Whether requests may go there.
     pub fn is_available(&self) -> bool {
         self.word.load(Ordering::Relaxed) & DOWN == 0
@@ -93,7 +103,17 @@ impl Health {
     /// Sets the state and forgets what was counted; whether that changed anything.
     pub fn set_available(&self, available: bool) -> bool {
         let word = if available { 0 } else { DOWN };
-        self.word.swap(word, Ordering::Relaxed) & DOWN != word
+        let changed = self.word.swap(word, Ordering::Relaxed) & DOWN != word;
+        if changed {
+            self.write_down();
+        }
+        changed
+    }
+
+    fn write_down(&self) {
+        if let Some(record) = &self.record {
+            record.write(self.is_available());
+        }
     }
 
     /// Counts an outcome; `None` when it does not count.
@@ -110,6 +130,9 @@ impl Health {
         let kept = before & if counter == Counter::Success { SUCCESSES } else { FAILURES };
         let number = ((kept >> (counter as u32 * 8)) & 0xff) as u8 + 1;
         let changed = count(before).is_some_and(|after| (before ^ after) & DOWN != 0);
+        if changed {
+            self.write_down();
+        }
         Some(Counted { counter, number, limit, changed })
     }
 
@@ -155,19 +178,36 @@ const PRUNE_AT: usize = 1024;
 /// The health of all addresses of an upstream.
 #[derive(Debug, Default)]
 pub struct HealthBoard {
+    upstream: Uuid,
+    dict: Option<Arc<Dict>>,
     addresses: Mutex<HashMap<String, Arc<Health>>>,
     version: AtomicU64,
 }
 
 impl HealthBoard {
-    /// The health of the address `ip:port` of the target `host`; new ones are well.
+    /// The health of the address `ip:port` of the target `host`; new ones are well, unless a process before this one
+    /// found them down.
     pub fn health(&self, host: &str, ip: &str, port: u16) -> Arc<Health> {
         let key = format!("{host} {ip}:{port}");
         let mut addresses = self.addresses.lock();
         if addresses.len() >= PRUNE_AT && !addresses.contains_key(&key) {
             addresses.retain(|_, health| Arc::strong_count(health) > 1 || !health.is_available());
         }
-        addresses.entry(key).or_default().clone()
+        let record = |key: &String| {
+            self.dict.clone().map(|dict| HealthRecord::new(dict, format!("{} {key}", self.upstream)))
+        };
+        let new = |key: &String| Arc::new(Health::recorded(record(key)));
+        addresses.entry(key).or_insert_with_key(new).clone()
+    }
+
+    /// Has all addresses of a target that is gone be well, should it come again.
+    pub(super) fn forget(&self, host: &str, port: u16) {
+        let (begin, end) = (format!("{host} "), format!(":{port}"));
+        let addresses = self.addresses.lock();
+        let meant = addresses.iter().filter(|(key, _)| key.starts_with(&begin) && key.ends_with(&end));
+        if meant.filter(|(_, health)| health.set_available(true)).count() > 0 {
+            self.announce_change();
+        }
     }
 
     /// Tells all workers that some availability changed.
@@ -183,17 +223,24 @@ impl HealthBoard {
 
 /// The health boards of all upstreams; one value for all workers.
 #[derive(Debug, Default)]
-pub struct HealthBoards(Mutex<HashMap<Uuid, Arc<HealthBoard>>>);
+pub struct HealthBoards {
+    boards: Mutex<HashMap<Uuid, Arc<HealthBoard>>>,
+    dict: OnceLock<Arc<Dict>>,
+}
 
 impl HealthBoards {
-    /// The board of an upstream, made when first asked for.
-    pub fn board(&self, upstream: Uuid) -> Arc<HealthBoard> {
-        self.0.lock().entry(upstream).or_default().clone()
+    /// Has boards that are made from now on keep in `dict` which addresses are down, and begin with what is there.
+    /// Only the first call counts.
+    pub fn record_in(&self, dict: Option<&Arc<Dict>>) {
+        if let Some(dict) = dict {
+            self.dict.get_or_init(|| dict.clone());
+        }
     }
 
-    /// Forgets upstreams that are gone.
-    pub fn retain(&self, exists: impl Fn(Uuid) -> bool) {
-        self.0.lock().retain(|upstream, _| exists(*upstream));
+    /// The board of an upstream, made when first asked for.
+    pub fn board(&self, upstream: Uuid) -> Arc<HealthBoard> {
+        let new = || Arc::new(HealthBoard { upstream, dict: self.dict.get().cloned(), ..Default::default() });
+        self.boards.lock().entry(upstream).or_insert_with(new).clone()
     }
 }
 
@@ -263,6 +310,30 @@ mod tests {
         assert!(board.addresses.lock().len() <= PRUNE_AT + 1);
         assert!(!board.health("down", "10.0.0.1", 1).is_available());
         assert!(Arc::ptr_eq(&used, &board.health("used", "10.0.0.2", 1)));
+    }
+
+    #[test]
+    fn what_is_down_is_down_in_the_next_process_until_its_target_is_removed() {
+        let dict = Arc::new(Dict::create("health", 1 << 20).unwrap());
+        let process = || {
+            let boards = HealthBoards::default();
+            boards.record_in(Some(&dict));
+            boards.board(Uuid::nil())
+        };
+        let first = process();
+        first.health("a", "10.0.0.1", 80).set_available(false);
+        for _ in 0..3 {
+            first.health("b", "10.0.0.1", 80).report(Outcome::Status(500), &checks());
+        }
+        let second = process();
+        assert!(!second.health("a", "10.0.0.1", 80).is_available());
+        assert!(!second.health("b", "10.0.0.1", 80).is_available());
+        assert!(second.health("a", "10.0.0.1", 8080).is_available());
+        second.forget("a", 80);
+        assert!(second.health("a", "10.0.0.1", 80).is_available());
+        let third = process();
+        assert!(third.health("a", "10.0.0.1", 80).is_available());
+        assert!(!third.health("b", "10.0.0.1", 80).is_available());
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! - [`upstream`]: one upstream's addresses and the algorithm over them
 //! - [`round_robin`], [`consistent_hashing`], [`least_connections`], [`latency`]: the algorithms
 //! - [`health`]: counters and thresholds of health checks
+//! - [`health_record`]: what of it the next process finds
 //! - [`status`]: what the Admin API tells
 //! - [`hash_input`]: the value that consistent hashing hashes
 //! - [`balancers`]: all upstreams of a worker
@@ -22,6 +23,7 @@ mod balancers;
 mod consistent_hashing;
 mod hash_input;
 mod health;
+mod health_record;
 mod host_header;
 mod latency;
 mod least_connections;

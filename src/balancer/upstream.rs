@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::consistent_hashing::Ring;
 use super::health::{Checks, Counted, Health, HealthBoard, Outcome};
 use super::round_robin::Wheel;
-use super::spec::{Algorithm, UpstreamSpec};
+use super::spec::{Algorithm, TargetSpec, UpstreamSpec};
 use super::status::{AddressStatus, TargetStatus, UpstreamStatus};
 use super::target::{AddressHost, Target, TargetState, Wanted};
 use super::{AddressId, BalancerError, latency, least_connections};
@@ -293,6 +293,16 @@ impl Balancer {
         }
         self.board.announce_change();
         count
+    }
+
+    /// Forgets how the targets fared that are not in `remaining`.
+    pub(super) fn forget_targets(&self, remaining: &[TargetSpec]) {
+        let stays =
+            |host: &str, port: u16| remaining.iter().any(|left| left.host == host && left.port == port);
+        let targets = self.spec.targets.iter();
+        for gone in targets.filter(|target| !stays(&target.host, target.port)) {
+            self.board.forget(&gone.host, gone.port);
+        }
     }
 
     fn add_address(&mut self, number: usize, wanted: Wanted) {

@@ -60,6 +60,7 @@ pub(super) struct Control {
 /// Runs the control thread until it is ordered to end.
 pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String> {
     let shared = setup.configuration;
+    shared.health.record_in(setup.dicts.find(super::worker::HEALTH_DICT));
     let vm = super::worker::make_vm(&shared, None, setup.workers, &setup.dicts)?;
     let source = Rc::new(super::schemas::load(&vm, &shared)?);
     let database = Database::open(&shared, &source, &vm).await?;

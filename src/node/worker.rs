@@ -32,11 +32,15 @@ const ASK_AGAIN: Duration = Duration::from_secs(120);
 /// How long after a change the snapshot before it has been freed, unless requests hold it.
 const UNTIL_FREED: Duration = Duration::from_millis(500);
 
+/// The shared dictionary, one of Kong's, in which the next process finds which targets are down.
+pub(super) const HEALTH_DICT: &str = "kong_healthchecks";
+
 /// Runs a worker until it is ordered to end and its last connection has.
 pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String> {
     runtime::answer_promptly();
     let shared = setup.configuration;
     let vm = make_vm(&shared, Some(setup.id), setup.workers, &setup.dicts)?;
+    shared.health.record_in(setup.dicts.find(HEALTH_DICT));
     let settings = runner_settings(&shared);
     let runner = Runner::new(&vm, &settings).map_err(text)?;
     shared.first_published().await;

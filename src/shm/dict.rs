@@ -1,5 +1,6 @@
 //! One shared dictionary and its operations.
 
+use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
@@ -41,6 +42,12 @@ static REPORT: OnceLock<fn(&str, Salvage)> = OnceLock::new();
 /// while writing to it. The first call wins.
 pub fn on_salvage(report: fn(&str, Salvage)) {
     let _ = REPORT.set(report);
+}
+
+impl fmt::Debug for Dict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Dict").field(&self.name()).finish()
+    }
 }
 
 impl Dict {
