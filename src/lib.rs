@@ -12,6 +12,7 @@
 //!
 //! | folder | owns |
 //! |---|---|
+//! | [`persistent`] | collections whose changed copies share what the change leaves alone |
 //! | [`observability`] | error log, access log, counters |
 //! | [`http`] | heads, field lines, URIs, dates, status texts: HTTP without sockets |
 //! | [`schema`] | the schema engine: fields, checks, defaults, shorthands, error trees |
@@ -57,6 +58,7 @@ pub mod http;
 pub mod lua;
 pub mod node;
 pub mod observability;
+pub mod persistent;
 pub mod phase;
 pub mod proxy;
 pub mod router;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// The folders, lowest first.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
+    "persistent",
     "observability",
     "http",
     "schema",

@@ -30,6 +30,9 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// How long requests are given to let go of an old snapshot before they are asked again.
 const LET_GO: Duration = Duration::from_millis(100);
 
+/// How many bytes the VM may hold that nobody needs before they are freed.
+const GARBAGE: usize = 4 << 20;
+
 /// The shared dictionary, and the key in it, that hold the hash of the declarative configuration read last.
 pub(super) const DICT: &str = "kong";
 const LAST_READ: &[u8] = b"declarative_config:last_read";
@@ -55,6 +58,8 @@ pub(super) struct Control {
     pub(super) dicts: crate::shm::Dicts,
     /// When the level of the error log is the configured one again, in seconds since 1970.
     pub(super) level_until: Cell<f64>,
+    /// How many bytes the VM held after the last collection.
+    live_memory: Cell<usize>,
 }
 
 /// Runs the control thread until it is ordered to end.
@@ -74,6 +79,7 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
         vm,
         dicts: setup.dicts,
         level_until: Cell::new(0.0),
+        live_memory: Cell::new(0),
     });
     super::log_level::take_over(&control);
     let hash = match &control.database {
@@ -168,19 +174,34 @@ async fn free_snapshots(control: Rc<Control>) {
         while published.holds_retired() {
             tokio::time::sleep(LET_GO).await;
             if published.has_retired() {
-                runtime::stand_back(PATIENCE, || free(&control));
+                free(&control);
             }
         }
     }
 }
 
 fn free(control: &Control) {
-    control.shared.published.free_retired();
-    // What Lua schemas made while they judged: the VM rests until the next change.
+    let published = &control.shared.published;
+    // Most of a snapshot usually lives on in the one after it.
+    if published.frees_much() {
+        return runtime::stand_back(PATIENCE, || {
+            published.free_retired();
+            collect(control);
+            runtime::forget_cached();
+        });
+    }
+    published.free_retired();
+    if control.vm.lua().used_memory() > control.live_memory.get() + GARBAGE {
+        runtime::stand_back(PATIENCE, || collect(control));
+    }
+}
+
+/// Frees what Lua schemas made while they judged: the VM rests until the next change.
+fn collect(control: &Control) {
     if let Err(error) = control.vm.lua().gc_collect() {
         log::warn!("a plugin's finalizer failed: {error}");
     }
-    runtime::forget_cached();
+    control.live_memory.set(control.vm.lua().used_memory());
 }
 
 fn tell(error: &SourceError) {

@@ -6,11 +6,14 @@ use super::cluster::Keys;
 use super::entities::EntitySource;
 use super::events::{self, Events};
 use crate::conf::{Conf, WorkerConsistency};
+use crate::db::off::Changes;
 use crate::db::{Answer, Change, DbError, Entities, Entity, Observer, Rows, Store, View, Written, dao};
 use crate::lua::Vm;
 use crate::observability::log;
 use crate::runtime;
+use indexmap::IndexMap;
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -47,6 +50,8 @@ pub(super) struct Effect {
     source: Rc<EntitySource>,
     events: Events,
     rows: RefCell<Entities>,
+    /// What the snapshot in force does not have yet.
+    pending: RefCell<Pending>,
     /// Counts changes of the rows.
     changes: Cell<u64>,
     /// The number of changes that the snapshot in force has.
@@ -54,6 +59,14 @@ pub(super) struct Effect {
     /// When the last snapshot was ready, and how long it took.
     last: Cell<(Instant, Duration)>,
     is_scheduled: Cell<bool>,
+}
+
+/// Which rows are other ones than those in force.
+enum Pending {
+    /// Perhaps all.
+    All,
+    /// Those with these keys, by their kinds.
+    Some(IndexMap<String, HashSet<Arc<str>>>),
 }
 
 impl Effect {
@@ -72,6 +85,7 @@ impl Effect {
             source: Rc::clone(source),
             events,
             rows: RefCell::default(),
+            pending: RefCell::new(Pending::All),
             changes: Cell::new(0),
             published: Cell::new(0),
             last: Cell::new((Instant::now(), Duration::ZERO)),
@@ -90,6 +104,7 @@ impl Effect {
     /// Takes rows over that [`Effect::rows`] gave, without putting them in force.
     pub(super) fn restore(&self, rows: Entities) {
         *self.rows.borrow_mut() = rows;
+        *self.pending.borrow_mut() = Pending::All;
         self.changes.set(self.changes.get() + 1);
     }
 
@@ -179,6 +194,7 @@ impl Effect {
         }
         *rows = all;
         if is_changed {
+            *self.pending.borrow_mut() = Pending::All;
             self.changes.set(self.changes.get() + 1);
         }
         is_changed
@@ -227,13 +243,19 @@ impl Effect {
         let served = after.and_then(|row| self.served(kind, row));
         let mut all = self.rows.borrow_mut();
         let rows = all.entry(kind.to_owned()).or_default();
-        let known = before.and_then(|before| rows.swap_remove(model.key_text(before).as_str()));
+        let key = before.map(|before| model.key_text(before));
+        let known = key.as_ref().and_then(|key| rows.swap_remove(key.as_str()));
         let is_same = known == served;
-        if let Some(row) = if is_same { known } else { served } {
-            rows.insert(model.key_text(&row).into(), row);
+        let now = if is_same { known } else { served };
+        let now_key: Option<Arc<str>> = now.as_ref().map(|row| model.key_text(row).into());
+        if let (Some(key), Some(row)) = (&now_key, now) {
+            rows.insert(Arc::clone(key), row);
         }
         if is_same {
             return;
+        }
+        if let Pending::Some(keys) = &mut *self.pending.borrow_mut() {
+            keys.entry(kind.to_owned()).or_default().extend(key.map(Arc::from).into_iter().chain(now_key));
         }
         self.changes.set(self.changes.get() + 1);
     }
@@ -282,9 +304,14 @@ impl Effect {
     /// Makes the snapshot of the rows and puts it in force.
     pub(super) fn publish(&self) -> Result<(), DbError> {
         let (started, changes) = (Instant::now(), self.changes.get());
-        let rows = self.rows.borrow().clone();
-        let build = || self.source.build(rows, HASH, &self.shared);
-        let (snapshot, refused) = runtime::stand_back(PATIENCE, build)?;
+        let pending = self.pending.replace(Pending::Some(IndexMap::new()));
+        let build = || match &pending {
+            Pending::All => self.source.build(self.rows.borrow().clone(), HASH, &self.shared),
+            Pending::Some(keys) => self.source.change(&self.changed(keys), HASH, &self.shared),
+        };
+        let built =
+            if matches!(pending, Pending::All) { runtime::stand_back(PATIENCE, build) } else { build() };
+        let (snapshot, refused) = built.inspect_err(|_| drop(self.pending.replace(Pending::All)))?;
         for error in refused {
             log::error!("{error}");
         }
@@ -292,6 +319,18 @@ impl Effect {
         self.published.set(changes);
         self.last.set((Instant::now(), started.elapsed()));
         Ok(())
+    }
+}
+
+impl Effect {
+    /// The rows with these keys; `None` for those that have gone.
+    fn changed(&self, keys: &IndexMap<String, HashSet<Arc<str>>>) -> IndexMap<String, Changes> {
+        let all = self.rows.borrow();
+        let of_kind = |(kind, keys): (&String, &HashSet<Arc<str>>)| {
+            let row = |key: &Arc<str>| all.get(kind).and_then(|rows| rows.get(key)).cloned();
+            (kind.clone(), keys.iter().map(|key| (Arc::clone(key), row(key))).collect())
+        };
+        keys.iter().map(of_kind).collect()
     }
 }
 

@@ -3,12 +3,13 @@
 use super::Configuration;
 use crate::conf::Conf;
 use crate::db::declarative::{ConfigError, Reader, document};
-use crate::db::off::{Dataset, Kept};
+use crate::db::off::{Changes, Dataset, Kept};
 use crate::db::{DbError, Entities};
 use crate::entities::Registry;
 use crate::observability::{Level, log};
 use crate::router::{Flavor, RouteError};
 use crate::snapshot::{self, PluginKind, Snapshot};
+use indexmap::IndexMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ pub(super) struct EntitySource {
     pub(super) registry: Registry,
     /// Reads configurations by these schemas.
     pub(super) reader: Reader,
-    kinds: Vec<PluginKind>,
+    kinds: Arc<[PluginKind]>,
     flavor: Flavor,
 }
 
@@ -76,7 +77,7 @@ impl EntitySource {
         EntitySource {
             registry,
             reader,
-            kinds,
+            kinds: kinds.into(),
             flavor: Flavor::from_name(conf.router_flavor.as_str()).unwrap_or_default(),
         }
     }
@@ -161,6 +162,21 @@ impl EntitySource {
         let model = self.reader.model().clone();
         let dataset = Dataset::build_after(before.dataset.as_deref(), model, rows, hash)?;
         Ok(snapshot::build_after(&before, Arc::new(dataset), self.kinds.clone(), self.flavor))
+    }
+
+    /// Makes the snapshot after the one in force, of which these rows changed, by their kinds.
+    ///
+    /// *Errors*: a kind that the model does not have, or that there is no snapshot yet.
+    pub(super) fn change(
+        &self,
+        changes: &IndexMap<String, Changes>,
+        hash: &str,
+        shared: &Configuration,
+    ) -> Result<(Snapshot, Vec<RouteError>), DbError> {
+        let before = shared.published.current();
+        let dataset = before.dataset.as_ref().ok_or_else(|| DbError::database("nothing is in force yet"))?;
+        let dataset = Arc::new(dataset.with(changes, hash)?);
+        Ok(snapshot::build_after(&before, dataset, self.kinds.clone(), self.flavor))
     }
 }
 

@@ -1,15 +1,16 @@
 //! Peers from the balancer: the proxy's [`PeerPicker`] over upstreams, targets and DNS.
 
-use crate::balancer::{BalancerError, Balancers, HashSource, PickInput, hash_value};
+use crate::balancer::{BalancerError, Balancers, HashSource, PickInput, UpstreamSpec, hash_value};
 use crate::balancer::{Outcome as TryOutcome, Peer as BalancerPeer};
 use crate::exchange::Exchange;
 use crate::http::Known;
 use crate::http::query::{Args, DEFAULT_MAX_ARGS};
+use crate::persistent::Slots;
 use crate::proxy::ProxyError;
 use crate::proxy::upstream::{Outcome, Peer, PeerPicker};
 use crate::snapshot::Published;
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -21,18 +22,24 @@ pub(super) struct BalancedPeers {
     balancers: Rc<Balancers>,
     published: Arc<Published>,
     generation: Cell<u64>,
+    upstreams: RefCell<Slots<Arc<UpstreamSpec>>>,
 }
 
 impl BalancedPeers {
     pub(super) fn new(balancers: Rc<Balancers>, published: Arc<Published>) -> BalancedPeers {
-        BalancedPeers { balancers, published, generation: Cell::new(0) }
+        BalancedPeers { balancers, published, generation: Cell::new(0), upstreams: RefCell::default() }
     }
 
     /// Takes over the upstreams of a snapshot that is new to this worker.
     fn follow_snapshot(&self) {
         let generation = self.published.generation();
-        if self.generation.replace(generation) != generation {
-            self.balancers.update(self.published.current().upstreams.iter().cloned());
+        if self.generation.replace(generation) == generation {
+            return;
+        }
+        let snapshot = self.published.current();
+        if !self.upstreams.borrow().is_same(&snapshot.upstreams) {
+            self.balancers.update(snapshot.upstreams.iter().cloned());
+            self.upstreams.replace(snapshot.upstreams.clone());
         }
     }
 }

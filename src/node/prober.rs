@@ -9,6 +9,7 @@
 
 use crate::balancer::{ActiveChecks, Balancers, Outcome, Probed, UpstreamSpec};
 use crate::observability::log;
+use crate::persistent::Slots;
 use crate::proxy::upstream::{Authorities, Identity, TlsKey, UpstreamTls};
 use crate::snapshot::Published;
 use std::cell::Cell;
@@ -65,15 +66,15 @@ impl Prober {
     /// Follows the snapshots and probes, until it is dropped.
     pub(super) async fn run(self: Rc<Self>) {
         let mut ticks = interval(TICK);
-        let mut generation = 0;
+        let mut upstreams = Slots::default();
         let mut rounds: HashMap<uuid::Uuid, Rounds> = HashMap::new();
         loop {
             ticks.tick().await;
             let snapshot = self.published.current();
-            if snapshot.generation != generation {
-                generation = snapshot.generation;
+            if !upstreams.is_same(&snapshot.upstreams) {
+                upstreams = snapshot.upstreams.clone();
                 self.balancers.update(snapshot.upstreams.iter().cloned());
-                follow(&mut rounds, &snapshot.upstreams);
+                follow(&mut rounds, &upstreams);
             }
             let now = Instant::now();
             for upstream in rounds.values_mut() {
@@ -185,7 +186,7 @@ impl Prober {
 }
 
 /// Keeps the rounds of upstreams that stay as they are, and begins those of others.
-fn follow(rounds: &mut HashMap<uuid::Uuid, Rounds>, upstreams: &[Arc<UpstreamSpec>]) {
+fn follow(rounds: &mut HashMap<uuid::Uuid, Rounds>, upstreams: &Slots<Arc<UpstreamSpec>>) {
     let mut old = std::mem::take(rounds);
     for spec in upstreams.iter().filter(|spec| spec.active.is_some()) {
         let kept = old.remove(&spec.id).filter(|kept| kept.spec == *spec);

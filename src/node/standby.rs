@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 /// The least time between two copies.
 const REST: Duration = Duration::from_secs(1);
-/// How many times as long as it takes to write a copy none is written after it.
-const SHARE: u32 = 10;
+/// How many times as long as it takes to write a copy none is written after it: all rows are written each time.
+const SHARE: u32 = 100;
 /// How long a copy is written on cores that nobody else wants.
 const PATIENCE: Duration = Duration::from_secs(1);
 

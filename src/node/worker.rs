@@ -16,6 +16,7 @@ use crate::proxy::tls::SnapshotTrust;
 use crate::proxy::{self, Plugins, Settings, Worker, WorkerParts};
 use crate::runtime::{self, Order, WorkerSetup};
 use crate::shm::Dicts;
+use crate::snapshot::Snapshot;
 use crate::vaults::Vaults;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::getppid;
@@ -213,16 +214,23 @@ fn make_worker(
     }))
 }
 
-/// Lets go of each old configuration, and tells plugins the new one.
+/// Lets go of each old configuration, and tells plugins the new one where it is another for them.
 async fn follow_snapshots(shared: Arc<Configuration>, worker: Rc<proxy::Worker>, runner: Runner) {
     let mut generation = shared.published.generation();
     let mut changes = shared.published.changes();
+    // Vaults may have parts of what plugins are told.
+    let told = |snapshot: &Snapshot| (snapshot.plugins.clone(), snapshot.certificates_version);
+    let mut last = told(&shared.published.current());
     while changes.changed().await.is_ok() {
         let snapshot = shared.published.current();
         if snapshot.generation != generation {
             generation = snapshot.generation;
             worker.release_old_snapshots();
-            runner.configure(&snapshot).await;
+            let (plugins, version) = &last;
+            if !plugins.is_same(&snapshot.plugins) || *version != snapshot.certificates_version {
+                last = told(&snapshot);
+                runner.configure(&snapshot).await;
+            }
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Routes in the form the router evaluates, each on its own: what one router may hand on to the next.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -8,6 +7,7 @@ use uuid::Uuid;
 use super::RouteError;
 use super::expression::{Expr, Hints};
 use super::input::Scheme;
+use super::rank::{Order, descending};
 use super::spec::{Flavor, PathHandling, RouteSpec, Subsystem};
 use super::traditional::TraditionalRoute;
 use super::transform::{self, Patterns};
@@ -18,6 +18,7 @@ use super::upstream_path::UpstreamPath;
 /// *Invariant*: depends on its [`RouteSpec`] but for the index, and on the router's flavor and subsystem.
 #[derive(Debug)]
 pub struct CompiledRoute {
+    pub(super) id: Uuid,
     pub(super) parts: Vec<Arc<Part>>,
     pub(super) upstream_path: Arc<UpstreamPath>,
 }
@@ -72,6 +73,7 @@ impl Compiler {
         };
         let base = spec.service_path.as_deref().unwrap_or("/").into();
         Ok(CompiledRoute {
+            id: spec.id,
             parts: rules.into_iter().map(|rule| Arc::new(Part::new(rule, self.subsystem))).collect(),
             upstream_path: Arc::new(UpstreamPath { base, strip: spec.strip_path, handling }),
         })
@@ -127,11 +129,13 @@ impl Part {
         matches!(self.hints, PartHints::Any(_))
     }
 
-    /// Sorts parts as they are tried.
-    pub(super) fn sort_key(&self) -> impl Ord + use<> {
+    /// What sorts parts as they are tried, and what breaks ties for a part of the route with this id.
+    ///
+    /// *Kong parity*: outside the traditional flavor the greater id wins.
+    pub(super) fn order(&self, route: Uuid) -> (Order, u128) {
         match &self.rule {
-            Rule::Expression { priority, id, .. } => (Some(Reverse((*priority, *id))), None),
-            Rule::Traditional(route) => (None, Some(route.sort_key())),
+            Rule::Expression { priority, id, .. } => ([descending(*priority), 0, 0, 0, 0], !id.as_u128()),
+            Rule::Traditional(traditional) => (traditional.order(), route.as_u128()),
         }
     }
 }

@@ -15,7 +15,7 @@ use transform::Patterns;
 
 /// A request that owns what a [`MatchInput`] borrows.
 #[derive(Debug, Clone)]
-struct Sample {
+pub(super) struct Sample {
     scheme: Scheme,
     method: String,
     host: String,
@@ -43,7 +43,7 @@ impl RequestFields for Sample {
 }
 
 impl Sample {
-    fn input(&self) -> MatchInput<'_> {
+    pub(super) fn input(&self) -> MatchInput<'_> {
         MatchInput {
             scheme: self.scheme,
             method: &self.method,
@@ -197,7 +197,7 @@ fn ask_atc(router: &atc_router::router::Router<'_>, schema: &Schema, sample: &Sa
     Some((result.uuid, path, result.captures.into_iter().collect()))
 }
 
-fn ask_ours(router: &Router, ids: &[Uuid], sample: &Sample) -> Verdict {
+fn ask_ours(router: &Router, sample: &Sample) -> Verdict {
     let input = sample.input();
     let found = router.find(&input)?;
     let prefix = found.path.map(|part| {
@@ -205,22 +205,21 @@ fn ask_ours(router: &Router, ids: &[Uuid], sample: &Sample) -> Verdict {
         path[part.start..part.start + part.len].to_owned()
     });
     let mut trace = Trace { path: None, captures: Some(UriCaptures::default()) };
-    if let Rule::Expression { expr, .. } = &router.candidates[found.rank as usize].part.rule {
-        expr.matches(&Request::new(&input).unwrap(), Some(&mut trace));
-    }
+    let Rule::Expression { expr, id, .. } = &router.candidate(&found)?.part.rule else { return None };
+    expr.matches(&Request::new(&input).unwrap(), Some(&mut trace));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let captures = trace.captures.unwrap();
     let numbered = captures.numbered.iter().enumerate();
     let numbered = numbered.filter_map(|(number, group)| Some((number.to_string(), text(group.as_ref()?))));
     let named = captures.named.iter().map(|(name, group)| (name.to_string(), text(group)));
-    Some((ids[found.rank as usize], prefix, numbered.chain(named).collect()))
+    Some((*id, prefix, numbered.chain(named).collect()))
 }
 
 fn one_of(values: &'static [&'static str]) -> impl Strategy<Value = String> + Clone {
     proptest::sample::select(values).prop_map(str::to_owned)
 }
 
-fn sample() -> impl Strategy<Value = Sample> {
+pub(super) fn sample() -> impl Strategy<Value = Sample> {
     let headers = proptest::collection::vec(
         (one_of(&["x-a", "x-b", "X_A"]), one_of(&["v1", "V1", "v2", "k=7", ""])),
         0..4,
@@ -291,7 +290,7 @@ fn expression_text() -> impl Strategy<Value = String> {
     })
 }
 
-fn traditional_route() -> impl Strategy<Value = RouteSpec> {
+pub(super) fn traditional_route() -> impl Strategy<Value = RouteSpec> {
     let list = |values: &'static [&'static str], max| proptest::collection::vec(one_of(values), 0..max);
     let header =
         (one_of(&["x-a", "X-B"]), proptest::collection::vec(one_of(&["v1", "V2", "~*v(.)", "k=7"]), 1..3));
@@ -341,11 +340,9 @@ fn assert_same_as_atc(flavor: Flavor, specs: &[RouteSpec], samples: &[Sample]) -
     for unit in &units {
         oracle.add_matcher(unit.priority as usize, unit.id, &print(&unit.expr)).unwrap();
     }
-    units.sort_by_key(|unit| std::cmp::Reverse((unit.priority, unit.id)));
-    let ids: Vec<Uuid> = units.iter().map(|unit| unit.id).collect();
     for sample in samples {
         let expected = ask_atc(&oracle, &schema, sample);
-        prop_assert_eq!(ask_ours(&router, &ids, sample), expected, "{:?}", sample);
+        prop_assert_eq!(ask_ours(&router, sample), expected, "{:?}", sample);
     }
     Ok(())
 }
@@ -386,7 +383,7 @@ proptest! {
     ) {
         let specs = numbered(specs);
         let (router, _) = Router::build(Flavor::Traditional, Subsystem::Http, &specs);
-        let everything = Index::build(&vec![&Hints::NONE; router.len()]);
+        let everything = Index::scan(Scheme::Http, router.candidates());
         for sample in &samples {
             let scanned = router.find_traditional(&everything, &sample.input());
             prop_assert_eq!(router.find(&sample.input()), scanned, "{:?}", sample);

@@ -2,7 +2,8 @@
 //!
 //! [`Compiler`] takes [`RouteSpec`]s, plain data read from routes and services, and makes each into a
 //! [`CompiledRoute`]; [`Router::assemble`] makes an immutable router of these that all workers share. A
-//! change of one route among many compiles that one only. [`Router::find`] takes a [`MatchInput`], borrowed from
+//! change of one route among many compiles that one only, and changes a copy of the router that shares all the rest
+//! with it ([`Router::insert`], [`Router::remove`]). [`Router::find`] takes a [`MatchInput`], borrowed from
 //! the request, and answers with the first route that matches in order of priority.
 //!
 //! All flavors use one [`index`], which narrows all routes down to a few candidates; each candidate
@@ -24,11 +25,14 @@ mod compiled;
 #[cfg(test)]
 mod differential;
 pub mod expression;
+#[cfg(test)]
+mod incremental;
 mod index;
 mod input;
 mod pattern;
 mod priority;
 mod radix;
+mod rank;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -48,10 +52,12 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::persistent::Slots;
 use compiled::{Part, Rule};
-use expression::{FieldKey, Hints, Trace};
+use expression::{FieldKey, Trace};
 use index::{Fields, Index};
 use input::{Request, Value};
+use rank::Rank;
 use traditional::{Precedence, TraditionalRequest, TraditionalRoute};
 
 /// Why a route cannot be used. The router is built without it.
@@ -73,23 +79,27 @@ pub struct Match {
     pub route: usize,
     /// The part of the path that the route matched, if it matches by path.
     pub path: Option<PathPart>,
-    rank: u32,
+    part: usize,
 }
 
-/// An immutable set of routes.
-#[derive(Debug, Default)]
+/// A set of routes. A copy shares everything with the original; what is changed in it then is changed there only.
+#[derive(Debug, Clone, Default)]
 pub struct Router {
     flavor: Flavor,
-    candidates: Vec<Candidate>,
+    subsystem: Subsystem,
+    /// The parts of each route, by its number.
+    routes: Slots<Arc<[Arc<Candidate>]>>,
     /// One for each scheme of the subsystem.
-    indexes: Vec<(Scheme, Arc<Index>)>,
+    indexes: Vec<(Scheme, Index)>,
+    /// Whether some routes are told apart by their schemes, so that the indexes differ.
+    by_scheme: bool,
     precedence: Precedence,
 }
 
-/// A route or a part of one; a router lists them by rank.
+/// A route or a part of one.
 #[derive(Debug)]
 struct Candidate {
-    route: usize,
+    rank: Rank,
     part: Arc<Part>,
     upstream_path: Arc<UpstreamPath>,
 }
@@ -119,22 +129,74 @@ impl Router {
         subsystem: Subsystem,
         routes: impl Iterator<Item = (usize, &'r CompiledRoute)>,
     ) -> Self {
-        let parts = |(route, compiled): (usize, &'r CompiledRoute)| {
-            compiled.parts.iter().map(move |part| Candidate {
-                route,
-                part: Arc::clone(part),
-                upstream_path: Arc::clone(&compiled.upstream_path),
-            })
-        };
-        let mut candidates: Vec<Candidate> = routes.flat_map(parts).collect();
-        candidates.sort_by_cached_key(|candidate| candidate.part.sort_key());
-        let mut router = Self { flavor, candidates, ..Self::default() };
-        if flavor == Flavor::Traditional {
-            let by_rank: Vec<_> = router.candidates.iter().filter_map(Candidate::traditional).collect();
-            router.precedence = Precedence::new(&by_rank);
+        let routes = routes.map(|(route, compiled)| (route, Candidate::of(route, compiled)));
+        let mut router = Self { flavor, subsystem, ..Self::default() };
+        for (route, parts) in routes {
+            router.routes.set(route, Some(parts));
         }
-        router.indexes = router.indexes_for(subsystem);
+        router.index();
         router
+    }
+
+    /// Adds a route that was compiled for this flavor and subsystem, in the place of the one with this number.
+    ///
+    /// *Cost*: some microseconds, whatever the number of routes; that of [`Router::assemble`] for the first route that
+    /// only some schemes have.
+    pub fn insert(&mut self, route: usize, compiled: &CompiledRoute) {
+        self.remove(route);
+        let parts = Candidate::of(route, compiled);
+        self.routes.set(route, Some(Arc::clone(&parts)));
+        if !self.by_scheme && !parts.iter().all(|candidate| candidate.part.is_scheme_blind()) {
+            self.index();
+            return;
+        }
+        for candidate in parts.iter() {
+            self.each_index(|index| index.insert(candidate));
+            self.precedence.insert(candidate);
+        }
+    }
+
+    /// How many routes are looked at to find that of a request.
+    #[cfg(test)]
+    fn tried(&self, fields: &dyn Fields) -> usize {
+        self.indexes.first().map_or(0, |(_, index)| index.candidates(fields).count())
+    }
+
+    /// Puts routes in the place of others, or of none, by their numbers.
+    ///
+    /// *Cost*: that of the changes, as long as they are few among all.
+    pub fn change(&mut self, changes: Vec<(usize, Option<CompiledRoute>)>) {
+        if changes.len() < self.routes.len() / 8 {
+            for (route, compiled) in changes {
+                match compiled {
+                    Some(compiled) => self.insert(route, &compiled),
+                    None => self.remove(route),
+                }
+            }
+            return;
+        }
+        for (route, compiled) in changes {
+            self.routes.set(route, compiled.map(|compiled| Candidate::of(route, &compiled)));
+        }
+        self.index();
+    }
+
+    /// Takes the route with this number out, if there is one.
+    ///
+    /// *Cost*: some microseconds.
+    pub fn remove(&mut self, route: usize) {
+        let Some(parts) = self.routes.set(route, None) else { return };
+        for candidate in parts.iter() {
+            self.each_index(|index| index.remove(candidate));
+            self.precedence.remove(candidate);
+        }
+    }
+
+    /// Whether the two have the very same compiled route by this number.
+    #[cfg(test)]
+    pub(crate) fn shares(&self, other: &Self, route: usize) -> bool {
+        let parts = |router: &Self| router.routes.get(route).cloned();
+        matches!((parts(self), parts(other)), (Some(one), Some(other)) if Arc::ptr_eq(&one, &other))
     }
 
     /// How its routes are written and ordered.
@@ -144,12 +206,12 @@ impl Router {
 
     /// How many routes, or parts of routes, there are.
     pub fn len(&self) -> usize {
-        self.candidates.len()
+        self.routes.iter().map(|parts| parts.len()).sum()
     }
 
     /// Whether there is no route at all.
     pub fn is_empty(&self) -> bool {
-        self.candidates.is_empty()
+        self.routes.iter().all(|parts| parts.is_empty())
     }
 
     /// The route for `input`.
@@ -170,7 +232,7 @@ impl Router {
     /// Computed on demand from the request that [`Router::find`] matched.
     pub fn captures(&self, found: &Match, input: &MatchInput<'_>) -> Option<UriCaptures> {
         let mut trace = Trace { path: None, captures: Some(UriCaptures::default()) };
-        match &self.candidates.get(found.rank as usize)?.part.rule {
+        match &self.candidate(found)?.part.rule {
             Rule::Expression { expr, .. } => {
                 expr.matches(&Request::new(input)?, Some(&mut trace));
             }
@@ -181,31 +243,46 @@ impl Router {
 
     /// How the route changes the path.
     pub fn upstream_path(&self, found: &Match) -> Option<&UpstreamPath> {
-        self.candidates.get(found.rank as usize).map(|candidate| &*candidate.upstream_path)
+        self.candidate(found).map(|candidate| &*candidate.upstream_path)
     }
 
-    /// One index for all schemes, unless routes tell them apart.
-    fn indexes_for(&self, subsystem: Subsystem) -> Vec<(Scheme, Arc<Index>)> {
-        let index_for = |scheme| {
-            let hints: Vec<&Hints> = self.candidates.iter().map(|c| c.part.hints(scheme)).collect();
-            Arc::new(Index::build(&hints))
-        };
-        let mut schemes = Scheme::of(subsystem);
-        if self.candidates.iter().all(|candidate| candidate.part.is_scheme_blind()) {
-            let Some(first) = schemes.next() else { return Vec::new() };
-            let index = index_for(first);
-            return std::iter::once(first)
-                .chain(schemes)
-                .map(|scheme| (scheme, Arc::clone(&index)))
-                .collect();
+    fn candidate(&self, found: &Match) -> Option<&Candidate> {
+        self.routes.get(found.route)?.get(found.part).map(|candidate| &**candidate)
+    }
+
+    /// Makes all indexes anew: one for all schemes, unless routes tell them apart.
+    fn index(&mut self) {
+        let all = self.candidates();
+        self.by_scheme = !all.iter().all(|candidate| candidate.part.is_scheme_blind());
+        self.precedence = all.iter().collect();
+        self.indexes.clear();
+        for scheme in Scheme::of(self.subsystem) {
+            let known = self.indexes.first().filter(|_| !self.by_scheme);
+            let index = known.map_or_else(|| Index::build(scheme, all.clone()), |(_, index)| index.clone());
+            self.indexes.push((scheme, index));
         }
-        schemes.map(|scheme| (scheme, index_for(scheme))).collect()
+    }
+
+    /// By rank.
+    fn candidates(&self) -> Vec<Arc<Candidate>> {
+        let mut all: Vec<Arc<Candidate>> =
+            self.routes.iter().flat_map(|parts| parts.iter().cloned()).collect();
+        all.sort_by_key(|candidate| candidate.rank);
+        all
+    }
+
+    fn each_index(&mut self, mut edit: impl FnMut(&mut Index)) {
+        if self.by_scheme {
+            return self.indexes.iter_mut().for_each(|(_, index)| edit(index));
+        }
+        let Some(((_, first), others)) = self.indexes.split_first_mut() else { return };
+        edit(first);
+        others.iter_mut().for_each(|(_, index)| *index = first.clone());
     }
 
     fn find_expression(&self, index: &Index, input: &MatchInput<'_>) -> Option<Match> {
         let request = Request::new(input)?;
-        index.candidates(&request).find_map(|rank| {
-            let candidate = self.candidates.get(rank as usize)?;
+        index.candidates(&request).find_map(|candidate| {
             let Rule::Expression { expr, .. } = &candidate.part.rule else {
                 return None;
             };
@@ -214,46 +291,58 @@ impl Router {
             }
             let mut trace = Trace::default();
             expr.matches(&request, Some(&mut trace));
-            Some(Match { route: candidate.route, path: trace.path, rank })
+            Some(candidate.matched(trace))
         })
     }
 
     /// Collects the matching routes of the first category that has any, and picks the winner.
     fn find_traditional(&self, index: &Index, input: &MatchInput<'_>) -> Option<Match> {
         let request = TraditionalRequest::new(input);
-        let route_at = |rank: u32| self.traditional_at(rank);
-        let mut matching = SmallVec::<[u32; 8]>::new();
+        let mut matching = SmallVec::<[&Candidate; 8]>::new();
         let mut category = None;
-        for rank in index.candidates(&request) {
-            let route = self.traditional_at(rank)?;
+        for candidate in index.candidates(&request) {
+            let route = candidate.traditional()?;
             if category.is_some_and(|category| category != route.kinds()) {
                 break;
             }
             if !route.matches(&request)
-                || route.exempt(&request) && self.precedence.skips(route.kinds(), &route_at, &request)
+                || route.exempt(&request) && self.precedence.skips(route.kinds(), &request)
             {
                 continue;
             }
             category = Some(route.kinds());
-            matching.push(rank);
+            matching.push(candidate);
         }
-        let rank = match matching.as_slice() {
+        let winner = match matching.as_slice() {
             [] => return None,
             [only] => *only,
-            several => self.precedence.winner(several, &route_at, &request)?,
+            several => self.precedence.winner(several, &request)?,
         };
         let mut trace = Trace::default();
-        self.traditional_at(rank)?.trace(&request, &mut trace);
-        let route = self.candidates.get(rank as usize)?.route;
-        Some(Match { route, path: trace.path, rank })
-    }
-
-    fn traditional_at(&self, rank: u32) -> Option<&TraditionalRoute> {
-        self.candidates.get(rank as usize)?.traditional()
+        winner.traditional()?.trace(&request, &mut trace);
+        Some(winner.matched(trace))
     }
 }
 
 impl Candidate {
+    /// The parts of a route with this number.
+    fn of(route: usize, compiled: &CompiledRoute) -> Arc<[Arc<Candidate>]> {
+        let parts = compiled.parts.iter().enumerate();
+        let candidate = |(number, part): (usize, &Arc<Part>)| {
+            let (order, id) = part.order(compiled.id);
+            Arc::new(Candidate {
+                rank: Rank { order, id, route, part: number },
+                part: Arc::clone(part),
+                upstream_path: Arc::clone(&compiled.upstream_path),
+            })
+        };
+        parts.map(candidate).collect()
+    }
+
+    fn matched(&self, trace: Trace) -> Match {
+        Match { route: self.rank.route, path: trace.path, part: self.rank.part }
+    }
+
     fn traditional(&self) -> Option<&TraditionalRoute> {
         match &self.part.rule {
             Rule::Traditional(route) => Some(route),

@@ -1,25 +1,23 @@
 //! A radix tree over bytes that reports every stored key that a text starts with.
 
-/// Stands for "nothing stored".
-const NONE: u32 = u32::MAX;
+use std::sync::Arc;
 
-/// Keys of two kinds, each with a number: *prefix* keys match texts that start with them, *exact*
-/// keys match texts that equal them.
+/// Keys of two kinds, each with a value: *prefix* keys match texts that start with them, *exact* keys match texts that
+/// equal them. Copies share the nodes that no change has touched.
 ///
-/// *Cost*: a look-up walks the text once, whatever the number of keys.
-#[derive(Debug)]
-pub(super) struct RadixTree {
-    nodes: Vec<Node>,
+/// *Cost*: a look-up walks the text once, whatever the number of keys; a change copies the nodes on its way.
+#[derive(Debug, Clone)]
+pub(super) struct RadixTree<T> {
+    root: Node<T>,
 }
 
-#[derive(Debug)]
-struct Node {
+#[derive(Debug, Clone)]
+struct Node<T> {
     label: Box<[u8]>,
-    prefix: u32,
-    exact: u32,
-    /// First bytes of the children, sorted; beside them the children.
-    first_bytes: Vec<u8>,
-    children: Vec<u32>,
+    prefix: Option<T>,
+    exact: Option<T>,
+    /// By their first bytes.
+    children: Vec<(u8, Arc<Node<T>>)>,
 }
 
 /// How a key matches.
@@ -29,103 +27,137 @@ pub(super) enum Kind {
     Exact,
 }
 
-impl RadixTree {
-    pub(super) fn new() -> Self {
-        Self { nodes: vec![Node::new(&[])] }
+impl<T> Default for RadixTree<T> {
+    fn default() -> Self {
+        Self { root: Node::new(&[]) }
     }
+}
 
-    /// Stores `number` for `key`.
-    pub(super) fn insert(&mut self, key: &[u8], kind: Kind, number: u32) {
-        let at = self.descend(key);
-        if let Some(node) = self.nodes.get_mut(at) {
-            match kind {
-                Kind::Prefix => node.prefix = number,
-                Kind::Exact => node.exact = number,
-            }
-        }
-    }
-
-    /// Calls `found` with the number of each key that matches `text`, shortest key first.
-    pub(super) fn each_match(&self, text: &[u8], found: &mut dyn FnMut(u32)) {
+impl<T> RadixTree<T> {
+    /// Calls `found` with the value of each key that matches `text`, shortest key first.
+    pub(super) fn each_match<'t>(&'t self, text: &[u8], found: &mut dyn FnMut(&'t T)) {
         let mut rest = text;
-        let mut node = self.nodes.first();
+        let mut node = Some(&self.root);
         while let Some(current) = node {
             let Some(tail) = rest.strip_prefix(&*current.label) else {
                 return;
             };
             rest = tail;
-            if current.prefix != NONE {
-                found(current.prefix);
+            if let Some(value) = &current.prefix {
+                found(value);
             }
             let Some(first) = rest.first() else {
-                if current.exact != NONE {
-                    found(current.exact);
+                if let Some(value) = &current.exact {
+                    found(value);
                 }
                 return;
             };
-            node = current.child(*first).and_then(|child| self.nodes.get(child));
+            node = current.child(*first);
         }
     }
 
-    /// The node for `key`, made if need be.
-    fn descend(&mut self, key: &[u8]) -> usize {
-        let mut at = 0;
-        let mut rest = key;
-        loop {
-            let Some(&first) = rest.first() else {
-                return at;
-            };
-            let Some(child) = self.nodes.get(at).and_then(|node| node.child(first)) else {
-                return self.add_child(at, Node::new(rest));
-            };
-            let common = self
-                .nodes
-                .get(child)
-                .map_or(0, |node| node.label.iter().zip(rest).take_while(|(a, b)| a == b).count());
-            self.split(child, common);
-            at = child;
-            rest = rest.get(common..).unwrap_or_default();
-        }
-    }
-
-    /// Shortens the label of `at` to `length`, moving the rest of it into a child.
-    fn split(&mut self, at: usize, length: usize) {
-        let Some(node) = self.nodes.get_mut(at) else {
-            return;
-        };
-        let Some((head, tail)) = node.label.split_at_checked(length) else {
-            return;
-        };
-        if tail.is_empty() {
-            return;
-        }
-        let lower = Node { label: tail.into(), ..std::mem::replace(node, Node::new(head)) };
-        self.add_child(at, lower);
-    }
-
-    fn add_child(&mut self, at: usize, child: Node) -> usize {
-        let number = self.nodes.len();
-        if let (Some(node), Some(&first)) = (self.nodes.get_mut(at), child.label.first()) {
-            let place = node.first_bytes.partition_point(|&byte| byte < first);
-            node.first_bytes.insert(place, first);
-            node.children.insert(place, number as u32);
-        }
-        self.nodes.push(child);
-        number
+    /// Calls `visit` with all values.
+    pub(super) fn each<'t>(&'t self, visit: &mut dyn FnMut(&'t T)) {
+        self.root.each(visit);
     }
 }
 
-impl Node {
+impl<T: Clone> RadixTree<T> {
+    /// Has the value of a key changed; `None` is that of a key that is not stored.
+    ///
+    /// *Invariant*: is called with keys of bounded length, as is everything that goes down the tree.
+    pub(super) fn change(&mut self, key: &[u8], kind: Kind, edit: &mut dyn FnMut(&mut Option<T>)) {
+        self.root.change(key, kind, edit);
+    }
+}
+
+impl<T> Node<T> {
     fn new(label: &[u8]) -> Self {
-        Self { label: label.into(), prefix: NONE, exact: NONE, first_bytes: Vec::new(), children: Vec::new() }
+        Self { label: label.into(), prefix: None, exact: None, children: Vec::new() }
     }
 
-    fn child(&self, first: u8) -> Option<usize> {
-        let place = match self.first_bytes.len() {
-            0..=8 => self.first_bytes.iter().position(|&byte| byte == first)?,
-            _ => self.first_bytes.binary_search(&first).ok()?,
+    fn child(&self, first: u8) -> Option<&Self> {
+        let at = self.place(first).ok()?;
+        self.children.get(at).map(|(_, child)| &**child)
+    }
+
+    /// Where the child with this first byte is, or would be.
+    fn place(&self, first: u8) -> Result<usize, usize> {
+        match self.children.len() {
+            0..=8 => {
+                let at = self.children.iter().position(|(byte, _)| *byte >= first);
+                let at = at.unwrap_or(self.children.len());
+                match self.children.get(at) {
+                    Some((byte, _)) if *byte == first => Ok(at),
+                    _ => Err(at),
+                }
+            }
+            _ => self.children.binary_search_by_key(&first, |(byte, _)| *byte),
+        }
+    }
+
+    fn is_vacant(&self) -> bool {
+        self.prefix.is_none() && self.exact.is_none()
+    }
+
+    fn value(&mut self, kind: Kind) -> &mut Option<T> {
+        match kind {
+            Kind::Prefix => &mut self.prefix,
+            Kind::Exact => &mut self.exact,
+        }
+    }
+
+    fn each<'t>(&'t self, visit: &mut dyn FnMut(&'t T)) {
+        self.prefix.iter().chain(&self.exact).for_each(&mut *visit);
+        self.children.iter().for_each(|(_, child)| child.each(visit));
+    }
+}
+
+impl<T: Clone> Node<T> {
+    fn change(&mut self, key: &[u8], kind: Kind, edit: &mut dyn FnMut(&mut Option<T>)) {
+        let Some(&first) = key.first() else {
+            return edit(self.value(kind));
         };
-        self.children.get(place).map(|&child| child as usize)
+        let at = match self.place(first) {
+            Ok(at) => at,
+            Err(at) => {
+                let mut child = Node::new(key);
+                edit(child.value(kind));
+                if !child.is_vacant() {
+                    self.children.insert(at, (first, Arc::new(child)));
+                }
+                return;
+            }
+        };
+        let Some((_, child)) = self.children.get_mut(at) else { return };
+        let child = Arc::make_mut(child);
+        let common = child.label.iter().zip(key).take_while(|(a, b)| a == b).count();
+        child.split(common);
+        child.change(key.get(common..).unwrap_or_default(), kind, edit);
+        if child.tidy() {
+            self.children.remove(at);
+        }
+    }
+
+    /// Shortens the label to `length`, moving the rest of it into a child.
+    fn split(&mut self, length: usize) {
+        let Some((head, tail)) = self.label.split_at_checked(length) else { return };
+        let Some(&first) = tail.first() else { return };
+        let (head, tail) = (Node::new(head), tail.into());
+        let lower = Node { label: tail, ..std::mem::replace(self, head) };
+        self.children.push((first, Arc::new(lower)));
+    }
+
+    /// Joins a node without a value and its only child; tells whether nothing is left of it.
+    fn tidy(&mut self) -> bool {
+        if self.is_vacant()
+            && self.children.len() == 1
+            && let Some((_, child)) = self.children.pop()
+        {
+            let label = [&*self.label, &*child.label].concat();
+            *self = Node { label: label.into(), ..Arc::unwrap_or_clone(child) };
+        }
+        self.is_vacant() && self.children.is_empty()
     }
 }
 
@@ -134,37 +166,49 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn matches(tree: &RadixTree, text: &[u8]) -> Vec<u32> {
+    fn matches(tree: &RadixTree<usize>, text: &[u8]) -> Vec<usize> {
         let mut found = Vec::new();
-        tree.each_match(text, &mut |number| found.push(number));
+        tree.each_match(text, &mut |number| found.push(*number));
         found
+    }
+
+    /// Nodes that carry nothing and lead nowhere else than on.
+    fn idle(node: &Node<usize>) -> usize {
+        let own = usize::from(node.is_vacant() && node.children.len() < 2);
+        own + node.children.iter().map(|(_, child)| idle(child)).sum::<usize>()
     }
 
     proptest! {
         #[test]
         fn a_look_up_finds_what_a_scan_finds(
-            keys in proptest::collection::vec(("[ab]{0,5}", any::<bool>()), 0..20),
+            changes in proptest::collection::vec(("[ab]{0,5}", any::<bool>(), prop::bool::weighted(0.7)), 0..40),
             text in "[abc]{0,6}",
         ) {
-            let mut tree = RadixTree::new();
-            let mut stored: Vec<(String, bool)> = Vec::new();
-            for (key, exact) in keys {
+            let mut tree = RadixTree::default();
+            let mut stored: Vec<(String, bool, usize)> = Vec::new();
+            for (number, (key, exact, is_added)) in changes.into_iter().enumerate() {
                 let kind = if exact { Kind::Exact } else { Kind::Prefix };
-                if !stored.contains(&(key.clone(), exact)) {
-                    tree.insert(key.as_bytes(), kind, stored.len() as u32);
-                    stored.push((key, exact));
+                let before = tree.clone();
+                let kept = matches(&before, text.as_bytes());
+                tree.change(key.as_bytes(), kind, &mut |value| *value = is_added.then_some(number));
+                prop_assert_eq!(matches(&before, text.as_bytes()), kept);
+                stored.retain(|(other, other_exact, _)| (other, *other_exact) != (&key, exact));
+                if is_added {
+                    stored.push((key, exact, number));
                 }
             }
-            let mut expected: Vec<u32> = (0..stored.len() as u32)
-                .filter(|&number| {
-                    let (key, exact) = &stored[number as usize];
-                    if *exact { text == *key } else { text.starts_with(&**key) }
-                })
-                .collect();
+            let is_found = |(key, exact, _): &&(String, bool, usize)| {
+                if *exact { text == *key } else { text.starts_with(&**key) }
+            };
+            let mut expected: Vec<usize> = stored.iter().filter(is_found).map(|(_, _, number)| *number).collect();
             let mut found = matches(&tree, text.as_bytes());
             found.sort_unstable();
             expected.sort_unstable();
             prop_assert_eq!(found, expected);
+            let mut all = 0;
+            tree.each(&mut |_| all += 1);
+            prop_assert_eq!(all, stored.len());
+            prop_assert!(tree.root.children.iter().all(|(_, child)| idle(child) == 0));
         }
     }
 }

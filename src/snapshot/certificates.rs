@@ -1,21 +1,29 @@
 //! Certificates by server name.
 
-use std::collections::HashMap;
+use crate::persistent::Shards;
 use std::sync::Arc;
 
 /// Which certificate entity answers to which server name.
 ///
 /// *Kong parity*: the exact name first, then `*.` with the first label replaced, then the last label
 /// replaced by `.*`, then `*`.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Certificates {
-    by_name: HashMap<Box<str>, Arc<str>>,
+    by_name: Shards<Box<str>, Arc<str>>,
 }
 
 impl Certificates {
     /// From pairs of server name (in lower case) and certificate id.
     pub fn from_names(names: impl IntoIterator<Item = (Box<str>, Arc<str>)>) -> Certificates {
         Certificates { by_name: names.into_iter().collect() }
+    }
+
+    /// Has another certificate answer to a server name in lower case, or none.
+    pub(super) fn set(&mut self, name: &str, certificate: Option<Arc<str>>) {
+        match certificate {
+            Some(id) => drop(self.by_name.insert(name.into(), id)),
+            None => drop(self.by_name.remove(name)),
+        }
     }
 
     /// The certificate id for a server name in lower case.

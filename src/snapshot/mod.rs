@@ -3,15 +3,18 @@
 //! A [`Snapshot`] holds everything a request needs to know about the configuration: compiled routes,
 //! routes and services in typed form, plugin instances, the plan of plugins for each route,
 //! certificates by server name. It is built off the request path from a dataset of entities
-//! ([`mod@build`]), takes over from the one before what has not changed (`known`), and is published by one
-//! pointer swap ([`Published`]); the old one is freed with the last request that holds it.
+//! ([`mod@build`]), and published by one pointer swap ([`Published`]); the old one is freed with the last request that
+//! holds it.
 //!
-//! Positions: routes, services and plugins refer to each other by index into the snapshot's lists.
-//! An index is only meaningful together with its snapshot.
+//! A change makes the next snapshot of the one before (`change`): all parts are collections of which changed copies share
+//! what the change leaves alone ([`crate::persistent`]). Its cost is that of the change, whatever the number of routes.
+//!
+//! Positions: routes, services and plugins refer to each other by their places in the snapshot's lists, which are those
+//! of their entities in the dataset's. A place is only meaningful together with its snapshot.
 
 mod build;
 mod certificates;
-mod known;
+mod change;
 mod plan;
 mod plugin;
 mod published;
@@ -19,6 +22,8 @@ mod read;
 mod route;
 mod secrets;
 mod service;
+#[cfg(test)]
+mod tests;
 mod upstream;
 
 pub use build::{build, build_after, check_route};
@@ -32,7 +37,8 @@ pub use service::{Service, Timeouts};
 
 use crate::balancer::UpstreamSpec;
 use crate::db::off::Dataset;
-use crate::router::{CompiledRoute, Router};
+use crate::persistent::Slots;
+use crate::router::Router;
 use std::sync::Arc;
 
 /// The immutable run-time form of all entities.
@@ -46,16 +52,14 @@ pub struct Snapshot {
     pub dataset: Option<Arc<Dataset>>,
     /// The compiled routes.
     pub router: Router,
-    /// The same one by one, for the snapshot after this; `None` for those that the router refuses.
-    pub compiled: Vec<Option<Arc<CompiledRoute>>>,
     /// Routes of enabled services, and routes without a service.
-    pub routes: Vec<Arc<Route>>,
+    pub routes: Slots<Arc<Route>>,
     /// All services.
-    pub services: Vec<Service>,
+    pub services: Slots<Arc<Service>>,
     /// All enabled plugin instances.
-    pub plugins: Vec<Plugin>,
+    pub plugins: Slots<Arc<Plugin>>,
     /// The installed plugins in the order they execute.
-    pub kinds: Vec<PluginKind>,
+    pub kinds: Arc<[PluginKind]>,
     /// Which plugins run for which route.
     pub plans: Plans,
     /// Certificates by server name.
@@ -64,5 +68,5 @@ pub struct Snapshot {
     /// of them, do.
     pub certificates_version: u64,
     /// Upstreams with their targets.
-    pub upstreams: Vec<Arc<UpstreamSpec>>,
+    pub upstreams: Slots<Arc<UpstreamSpec>>,
 }

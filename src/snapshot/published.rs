@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 
+/// To free so many entities takes about a millisecond.
+const MANY: usize = 1000;
+
 /// The snapshot in force, swapped whole.
 ///
 /// *Invariant*: there is one per worker process; every generation published is greater than the last.
@@ -68,11 +71,21 @@ impl Published {
         self.retired.lock().iter().any(|old| Arc::strong_count(old) == 1)
     }
 
+    /// Whether [`Published::free_retired`] has much to do: where a snapshot in force was mostly made anew.
+    pub fn frees_much(&self) -> bool {
+        let current = self.current();
+        let is_another = |old: &Arc<Snapshot>| match (&old.dataset, &current.dataset) {
+            (Some(old), Some(current)) => old.differences(current) > MANY,
+            (old, _) => old.is_some(),
+        };
+        self.retired.lock().iter().filter(|old| Arc::strong_count(old) == 1).any(is_another)
+    }
+
     /// Frees snapshots that are no longer in force and that no request uses any more; to be called now
     /// and then by a thread that serves no requests.
     ///
-    /// *Cost*: freeing a large one takes tens of milliseconds, which requests would wait for if the worker
-    /// that used it last had to do it.
+    /// *Cost*: freeing a large one of which nothing lives on takes tens of milliseconds, which requests would wait for if
+    /// the worker that used it last had to do it.
     pub fn free_retired(&self) {
         let free: Vec<_> = self.retired.lock().extract_if(.., |old| Arc::strong_count(old) == 1).collect();
         drop(free);

@@ -1,7 +1,6 @@
 //! Routes at run time.
 
 use super::build::protocols;
-use super::known::Index;
 use super::{Service, read};
 use crate::db::Entity;
 use crate::router::{Endpoint, PathHandling, Protocol, RouteSpec};
@@ -96,13 +95,13 @@ pub struct Route {
 }
 
 impl Route {
-    /// The run-time form of a stored route; `services` tells where its service stands.
-    pub(super) fn of(entity: Arc<Entity>, services: &Index) -> Route {
+    /// The run-time form of a stored route whose service has this place.
+    pub(super) fn of(entity: Arc<Entity>, service: Option<usize>) -> Route {
         let flag = |field, default| read::flag(&entity, field).unwrap_or(default);
         Route {
             id: read::shared(&entity, "id").unwrap_or_else(|| "".into()),
             name: read::shared(&entity, "name"),
-            service: Route::service_of(&entity, services),
+            service,
             protocols: protocols(&entity),
             https_redirect_status: read::integer(&entity, "https_redirect_status_code").unwrap_or(426) as u16,
             strip_path: flag("strip_path", true),
@@ -112,11 +111,6 @@ impl Route {
             path_handling: path_handling(&entity),
             entity,
         }
-    }
-
-    /// Where the service of a stored route stands.
-    pub(super) fn service_of(entity: &Entity, services: &Index) -> Option<usize> {
-        read::foreign(entity, "service").and_then(|id| services.get(id)).copied()
     }
 
     /// What the router is told about the route that stands at `index`.

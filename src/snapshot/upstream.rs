@@ -5,40 +5,27 @@ use crate::balancer::{ActiveChecks, Algorithm, Checks, HashOn, TargetSpec, Upstr
 use crate::db::Entity;
 use crate::db::off::{DEFAULT_WORKSPACE, Dataset};
 use serde_json::Value;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// All upstreams with their targets; one that is as it was stays the one it was, which spares every worker a
-/// comparison.
-pub(super) fn upstreams(dataset: &Dataset, previous: &[Arc<UpstreamSpec>]) -> Vec<Arc<UpstreamSpec>> {
-    let known: HashMap<Uuid, &Arc<UpstreamSpec>> = previous.iter().map(|spec| (spec.id, spec)).collect();
-    let mut targets = targets_by_upstream(dataset);
-    let all = dataset.collection("upstreams").into_iter().flat_map(|upstreams| upstreams.each());
-    all.filter_map(|entity| {
-        let id = read::text(&entity, "id")?;
-        let spec = upstream(&entity, id, targets.remove(id).unwrap_or_default());
-        let same = known.get(&spec.id).filter(|known| ****known == spec);
-        Some(same.map_or_else(|| Arc::new(spec), |same| Arc::clone(same)))
-    })
-    .collect()
+/// The run-time form of a stored upstream, with its targets.
+pub(super) fn spec(entity: &Entity, dataset: &Dataset) -> Option<UpstreamSpec> {
+    let id = read::text(entity, "id")?;
+    Some(upstream(entity, id, targets(dataset, id)))
 }
 
 /// *Kong parity*: targets in the order they were made, since the round robin's wheel follows it.
-fn targets_by_upstream(dataset: &Dataset) -> HashMap<String, Vec<TargetSpec>> {
-    let mut entities: Vec<Arc<Entity>> =
-        dataset.collection("targets").into_iter().flat_map(|targets| targets.each()).collect();
+fn targets(dataset: &Dataset, upstream: &str) -> Vec<TargetSpec> {
+    let Some(all) = dataset.collection("targets") else { return Vec::new() };
+    let places = all.places_for("upstream", upstream).iter();
+    let mut entities: Vec<&Arc<Entity>> = places.filter_map(|at| all.at(*at)).collect();
     entities.sort_by(|a, b| created(a).total_cmp(&created(b)));
-    let mut targets: HashMap<String, Vec<TargetSpec>> = HashMap::new();
-    for entity in entities {
-        let weight = read::integer(&entity, "weight").unwrap_or(100).max(0) as u32;
-        let target = read::text(&entity, "target").and_then(|target| TargetSpec::new(target, weight));
-        if let (Some(upstream), Some(target)) = (read::foreign(&entity, "upstream"), target) {
-            targets.entry(upstream.to_owned()).or_default().push(target);
-        }
-    }
-    targets
+    let target = |entity: &&Arc<Entity>| {
+        let weight = read::integer(entity, "weight").unwrap_or(100).max(0) as u32;
+        TargetSpec::new(read::text(entity, "target")?, weight)
+    };
+    entities.iter().filter_map(target).collect()
 }
 
 fn created(entity: &Entity) -> f64 {

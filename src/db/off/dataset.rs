@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::collection::Collection;
+use super::collection::{Changes, Collection};
 use crate::db::{DbError, Entities, Entity, Model, Rows, lua_literal};
 
 /// The hash of a configuration without entities.
@@ -46,7 +46,8 @@ impl Dataset {
         mut entities: Entities,
         hash: &str,
     ) -> Result<Self, DbError> {
-        let default_workspace = default_workspace(&entities);
+        let workspaces = entities.get("workspaces").into_iter().flat_map(Rows::values);
+        let default_workspace = default_workspace(workspaces.cloned());
         let is_empty = entities.iter().all(|(kind, rows)| kind == "workspaces" || rows.is_empty());
         for kind in model.kinds() {
             entities.entry(kind.name.clone()).or_default();
@@ -61,6 +62,41 @@ impl Dataset {
         }
         let hash = if is_empty || hash.is_empty() { EMPTY_HASH } else { hash };
         Ok(Dataset { collections, model, hash: hash.to_owned(), default_workspace })
+    }
+
+    /// The same entities but for those that changed, by their kinds.
+    ///
+    /// *Cost*: that of the changes.
+    ///
+    /// # Errors
+    /// As [`Dataset::build`].
+    pub fn with(&self, changes: &IndexMap<String, Changes>, hash: &str) -> Result<Self, DbError> {
+        let mut collections = self.collections.clone();
+        for (kind, changes) in changes {
+            let collection = collections
+                .get_mut(kind)
+                .ok_or_else(|| DbError::unsupported(format!("unknown entity: {kind}")))?;
+            *collection = Arc::new(collection.with(changes));
+        }
+        let workspaces = collections.get("workspaces");
+        let default_workspace = default_workspace(workspaces.into_iter().flat_map(|all| all.each()));
+        if default_workspace != self.default_workspace {
+            for collection in collections.values_mut() {
+                *collection = collection.in_workspace(&default_workspace);
+            }
+        }
+        let is_empty = collections.iter().all(|(kind, all)| kind == "workspaces" || all.is_empty());
+        let hash = if is_empty || hash.is_empty() { EMPTY_HASH } else { hash };
+        Ok(Dataset { collections, model: Arc::clone(&self.model), hash: hash.to_owned(), default_workspace })
+    }
+
+    /// How many entities the two do not have in common, by place.
+    pub fn differences(&self, other: &Dataset) -> usize {
+        let of_kind = |(kind, collection): (&String, &Arc<Collection>)| {
+            let theirs = other.collections.get(kind).filter(|theirs| !Arc::ptr_eq(theirs, collection));
+            theirs.map_or(0, |theirs| collection.differences(theirs).len())
+        };
+        self.collections.iter().map(of_kind).sum()
     }
 
     /// A dataset without entities.
@@ -117,10 +153,9 @@ pub fn invalid_key(field: &str, message: &str) -> DbError {
     DbError::invalid_primary_key(errors)
 }
 
-fn default_workspace(entities: &Entities) -> String {
-    let rows = entities.get("workspaces").into_iter().flat_map(Rows::values);
-    let default = rows.filter(|row| row.get("name").is_some_and(|name| name == "default"));
-    let id = default.filter_map(|row| row.get("id").and_then(Value::as_str)).next();
+fn default_workspace(mut workspaces: impl Iterator<Item = Arc<Entity>>) -> String {
+    let default = workspaces.find(|row| row.get("name").is_some_and(|name| name == "default"));
+    let id = default.as_ref().and_then(|row| row.get("id")).and_then(Value::as_str);
     id.unwrap_or(DEFAULT_WORKSPACE).to_owned()
 }
 

@@ -11,7 +11,7 @@ mod kept;
 mod refusal;
 
 pub use super::page::{Page, PageRequest, TagFilter};
-pub use collection::Collection;
+pub use collection::{Changes, Collection};
 pub use dataset::{DEFAULT_WORKSPACE, Dataset, EMPTY_HASH, invalid_key};
 pub use kept::{Kept, KeptError};
 pub use refusal::{Write, refuse};

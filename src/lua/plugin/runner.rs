@@ -241,8 +241,12 @@ impl Runner {
 
     /// Lets go of plans and configurations that no request uses any more, and of what Lua held for them. Call it
     /// after a change of the configuration, once the snapshot before has been freed.
+    ///
+    /// *Cost*: a look at each configuration in use; where some are let go of, a collection besides.
     pub async fn sweep(&self, current: &Snapshot) {
-        for number in self.inner.numbers.expired() {
+        let expired = self.inner.numbers.expired();
+        let is_garbage = !expired.is_empty();
+        for number in expired {
             let forgotten = self.inner.vm.call_now(
                 &self.inner.functions.forget,
                 Context::bare(Phase::Init),
@@ -250,8 +254,9 @@ impl Runner {
             );
             report(forgotten.err().as_ref(), "plan");
         }
-        self.inner.configs.retain(current).await;
-        memory::collect_gently(&self.inner.vm).await;
+        if self.inner.configs.retain(current).await || is_garbage {
+            memory::collect_gently(&self.inner.vm).await;
+        }
     }
 
     async fn early(&self, exchange: &mut Exchange, phase: Phase) -> PhaseOutcome {
@@ -433,7 +438,10 @@ impl Runner {
         };
         let step = |step: &Step| StepContent {
             kind: self.kind_number(snapshot, step.kind),
-            instance: step.plugin.and_then(|index| snapshot.plugins.get(index)).map(instance),
+            instance: step
+                .plugin
+                .and_then(|index| snapshot.plugins.get(index))
+                .map(|plugin| instance(plugin)),
             by_consumer: step.by_consumer,
         };
         plan.steps.iter().map(step).collect()

@@ -136,9 +136,10 @@ pub fn worker(setup: Setup) -> Rc<Worker> {
     };
     let (router, errors) = Router::build(Flavor::TraditionalCompatible, Subsystem::Http, &[spec]);
     assert!(errors.is_empty());
-    let mut snapshot = Snapshot { router, routes: vec![setup.route.into()], ..Snapshot::default() };
+    let mut snapshot =
+        Snapshot { router, routes: [setup.route.into()].into_iter().collect(), ..Snapshot::default() };
     if setup.with_service {
-        snapshot.services.push(setup.service);
+        snapshot.services.add(setup.service.into());
     }
     snapshot.plans = Plans::with_phases(setup.phases);
     let published = Published::default();

@@ -1,6 +1,5 @@
 //! One traditional route with one path at most, and whether a request matches it.
 
-use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use pcre2::bytes::Regex;
@@ -11,6 +10,7 @@ use super::path::Path;
 use super::request::TraditionalRequest;
 use crate::router::expression::{Field, FieldKey, Hint, Hints, Trace, address_bytes};
 use crate::router::input::Scheme;
+use crate::router::rank::{Order, biased, descending};
 use crate::router::spec::{Cidr, Endpoint, RouteSpec};
 
 const HAS_REGEX_PATH: u8 = 0x01;
@@ -30,9 +30,6 @@ pub(in crate::router) struct TraditionalRoute {
     pub(super) kinds: u8,
     order: Order,
 }
-
-/// The place within a category; the least is tried first.
-type Order = (Reverse<u8>, Reverse<usize>, Reverse<i64>, Reverse<usize>, Option<i64>);
 
 #[derive(Debug)]
 pub(super) struct Header {
@@ -75,7 +72,7 @@ impl TraditionalRoute {
         if kinds == 0 {
             return Err("could not categorize route".to_owned());
         }
-        let order = order(spec, &hosts, headers.len(), path.as_ref());
+        let order = order(kinds, spec, &hosts, headers.len(), path.as_ref());
         let snis = spec.snis.iter().map(|sni| match sni.strip_suffix('.') {
             Some(name) if !name.is_empty() => name.to_owned(),
             _ => sni.clone(),
@@ -94,12 +91,7 @@ impl TraditionalRoute {
     }
 
     /// Sorts routes as they are tried: by category, then within it.
-    pub(in crate::router) fn sort_key(&self) -> impl Ord + use<> {
-        (Reverse((self.kinds.count_ones(), self.kinds)), self.order)
-    }
-
-    /// Its place within its category.
-    pub(super) fn order(&self) -> Order {
+    pub(in crate::router) fn order(&self) -> Order {
         self.order
     }
 
@@ -234,7 +226,7 @@ fn matches_end(list: &[Address], ip: Option<IpAddr>, port: Option<u16>) -> bool 
         })
 }
 
-fn order(spec: &RouteSpec, hosts: &[Host], headers: usize, path: Option<&Path>) -> Order {
+fn order(kinds: u8, spec: &RouteSpec, hosts: &[Host], headers: usize, path: Option<&Path>) -> Order {
     let mut weight = 0;
     let wildcard = |host: &Host| matches!(host, Host::Wildcard { .. });
     let with_port = |host: &Host| matches!(host, Host::Wildcard { port: Some(_), .. });
@@ -252,5 +244,9 @@ fn order(spec: &RouteSpec, hosts: &[Host], headers: usize, path: Option<&Path>) 
         Some(Path::Prefix(prefix)) => (0, prefix.len()),
         None => (0, 0),
     };
-    (Reverse(weight), Reverse(headers), Reverse(regex_priority), Reverse(length), spec.created_at)
+    let category = u64::from(kinds.count_ones()) << 8 | u64::from(kinds);
+    let weight = u64::from(weight) << 32 | headers.min(u32::MAX as usize) as u64;
+    let created_at = spec.created_at.map_or(0, |seconds| biased(seconds).saturating_add(1));
+    let length = descending(length as u64);
+    [descending(category), descending(weight), descending(biased(regex_priority)), length, created_at]
 }
