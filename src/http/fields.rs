@@ -1,6 +1,7 @@
 //! An ordered list of field lines.
 
 use super::Known;
+use super::known::glance;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
@@ -19,11 +20,21 @@ pub struct Fields {
     present: u64,
 }
 
-#[derive(Clone)]
+/// Plain numbers, so that a list of them is copied as it lies.
+#[derive(Clone, Copy)]
 struct Line {
-    name: Range<u32>,
-    value: Range<u32>,
+    name: Part,
+    value: Part,
+    /// What [`glance`] makes of the name: names that differ in it are different.
+    glance: u32,
     known: Known,
+}
+
+/// A piece of [`Fields::bytes`].
+#[derive(Clone, Copy)]
+struct Part {
+    start: u32,
+    end: u32,
 }
 
 impl Clone for Fields {
@@ -72,11 +83,14 @@ impl Fields {
 
     /// Adds a line that a parser has found to be one, without looking at its bytes again.
     pub fn append_valid(&mut self, name: &[u8], value: &[u8]) {
-        let known = Known::of(name);
+        self.push(Known::of(name), glance(name), name, value);
+    }
+
+    fn push(&mut self, known: Known, glance: u32, name: &[u8], value: &[u8]) {
         let name = self.store(name);
         let value = self.store(value);
         self.present |= known.bit();
-        self.lines.push(Line { name, value, known });
+        self.lines.push(Line { name, value, glance, known });
     }
 
     /// Gives `name` this one value: at the place of its first line, or at the end. Encodes as
@@ -87,20 +101,20 @@ impl Fields {
 
     /// As [`Fields::set`], for a name and a value that are known to be valid.
     pub fn set_valid(&mut self, name: &[u8], value: &[u8]) {
-        let Some(first) = self.position(name) else {
-            return self.append_valid(name, value);
+        let (known, glance) = (Known::of(name), glance(name));
+        let Some(first) = self.position_of(known, glance, name) else {
+            return self.push(known, glance, name, value);
         };
-        let name_range = self.store(name);
+        let stored = self.store(name);
         let value = self.store(value);
         if let Some(line) = self.lines.get_mut(first) {
-            line.name = name_range;
-            line.value = value;
+            (line.name, line.value) = (stored, value);
         }
         let bytes = &self.bytes;
         let mut index = 0;
         self.lines.retain(|line| {
             index += 1;
-            index - 1 <= first || !slice(bytes, &line.name).eq_ignore_ascii_case(name)
+            index - 1 <= first || !line.is(bytes, glance, name)
         });
     }
 
@@ -110,8 +124,8 @@ impl Fields {
             return 0;
         }
         let before = self.lines.len();
-        let bytes = &self.bytes;
-        self.lines.retain(|line| !slice(bytes, &line.name).eq_ignore_ascii_case(name));
+        let (bytes, glance) = (&self.bytes, glance(name));
+        self.lines.retain(|line| !line.is(bytes, glance, name));
         before - self.lines.len()
     }
 
@@ -126,12 +140,32 @@ impl Fields {
     /// Removes the lines for which `keep` says false.
     pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
         let bytes = &self.bytes;
-        self.lines.retain(|line| keep(slice(bytes, &line.name), slice(bytes, &line.value)));
+        self.lines.retain(|line| keep(line.name.of(bytes), line.value.of(bytes)));
     }
 
     /// The value of the first line of `name`.
     pub fn value(&self, name: &[u8]) -> Option<&[u8]> {
-        self.position(name).and_then(|at| self.lines.get(at)).map(|line| slice(&self.bytes, &line.value))
+        self.position(name).and_then(|at| self.lines.get(at)).map(|line| line.value.of(&self.bytes))
+    }
+
+    /// The value of the first line of `name`, and how many lines it has. Where no line has this very name, lines
+    /// count in which dashes stand for underscores or the other way round.
+    pub fn value_or_dashed(&self, name: &[u8]) -> Option<(&[u8], usize)> {
+        let glance = glance(name);
+        let (mut exact, mut dashed) = (None, None);
+        for line in self.lines.iter().filter(|line| line.glance == glance) {
+            let own = line.name.of(&self.bytes);
+            let found = if own.eq_ignore_ascii_case(name) {
+                &mut exact
+            } else if same_but_dashes(own, name) {
+                &mut dashed
+            } else {
+                continue;
+            };
+            let (_, lines) = found.get_or_insert((line.value.of(&self.bytes), 0));
+            *lines += 1;
+        }
+        exact.or(dashed)
     }
 
     /// The value of the first line of a known name.
@@ -146,25 +180,25 @@ impl Fields {
 
     /// The values of all lines of `name`, in order.
     pub fn values<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        self.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v)
+        let glance = glance(name);
+        let lines = self.lines.iter().filter(move |line| line.is(&self.bytes, glance, name));
+        lines.map(|line| line.value.of(&self.bytes))
     }
 
     /// The values of all lines of a known name, in order.
     pub fn known_values(&self, known: Known) -> impl Iterator<Item = &[u8]> {
         let lines = if self.present & known.bit() == 0 { &[] } else { self.lines.as_slice() };
-        lines.iter().filter(move |line| line.known == known).map(|line| slice(&self.bytes, &line.value))
+        lines.iter().filter(move |line| line.known == known).map(|line| line.value.of(&self.bytes))
     }
 
     /// All lines, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.lines.iter().map(|line| (slice(&self.bytes, &line.name), slice(&self.bytes, &line.value)))
+        self.lines.iter().map(|line| (line.name.of(&self.bytes), line.value.of(&self.bytes)))
     }
 
     /// All lines with what is known of their names, in order.
     pub fn iter_known(&self) -> impl Iterator<Item = (Known, &[u8], &[u8])> {
-        self.lines
-            .iter()
-            .map(|line| (line.known, slice(&self.bytes, &line.name), slice(&self.bytes, &line.value)))
+        self.lines.iter().map(|line| (line.known, line.name.of(&self.bytes), line.value.of(&self.bytes)))
     }
 
     /// The lines as they stand on the wire in HTTP/1: `Name: value\r\n` each.
@@ -176,24 +210,44 @@ impl Fields {
     }
 
     fn position(&self, name: &[u8]) -> Option<usize> {
-        let known = Known::of(name);
+        self.position_of(Known::of(name), glance(name), name)
+    }
+
+    /// As `position`, with what is known of the name and a glance at it.
+    fn position_of(&self, known: Known, glance: u32, name: &[u8]) -> Option<usize> {
         if known != Known::Other {
             if self.present & known.bit() == 0 {
                 return None;
             }
             return self.lines.iter().position(|line| line.known == known);
         }
-        let same = |line: &Line| {
-            line.known == Known::Other && slice(&self.bytes, &line.name).eq_ignore_ascii_case(name)
-        };
-        self.lines.iter().position(same)
+        self.lines.iter().position(|line| line.is(&self.bytes, glance, name))
     }
 
-    fn store(&mut self, part: &[u8]) -> Range<u32> {
+    fn store(&mut self, part: &[u8]) -> Part {
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(part);
-        start..self.bytes.len() as u32
+        Part { start, end: self.bytes.len() as u32 }
     }
+}
+
+impl Line {
+    /// Whether this is a line of `name`, of which `glance` has been made.
+    fn is(&self, bytes: &[u8], glance: u32, name: &[u8]) -> bool {
+        self.glance == glance && self.name.of(bytes).eq_ignore_ascii_case(name)
+    }
+}
+
+impl Part {
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
+/// Whether two names are the same but for case and the choice of dashes or underscores.
+pub fn same_but_dashes(one: &[u8], other: &[u8]) -> bool {
+    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| plain(*a) == plain(*b))
 }
 
 /// Writes one field line as HTTP/1 has it.
@@ -251,10 +305,6 @@ fn encoded<'a>(text: &'a [u8], breaks: &Bytes) -> Cow<'a, [u8]> {
     Cow::Owned(out)
 }
 
-fn slice<'a>(bytes: &'a [u8], range: &Range<u32>) -> &'a [u8] {
-    bytes.get(range.start as usize..range.end as usize).unwrap_or_default()
-}
-
 impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
@@ -307,6 +357,39 @@ mod tests {
         let mut out = Vec::new();
         fields.write_to(&mut out);
         assert_eq!(out, b"X-A%0D%0AX-B: 1%0D%0AX-C: 2%00\r\nX-D: tab\tand%7F \xc3\xa9\r\n");
+    }
+
+    #[test]
+    fn a_name_is_found_with_other_dashes_where_no_line_has_it_as_it_stands() {
+        let mut fields = Fields::new();
+        fields.append(b"X_Tenant-Id", b"1");
+        fields.append(b"x-tenant_id", b"2");
+        fields.append(b"X-Tenant-It", b"3");
+        assert_eq!(fields.value_or_dashed(b"x-tenant-id"), Some((&b"1"[..], 2)));
+        assert_eq!(fields.value_or_dashed(b"X-TENANT_ID"), Some((&b"2"[..], 1)));
+        fields.append(b"X-Tenant-Id", b"4");
+        assert_eq!(fields.value_or_dashed(b"x-tenant-id"), Some((&b"4"[..], 1)));
+        assert_eq!(fields.value_or_dashed(b"x-tenant"), None);
+        fields.append(b"Content-Type", b"a/b");
+        assert_eq!(fields.value_or_dashed(b"content_type"), Some((&b"a/b"[..], 1)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_line_is_found_by_its_name_in_any_case_and_by_no_other(
+            names in proptest::collection::vec("[A-Ca-c_-]{0,5}", 0..8), asked in "[A-Ca-c_-]{0,5}"
+        ) {
+            let mut fields = Fields::new();
+            names.iter().for_each(|name| fields.append(name.as_bytes(), name.as_bytes()));
+            let same: Vec<_> = names.iter().filter(|name| name.eq_ignore_ascii_case(&asked)).collect();
+            let found: Vec<_> = fields.values(asked.as_bytes()).collect();
+            proptest::prop_assert_eq!(&found, &same.iter().map(|name| name.as_bytes()).collect::<Vec<_>>());
+            proptest::prop_assert_eq!(fields.value(asked.as_bytes()), found.first().copied());
+            let dashed = names.iter().filter(|name| same_but_dashes(name.as_bytes(), asked.as_bytes())).count();
+            let lines = if same.is_empty() { dashed } else { same.len() };
+            proptest::prop_assert_eq!(fields.value_or_dashed(asked.as_bytes()).map_or(0, |found| found.1), lines);
+            proptest::prop_assert_eq!(fields.remove(asked.as_bytes()), same.len());
+        }
     }
 
     #[test]

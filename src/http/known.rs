@@ -50,11 +50,11 @@ pub enum Known {
 impl Known {
     /// The known name that `name` spells, in any case; [`Known::Other`] for all the rest.
     ///
-    /// *Cost*: a jump on the length, then at most five comparisons.
+    /// *Cost*: a jump on the length, then the ends of at most five names, and mostly one comparison or none.
     pub fn of(name: &[u8]) -> Known {
         candidates(name.len())
             .iter()
-            .find(|(spelling, _)| spelling.eq_ignore_ascii_case(name))
+            .find(|(spelling, _)| same_ends(spelling, name) && spelling.eq_ignore_ascii_case(name))
             .map_or(Known::Other, |(_, known)| *known)
     }
 
@@ -62,6 +62,24 @@ impl Known {
     pub const fn bit(self) -> u64 {
         if matches!(self, Known::Other) { 0 } else { 1 << self as u8 }
     }
+}
+
+/// What can be told of a name at a glance: its length and three of its bytes, whatever the case, dashes and
+/// underscores alike. Names that differ in it are different.
+pub(super) fn glance(name: &[u8]) -> u32 {
+    let fold = |byte: Option<&u8>| match byte.copied().unwrap_or_default() | 0x20 {
+        // an underscore
+        0x7f => b'-',
+        folded => folded,
+    };
+    let middle = name.get(name.len() / 2);
+    u32::from_le_bytes([name.len() as u8, fold(name.first()), fold(middle), fold(name.last())])
+}
+
+/// Whether the first and the last byte of two names can be the same letter.
+fn same_ends(one: &[u8], other: &[u8]) -> bool {
+    let folded = |byte: Option<&u8>| byte.map(|byte| byte | 0x20);
+    folded(one.first()) == folded(other.first()) && folded(one.last()) == folded(other.last())
 }
 
 fn candidates(len: usize) -> &'static [(&'static [u8], Known)] {

@@ -21,6 +21,6 @@ pub mod query;
 pub mod status;
 pub mod uri;
 
-pub use fields::Fields;
+pub use fields::{Fields, same_but_dashes};
 pub use head::{Method, RequestHead, ResponseHead, Scheme, Version};
 pub use known::Known;

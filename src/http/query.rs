@@ -43,10 +43,9 @@ impl<'a> Args<'a> {
     }
 }
 
-impl<'a> Iterator for Args<'a> {
-    type Item = Arg<'a>;
-
-    fn next(&mut self) -> Option<Arg<'a>> {
+impl<'a> Args<'a> {
+    /// The next argument as it stands in the query: its name, and its value where it has a `=`.
+    pub fn next_raw(&mut self) -> Option<(&'a [u8], Option<&'a [u8]>)> {
         loop {
             let rest = self.rest?;
             if rest.is_empty() {
@@ -72,9 +71,18 @@ impl<'a> Iterator for Args<'a> {
                 None => (pair, None),
             };
             if !name.is_empty() {
-                return Some(Arg { name: unescape(name), value: value.map(unescape) });
+                return Some((name, value));
             }
         }
+    }
+}
+
+impl<'a> Iterator for Args<'a> {
+    type Item = Arg<'a>;
+
+    fn next(&mut self) -> Option<Arg<'a>> {
+        let (name, value) = self.next_raw()?;
+        Some(Arg { name: unescape(name), value: value.map(unescape) })
     }
 }
 

@@ -119,7 +119,7 @@ fn value_at(frame: &Frame, at: c_int) -> Result<Option<Vec<u8>>, Flow> {
 }
 
 /// Line breaks and zero bytes would end the field line; nginx escapes them.
-pub(super) fn without_breaks(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+fn without_breaks(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     if !text.iter().any(|byte| matches!(byte, 0..=0x08 | 0x0a..=0x1f | 0x7f)) {
         return text.into();
     }

@@ -1,6 +1,6 @@
 //! The response in `ngx`: status, fields, body, the chunk of `body_filter`, and ending the phase.
 
-use super::fields::{add_field, most, push_excess, push_field, push_fields, set_field, without_breaks};
+use super::fields::{add_field, most, push_excess, push_field, push_fields, set_field};
 use crate::exchange::output::{self, Passed};
 use crate::exchange::{Exchange, Phase, Source};
 use crate::http::{Method, Version};
@@ -151,7 +151,7 @@ pub(super) fn set_text(exchange: &mut Exchange, name: &[u8], value: &[u8]) -> bo
     if is_length(&name) && !value.iter().all(u8::is_ascii_digit) {
         return false;
     }
-    exchange.response.head.fields.set(&without_breaks(&name), &without_breaks(value));
+    exchange.response.head.fields.set(&name, value);
     true
 }
 

@@ -2,7 +2,7 @@
 
 use crate::exchange::Exchange;
 use crate::http::query::{self, Args, DEFAULT_MAX_ARGS};
-use crate::http::{Fields, Known, uri};
+use crate::http::{Known, uri};
 use crate::lua::context;
 use crate::lua::frame::{Answer, Frame};
 use std::ffi::c_int;
@@ -45,23 +45,12 @@ pub(super) fn install(frame: &Frame, table: c_int) {
 /// The value of the first line of a request header, and how many lines it has. Dashes and underscores
 /// in the name are the same where there is no exact match, as in nginx's `$http_` variables.
 pub fn header<'a>(exchange: &'a Exchange, name: &[u8]) -> Option<(&'a [u8], usize)> {
-    find(&exchange.request.head.fields, name)
-}
-
-pub(super) fn find<'a>(fields: &'a Fields, name: &[u8]) -> Option<(&'a [u8], usize)> {
-    if let Some(first) = fields.value(name) {
-        return Some((first, count(fields, |other| other.eq_ignore_ascii_case(name))));
-    }
-    if !name.iter().any(|byte| matches!(byte, b'-' | b'_')) {
-        return None;
-    }
-    let (_, first) = fields.iter().find(|(other, _)| same_but_dashes(other, name))?;
-    Some((first, count(fields, |other| same_but_dashes(other, name))))
+    exchange.request.head.fields.value_or_dashed(name)
 }
 
 /// Gives a request header this one value, as `ngx.req.set_header` does.
 pub fn set_header(exchange: &mut Exchange, name: &[u8], value: &[u8]) {
-    exchange.request.head.fields.set(name, &clean(value));
+    exchange.request.head.fields.set(name, value);
     if Known::of(name) == Known::Host {
         let host = value.split(|byte| *byte == b':').next().unwrap_or_default();
         exchange.request.host = host.to_ascii_lowercase();
@@ -76,13 +65,17 @@ pub fn clear_header(exchange: &mut Exchange, name: &[u8]) {
 /// Decodes the first value of a query argument into `value`. Tells how often the argument is there, and
 /// whether the first has a `=`.
 pub fn query_arg(exchange: &Exchange, name: &[u8], value: &mut Vec<u8>) -> Option<(i32, bool)> {
-    let query = exchange.request.query()?;
+    let mut args = Args::new(exchange.request.query()?, DEFAULT_MAX_ARGS);
     let mut found = None;
-    for arg in Args::new(query, DEFAULT_MAX_ARGS).filter(|arg| *arg.name == *name) {
+    while let Some((raw, text)) = args.next_raw() {
+        // What is encoded is longer than what it means.
+        if raw.len() < name.len() || *query::unescape(raw) != *name {
+            continue;
+        }
         let (count, _) = found.get_or_insert_with(|| {
             value.clear();
-            value.extend_from_slice(arg.value.as_deref().unwrap_or_default());
-            (0, arg.value.is_some())
+            value.extend_from_slice(&query::unescape(text.unwrap_or_default()));
+            (0, text.is_some())
         });
         *count += 1;
     }
@@ -104,16 +97,6 @@ pub fn clean(value: &[u8]) -> std::borrow::Cow<'_, [u8]> {
         }
     }
     out.into()
-}
-
-fn count(fields: &Fields, same: impl Fn(&[u8]) -> bool) -> usize {
-    fields.iter().filter(|(name, _)| same(name)).count()
-}
-
-/// Whether two names are the same but for case and the choice of dashes or underscores.
-pub(super) fn same_but_dashes(one: &[u8], other: &[u8]) -> bool {
-    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| plain(*a) == plain(*b))
 }
 
 fn clear_query_arg(exchange: &mut Exchange, name: &[u8]) {

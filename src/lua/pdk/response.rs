@@ -1,6 +1,7 @@
 //! The response of an exchange.
 
 use crate::exchange::{Exchange, Phase, Source, Try};
+use crate::http::same_but_dashes;
 use crate::lua::frame::{Answer, Frame};
 use crate::lua::{context, task};
 use std::ffi::c_int;
@@ -49,11 +50,11 @@ pub fn header<'a>(exchange: &'a Exchange, name: &[u8]) -> Option<(&'a [u8], usiz
     let fields = &exchange.response.head.fields;
     if fields.len() > READ_BY_DEFAULT {
         let read = fields.iter().take(super::limit("lua_max_resp_headers", READ_BY_DEFAULT));
-        if !read.map(|(other, _)| other).any(|other| super::request::same_but_dashes(other, name)) {
+        if !read.map(|(other, _)| other).any(|other| same_but_dashes(other, name)) {
             return None;
         }
     }
-    super::request::find(fields, name)
+    fields.value_or_dashed(name)
 }
 
 /// Gives the response its body and ends the phase.
