@@ -13,8 +13,15 @@ use std::ffi::c_int;
 const POOL: usize = 256;
 
 /// A Lua thread, kept from the collector until dropped.
+///
+/// *Cost*: moving it moves a pointer; it changes hands several times in each phase.
 #[derive(Debug)]
 pub struct Coroutine {
+    thread: Box<Thread>,
+}
+
+#[derive(Debug)]
+struct Thread {
     lua: mlua::Lua,
     main: *mut lua_State,
     state: *mut lua_State,
@@ -28,9 +35,13 @@ thread_local! {
 impl Coroutine {
     /// An idle coroutine of this VM, or a new one.
     pub(super) fn take(lua: &mlua::Lua, main: *mut lua_State) -> Self {
-        let idle = IDLE.with_borrow_mut(|pool| {
-            let at = pool.iter().rposition(|coroutine| coroutine.main == main)?;
-            Some(pool.swap_remove(at))
+        let idle = IDLE.with_borrow_mut(|pool| match pool.last() {
+            // The last one was used last, and a thread rarely has another VM.
+            Some(last) if last.thread.main == main => pool.pop(),
+            _ => {
+                let at = pool.iter().rposition(|coroutine| coroutine.thread.main == main)?;
+                Some(pool.swap_remove(at))
+            }
         });
         idle.unwrap_or_else(|| Self::new(lua, main))
     }
@@ -42,13 +53,13 @@ impl Coroutine {
             let state = ffi::lua_newthread(main);
             (state, ffi::luaL_ref(main, ffi::LUA_REGISTRYINDEX))
         };
-        Self { lua: lua.clone(), main, state, key }
+        Self { thread: Box::new(Thread { lua: lua.clone(), main, state, key }) }
     }
 
     /// Puts a coroutine whose function returned back into the pool.
     pub(super) fn recycle(self) {
         // SAFETY: the function returned, so that only its results lie on the stack.
-        unsafe { ffi::lua_settop(self.state, 0) };
+        unsafe { ffi::lua_settop(self.state(), 0) };
         IDLE.with_borrow_mut(|pool| {
             if pool.len() < POOL {
                 pool.push(self);
@@ -59,26 +70,26 @@ impl Coroutine {
     /// The stack of the coroutine.
     pub fn frame(&self) -> Frame {
         // SAFETY: the registry keeps the thread alive as long as `self`.
-        unsafe { Frame::new(self.state) }
+        unsafe { Frame::new(self.state()) }
     }
 
     /// The Lua thread.
     pub fn state(&self) -> *mut lua_State {
-        self.state
+        self.thread.state
     }
 
     /// The main thread of the VM.
     pub fn main(&self) -> *mut lua_State {
-        self.main
+        self.thread.main
     }
 
     /// The VM.
     pub fn lua(&self) -> &mlua::Lua {
-        &self.lua
+        &self.thread.lua
     }
 }
 
-impl Drop for Coroutine {
+impl Drop for Thread {
     fn drop(&mut self) {
         // SAFETY: `lua` keeps the VM alive until after this.
         unsafe { ffi::luaL_unref(self.main, ffi::LUA_REGISTRYINDEX, self.key) };
