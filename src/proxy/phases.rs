@@ -137,15 +137,20 @@ pub(super) fn run_now(worker: &Worker, exchange: &mut Exchange, phase: Phase) ->
     exchange.phase = phase;
     let depth = enter_plugins(exchange, phase);
     let outcome = worker.plugins.run_now(exchange, phase);
-    refresh();
+    // The log phase is the last one: what follows it is told by the time it began at, as nginx does.
+    if phase != Phase::Log {
+        refresh();
+    }
     leave_plugins(exchange, depth);
     outcome
 }
 
 /// Begins the span of all plugins of a phase; returns how many spans were open before.
 fn enter_plugins(exchange: &mut Exchange, phase: Phase) -> usize {
-    let has_some = runs(exchange, phase);
-    let Some(timing) = exchange.timing.as_mut().filter(|_| has_some) else { return usize::MAX };
+    if exchange.timing.is_none() || !runs(exchange, phase) {
+        return usize::MAX;
+    }
+    let Some(timing) = &mut exchange.timing else { return usize::MAX };
     let depth = timing.depth();
     timing.enter("plugins");
     depth
