@@ -10,7 +10,8 @@ local options = require "kong.resty.mlcache.options"
 local values = require "kong.resty.mlcache.values"
 
 local ngx = ngx
-local decode, encode, now = buffer.decode, buffer.encode, host.now
+local cache_sequence, now = host.cache_sequence, host.now
+local decode, encode = buffer.decode, buffer.encode
 local error, floor, max, pcall, setmetatable, tostring, type, xpcall =
   error, math.floor, math.max, pcall, setmetatable, tostring, type, xpcall
 
@@ -85,7 +86,7 @@ end
 
 -- Drops what other workers, or a new configuration, have made invalid since the last look.
 local function catch_up(self)
-  local sequence = host.cache_sequence()
+  local sequence = cache_sequence()
   if sequence == self.sequence then
     return
   end
@@ -169,7 +170,7 @@ end
 -- Whether a key was invalidated after the host's sequence stood at `before`: what was loaded meanwhile may be
 -- outdated already.
 local function is_outdated(self, key, before)
-  if host.cache_sequence() == before then
+  if cache_sequence() == before then
     return false
   end
   local keys = native.cache_missed(before % GENERATION)
@@ -188,7 +189,7 @@ end
 
 -- Calls the callback. Answers value, error text, level, the options the value was kept by.
 local function load(self, key, life, callback, ...)
-  local before = host.cache_sequence()
+  local before = cache_sequence()
   local ok, value, err, ttl = xpcall(callback, debug.traceback, ...)
   if not ok then
     return nil, "callback threw an error: " .. tostring(value)
@@ -283,7 +284,7 @@ function _M.new(name, opts)
       ttl = max(opts.ttl or 3600, 0),
       neg_ttl = max(opts.neg_ttl or 300, 0),
       resurrect_ttl = opts.resurrect_ttl or 30,
-      sequence = host.cache_sequence(),
+      sequence = cache_sequence(),
     }, mt)
     clear(self)
     caches[name] = self

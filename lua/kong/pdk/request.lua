@@ -9,7 +9,7 @@ local ngx = ngx
 local error, find, lower, pairs, rawget, setmetatable, sub, tonumber, tostring, type =
   error, string.find, string.lower, pairs, rawget, setmetatable, string.sub, tonumber, tostring, type
 local check_phase, check_not_phase = phase_checker.check, phase_checker.check_not
-local request_header = host.request_header
+local query_arg, request_header = host.query_arg, host.request_header
 
 local PHASES = phase_checker.phases
 local REQUEST = PHASES.request
@@ -239,7 +239,7 @@ local function new(kong)
     if type(name) ~= "string" then
       error("query argument name must be a string", 2)
     end
-    return (host.query_arg(name))
+    return (query_arg(name))
   end
 
 

@@ -12,6 +12,7 @@ local ngx = ngx
 local concat, error, find, fmt, gsub, lower, pairs, type =
   table.concat, error, string.find, string.format, string.gsub, string.lower, pairs, type
 local check_phase = phase_checker.check
+local response_sent = host.response_sent
 local normalize, validate_header, validate_headers =
   checks.normalize_multi_header, checks.validate_header, checks.validate_headers
 
@@ -94,7 +95,7 @@ end
 
 -- Throws, in the name of the caller's caller, where a response can be changed no more.
 local function check_writable(level)
-  if host.response_sent() then
+  if response_sent() then
     error(ERR_SENT, level or 3)
   end
 end

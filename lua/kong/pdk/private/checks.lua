@@ -11,15 +11,17 @@ end
 
 
 -- A header value as text; an empty one becomes a space, since nginx drops empty values.
-function _M.normalize_header(value)
+local function normalize_header(value)
   return type(value) == "string" and visible(value) or tostring(value)
 end
+
+_M.normalize_header = normalize_header
 
 
 -- As normalize_header, item by item for a list.
 function _M.normalize_multi_header(value)
   if type(value) ~= "table" then
-    return _M.normalize_header(value)
+    return normalize_header(value)
   end
   local list = {}
   for i, item in ipairs(value) do

@@ -13,6 +13,7 @@ local byte, find, fmt = string.byte, string.find, string.format
 local lower, match, sub = string.lower, string.match, string.sub
 local error, ipairs, pairs, pcall, tostring, type = error, ipairs, pairs, pcall, tostring, type
 local check_phase = phase_checker.check
+local clear_request_header, set_request_header = host.clear_request_header, host.set_request_header
 local normalize, validate_header = checks.normalize_multi_header, checks.validate_header
 
 local PHASES = phase_checker.phases
@@ -127,7 +128,7 @@ local function write(name, value)
   end
   value = normalize(value)
   if type(value) == "string" then
-    host.set_request_header(name, value)
+    set_request_header(name, value)
   else
     ngx.req.set_header(name, value)
   end
@@ -159,7 +160,7 @@ function _REQUEST.clear_header(header)
   if type(header) ~= "string" then
     error("header must be a string", 2)
   end
-  host.clear_request_header(header)
+  clear_request_header(header)
 end
 
 
