@@ -12,7 +12,6 @@ ffi.cdef [[
   typedef struct { double number; const char *data; size_t len; uint32_t flags; } kong_ngx_found;
   typedef struct {
     double (*now)(void);
-    int (*ctx)(void);
     int (*var)(const char *name, size_t len, kong_ngx_found *out);
     int (*shared_get)(const void *dict, const char *key, size_t len, kong_ngx_found *out);
     int (*shared_incr)(const void *dict, const char *key, size_t len, double by, kong_ngx_found *out);
@@ -21,7 +20,6 @@ ffi.cdef [[
 ]]
 
 local found = ffi.new("kong_ngx_found[1]")
-local registry = debug.getregistry()
 
 local _M = {}
 
@@ -35,17 +33,6 @@ function _M.time(hot)
   local floor = math.floor
   return function()
     return (floor(hot.now()))
-  end
-end
-
--- `ngx.ctx`: the table in the registry; made by the C API at its first use.
-function _M.ctx(hot, make)
-  return function()
-    local reference = hot.ctx()
-    if reference > 0 then
-      return registry[reference]
-    end
-    return make()
   end
 end
 

@@ -13,7 +13,7 @@ local function take(name)
 end
 
 local get_chunk, set_chunk = take("_get_chunk"), take("_set_chunk")
-local get_ctx, set_ctx = take("_get_ctx"), take("_set_ctx")
+local get_ctx, set_ctx = require("host.running").ctx, take("_set_ctx")
 local get_header, set_header = take("_get_header"), take("_set_header")
 local get_status, set_status = take("_get_status"), take("_set_status")
 local get_var, set_var, free_vars = take("_get_var"), take("_set_var"), take("_vars")
@@ -25,7 +25,7 @@ take("_print")
 if HAS_JIT then
   hot = require("host.hot")(hot)
   ngx.now, ngx.time = hot.now(), hot.time()
-  get_ctx, get_var, set_header = hot.ctx(get_ctx), hot.var(get_var), hot.set_header(set_header)
+  get_var, set_header = hot.var(get_var), hot.set_header(set_header)
   hot.shared(ngx.shared)
 end
 
@@ -94,11 +94,14 @@ ngx.resp.get_headers = with_lookup(ngx.resp.get_headers)
 
 -- Fields of `ngx` itself
 
-local computed = { ctx = get_ctx, status = get_status, headers_sent = headers_sent }
+local computed = { status = get_status, headers_sent = headers_sent }
 local settable = { ctx = set_ctx, status = set_status }
 
 setmetatable(ngx, {
   __index = function(_, name)
+    if name == "ctx" then
+      return get_ctx()
+    end
     local get = computed[name]
     if get then
       return get()

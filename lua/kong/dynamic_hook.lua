@@ -1,7 +1,7 @@
 -- Hooks that observability switches on at run time, by groups: for all requests, or for the one that is being
 -- served. A group that is off costs a test.
 
-local host = require "kong.host"
+local host = require "host.running"
 
 local ngx = ngx
 local assert, ipairs, pcall, select, type = assert, ipairs, pcall, select, type

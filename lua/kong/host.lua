@@ -13,7 +13,6 @@ ffi.cdef [[
   typedef struct { const char *data; size_t len; } kong_text;
   typedef struct {
     const int32_t *(*phase)(void);
-    int (*has_request)(void);
     int (*log_level)(void);
     int (*request_id)(kong_text *out);
     int (*method)(kong_text *out);
@@ -45,10 +44,6 @@ local phase = hot.phase()
 
 function _M.phase()
   return phase[0]
-end
-
-function _M.has_request()
-  return hot.has_request() ~= 0
 end
 
 function _M.log_level()

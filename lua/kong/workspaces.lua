@@ -1,6 +1,6 @@
 -- Workspaces: there is one, "default".
 
-local host = require "kong.host"
+local host = require "host.running"
 
 local _M = {}
 

@@ -23,6 +23,11 @@ pub fn pointer() -> *mut Exchange {
     CURRENT.get()
 }
 
+/// Where [`pointer`] lies, for as long as this thread lives.
+pub fn place() -> *const *mut Exchange {
+    CURRENT.with(|current| current.as_ptr().cast_const())
+}
+
 /// Lets `act` work on the current exchange; `None` when no request is being served.
 ///
 /// `act` must not run Lua code nor call this again: the reference it gets must be the only one.

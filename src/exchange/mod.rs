@@ -86,8 +86,8 @@ pub struct Exchange {
 /// What the Lua runtime keeps for one exchange; its meaning is [`crate::lua`]'s own.
 #[derive(Debug, Default)]
 pub struct LuaSlots {
-    /// Registry reference of the `ngx.ctx` table; zero when there is none yet.
-    pub ctx: i32,
+    /// What compiled Lua reads and writes by itself.
+    pub running: Running,
     /// Registry reference of the table of variables that plugins set; zero when there is none yet.
     pub vars: i32,
     /// Number of the plan whose plugins run, in the worker's Lua plan table; zero for none.
@@ -106,6 +106,22 @@ pub struct LuaSlots {
     pub buffered: bool,
     /// What ends with the request: connections that its code has opened and not put away.
     pub held: Vec<Held>,
+}
+
+/// What compiled Lua reads and writes by its address, without a call: `lua/host/running.lua` declares the same.
+#[repr(C)]
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Running {
+    /// Where the VM keeps the request's `ngx.ctx`; zero while no place is taken.
+    pub place: i32,
+    /// How many fields `ngx.ctx` is made with room for.
+    pub room: i32,
+    /// Whether `ngx.ctx` has been made.
+    pub has_ctx: i32,
+    /// Number of the plugin that runs, in the order of the VM's plugins; zero for none.
+    pub plugin: i32,
+    /// Under which number the VM has the plan that runs; zero for none.
+    pub plan: f64,
 }
 
 impl Exchange {

@@ -3,7 +3,6 @@
 
 use super::context;
 use super::frame::{Frame, Kind};
-use super::ngx::ctx;
 use crate::exchange::current;
 use mlua::ffi;
 use std::cell::RefCell;
@@ -38,17 +37,12 @@ impl Drop for Named {
 
 /// The origin of what the running code starts: its plugin and route, or what started it.
 pub(super) fn of_running(frame: &Frame) -> Option<Origin> {
-    frame.reserve(4).ok()?;
-    let Some(slot) = current::with(|exchange| exchange.lua.ctx) else {
+    frame.reserve(6).ok()?;
+    let Some(plugin) = current::with(|exchange| exchange.lua.running.plugin) else {
         let number = context::current().number;
         return OF_CALLS.with_borrow(|calls| calls.get(&number).cloned()).or_else(|| of_worker(frame));
     };
-    if slot == 0 {
-        return None;
-    }
-    ctx::push_reference(frame, slot);
-    let plugin = name_in(frame, "KONG_PLUGIN");
-    frame.pop(1);
+    let plugin = name_of(frame, usize::try_from(plugin).ok().filter(|plugin| *plugin != 0)?);
     let route = current::with(|exchange| exchange.route_name().map(str::to_owned)).flatten();
     Some(match route {
         Some(route) => format!("[{}] route \"{route}\" ", plugin?).into(),
@@ -58,26 +52,36 @@ pub(super) fn of_running(frame: &Frame) -> Option<Origin> {
 
 /// The plugin whose `init_worker` or `configure` runs.
 fn of_worker(frame: &Frame) -> Option<Origin> {
-    frame.push_field(ffi::LUA_REGISTRYINDEX, "_LOADED");
-    raw_field(frame, "kong.runloop.context");
-    let plugin = name_in(frame, "global_plugin");
-    frame.pop(2);
+    let plugin = of_module(frame, |frame| raw_field(frame, "global_plugin"));
     plugin.map(|plugin| format!("[{plugin}] ").into())
 }
 
-/// The name of the plugin in a field of the table on top.
-fn name_in(frame: &Frame, field: &str) -> Option<String> {
-    if frame.kind(-1) != Kind::Table {
-        return None;
-    }
-    raw_field(frame, field);
+/// The name of the plugin with a number.
+fn name_of(frame: &Frame, number: usize) -> Option<String> {
+    of_module(frame, |frame| {
+        raw_field(frame, "plugins");
+        if frame.kind(-1) == Kind::Table {
+            frame.push_index(-1, number);
+            frame.insert(-2);
+            frame.pop(1);
+        }
+    })
+}
+
+/// The name of the plugin that `push` finds in the module that knows what runs, which is on top for it.
+fn of_module(frame: &Frame, push: impl FnOnce(&Frame)) -> Option<String> {
+    let bottom = frame.top();
+    frame.push_field(ffi::LUA_REGISTRYINDEX, "_LOADED");
+    raw_field(frame, "kong.runloop.running");
     let mut name = None;
+    if frame.kind(-1) == Kind::Table {
+        push(frame);
+    }
     if frame.kind(-1) == Kind::Table {
         raw_field(frame, "name");
         name = frame.text_at(-1).map(|name| String::from_utf8_lossy(name).into_owned());
-        frame.pop(1);
     }
-    frame.pop(1);
+    frame.pop(frame.top() - bottom);
     name
 }
 

@@ -135,9 +135,20 @@ impl Vm {
     /// # Errors
     /// When the thread has none.
     pub fn current() -> Result<Self, Flow> {
-        // Asked also while the thread ends, when exchanges let go of their tables.
         let current = CURRENT.try_with(|vm| vm.borrow().clone()).ok().flatten();
         current.ok_or_else(|| Flow::raise("this thread has no Lua VM"))
+    }
+
+    /// Lets `act` use the VM of this thread, if it has one still: exchanges let go of their tables also while the
+    /// thread ends.
+    pub(super) fn with_current(act: impl FnOnce(&Self)) {
+        let _ = CURRENT.try_with(|vm| {
+            if let Ok(vm) = vm.try_borrow()
+                && let Some(vm) = &*vm
+            {
+                act(vm);
+            }
+        });
     }
 
     /// The VM as mlua sees it, for set-up. Its asynchronous functions must not be used.

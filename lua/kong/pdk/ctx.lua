@@ -3,22 +3,27 @@
 -- `shared` and `core` are one table per request, `plugin` is one per request and plugin; other names
 -- are those that `kong.global` set. While the VM is set up all are nil.
 
-local host = require "kong.host"
+local host = require "host.running"
+local new_table = require "table.new"
+local running = require "kong.runloop.running"
 
 local ngx = ngx
-local setmetatable = setmetatable
+local handlers = running.handlers
+local has_request, plugin_number, request_ctx = host.has_request, host.plugin, host.ctx
+local rawget, rawset, setmetatable = rawget, rawset, setmetatable
 
 -- Where the tables lie in the request's context; keys that no plugin can hold.
 local SHARED, CORE = {}, {}
+-- What most plugins keep for a request.
+local FIELDS = 2
 
 
 -- The key of a named part; a plugin's handler is the key of its own.
 local function named(ctx, name)
-  local names = ctx.KONG_NAMESPACES
+  local names = rawget(ctx, "KONG_NAMESPACES")
   local key = names and names[name]
   if key == nil and name == "plugin" then
-    local plugin = ctx.KONG_PLUGIN
-    return plugin and plugin.handler
+    return handlers[plugin_number()]
   end
   return key
 end
@@ -26,10 +31,10 @@ end
 
 local _CTX = setmetatable({}, {
   __index = function(_, name)
-    if not host.has_request() and ngx.get_phase() == "init" then
+    if not has_request() and ngx.get_phase() == "init" then
       return nil
     end
-    local ctx = ngx.ctx
+    local ctx = request_ctx()
     local key
     if name == "shared" then
       key = SHARED
@@ -41,10 +46,10 @@ local _CTX = setmetatable({}, {
     if key == nil then
       return nil
     end
-    local values = ctx[key]
+    local values = rawget(ctx, key)
     if not values then
-      values = {}
-      ctx[key] = values
+      values = new_table(0, FIELDS)
+      rawset(ctx, key, values)
     end
     return values
   end,

@@ -2,7 +2,10 @@
 
 local error, ipairs, rawget, require, setmetatable, type =
   error, ipairs, rawget, require, setmetatable, type
-local host = require "kong.host"
+local host = require "host.running"
+local running = require "kong.runloop.running"
+
+local existing_ctx, has_request = host.existing_ctx, host.has_request
 
 -- In an order in which each finds those it uses.
 local NAMESPACES = {
@@ -47,13 +50,12 @@ local function log_of_plugin(kong, key)
   if key ~= "log" then
     return nil
   end
-  if not host.has_request() then
-    local plugin = require("kong.runloop.context").global_plugin
+  if not has_request() then
+    local plugin = running.global_plugin
     return plugin and plugin.facility or rawget(kong, "_log")
   end
-  local ctx = ngx.ctx
-  local plugin = ctx.KONG_PLUGIN
-  return rawget(ctx, "KONG_LOG") or plugin and plugin.facility or rawget(kong, "_log")
+  local ctx, plugin = existing_ctx(), running.plugin()
+  return ctx and rawget(ctx, "KONG_LOG") or plugin and plugin.facility or rawget(kong, "_log")
 end
 
 

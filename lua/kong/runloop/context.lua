@@ -2,15 +2,13 @@
 
 local host = require "kong.host"
 local native = require "kong.native"
+local running = require "kong.runloop.running"
 
 local kong, ngx = kong, ngx
-local pairs, rawget, rawset, select, setmetatable, tonumber, tostring =
-  pairs, rawget, rawset, select, setmetatable, tonumber, tostring
+local pairs, rawset, select, setmetatable, tonumber, tostring =
+  pairs, rawset, select, setmetatable, tonumber, tostring
 
-local _M = {
-  -- The plugin that runs where no request is served.
-  global_plugin = nil,
-}
+local _M = {}
 
 
 -- ---- routes and services --------------------------------------------------------------------
@@ -97,8 +95,8 @@ local computed = {
   KONG_RESPONSE_LATENCY = function() return not at(4) and (between(1, 6) or between(1, 3)) or nil end,
   KONG_UPSTREAM_DNS_TIME = function() return at(4) and 0 or nil end,
   KONG_LOG = function() return kong.log end,
-  plugin_id = function(ctx)
-    local conf = rawget(ctx, "KONG_PLUGIN_CONF")
+  plugin_id = function()
+    local conf = running.conf()
     return conf and conf.__plugin_id
   end,
   request_id = function() return host.request_id() end,

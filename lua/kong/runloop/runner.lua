@@ -3,7 +3,7 @@
 -- A plan belongs to a route of one generation of the configuration. It is a list of steps in
 -- execution order; a step has the plugin, the configuration that holds while no consumer is known,
 -- and whether a consumer may bring another one. The host calls the phases of a plan by itself, as
--- `kong.runloop.shape` made them.
+-- `kong.runloop.shape` made them; which plugin runs is kept by `kong.runloop.running`.
 --
 -- Where consumers bring configurations, `access` notes in the request's context what runs for this
 -- one. A plugin that ends the phase or throws leaves it without coming back: the host then calls
@@ -12,22 +12,22 @@
 local context = require "kong.runloop.context"
 local native = require "kong.native"
 local registry = require "kong.runloop.registry"
+local running = require "kong.runloop.running"
 local shape = require "kong.runloop.shape"
 local trace = require "kong.observability.tracing.instrumentation"
 local vault = require "kong.pdk.vault"
 
 local kong, ngx = kong, ngx
+local enter = require("host.running").enter
 local ipairs, pairs, pcall = ipairs, pairs, pcall
 
 -- Where the host finds the parts of a plan.
 local PARTS = { "access", "response", "header_filter", "body_filter", "log", "rewrite", "certificate" }
-local CONFS = 8
+local CONFS = running.CONFS
 -- More than there are numbers of plans.
 local CUT = 2 ^ 32
 
--- Plans by their number. One under a negative number tells how long its plugins take.
-local plans = {}
-local plugins = {}
+local plans, plugins = running.plans, running.plugins
 
 -- `context_mt`: the metatable that the host gives the context of a request.
 local _M = { plans = plans, context_mt = context.mt }
@@ -41,11 +41,10 @@ function _M.load(names)
   if not loaded then
     return nil, err
   end
-  plugins = loaded
+  running.use(loaded)
   local kinds = {}
   for i, plugin in ipairs(loaded) do
     local handler = plugin.handler
-    plugin.number = i
     kinds[i] = { plugin.name, handler.PRIORITY, handler.VERSION, plugin.phases }
   end
   return kinds
@@ -58,7 +57,7 @@ local function each_plugin(run, failed)
   local reached = 0
   return function(stopped, ...)
     if stopped then
-      context.global_plugin = nil
+      running.global_plugin = nil
       failed(plugins[reached], stopped)
     else
       reached = 0
@@ -66,9 +65,9 @@ local function each_plugin(run, failed)
     while reached < #plugins do
       reached = reached + 1
       local plugin = plugins[reached]
-      context.global_plugin = plugin
+      running.global_plugin = plugin
       local ok, err = pcall(run, plugin, reached, ...)
-      context.global_plugin = nil
+      running.global_plugin = nil
       if not ok then
         failed(plugin, err)
       end
@@ -179,12 +178,12 @@ end
 -- the later phases too. Answers how many steps are left, zero for all: the rest of the plan stands under its
 -- number and that many times CUT.
 function _M.cut(number)
-  local plan, ctx = plans[number], ngx.ctx
+  local plan, plugin = plans[number], running.plugin()
   local last = 0
   for i, step in ipairs(plan and plan.steps or {}) do
-    last = step.plugin == ctx.KONG_PLUGIN and i or last
+    last = step.plugin == plugin and i or last
   end
-  ctx.KONG_PLUGIN, ctx.KONG_PLUGIN_CONF = nil, nil
+  enter(0)
   if last == 0 or last == #plan.steps then
     return 0
   end
@@ -206,7 +205,7 @@ end
 function _M.collect_rest(number)
   local plan, ctx = plans[number], ngx.ctx
   local confs, consumer = ctx.KONG_CONFS, ctx.authenticated_consumer
-  ctx.KONG_PLUGIN, ctx.KONG_PLUGIN_CONF = nil, nil
+  enter(0)
   if not plan or not confs then
     -- a plugin has put another table in the place of ngx.ctx: later phases take what holds for no consumer
     return
@@ -221,20 +220,20 @@ end
 
 -- Runs the loggers behind the one that threw: it keeps no other from logging.
 function _M.log_rest(number)
-  local plan, ctx = plans[number], ngx.ctx
+  local plan = plans[number]
   if not plan then
     return
   end
-  local confs, failed, behind = ctx.KONG_CONFS or plan[CONFS], ctx.KONG_PLUGIN, false
+  local confs, failed, behind = ngx.ctx.KONG_CONFS or plan[CONFS], running.plugin(), false
   for i, step in ipairs(plan.steps) do
     local plugin, conf = step.plugin, confs[i]
     if behind and conf and plugin.log then
-      ctx.KONG_PLUGIN, ctx.KONG_PLUGIN_CONF = plugin, conf
+      enter(plugin.number)
       plugin.handler:log(conf)
     end
     behind = behind or plugin == failed
   end
-  ctx.KONG_PLUGIN, ctx.KONG_PLUGIN_CONF = nil, nil
+  enter(0)
 end
 
 
@@ -244,7 +243,7 @@ _M.resolve = vault.resolve
 
 -- The name of the plugin that runs now, for the error log, and for its span what it threw.
 function _M.running(message)
-  local plugin = ngx.ctx.KONG_PLUGIN
+  local plugin = running.plugin()
   if trace.enabled then
     trace.failed(message)
   end

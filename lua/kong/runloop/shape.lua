@@ -5,26 +5,26 @@
 -- as straight code, which becomes one trace with the plugins in it. Routes with the same sequence
 -- share the code; what differs, the configurations, is an argument.
 --
--- A phase is a function of the request's context and a list with the configuration that each step has
--- while no consumer is known, false for none. Where consumers may bring others, `access` leaves the
--- list of those that hold in the context, and later phases take that.
+-- A phase is a function of a list with the configuration that each step has while no consumer is known,
+-- false for none. Where consumers may bring others, `access` leaves the list of those that hold in the
+-- request's context, and later phases take that.
 
+local host = require "host.running"
 local native = require "kong.native"
 local trace = require "kong.observability.tracing.instrumentation"
 
 local ipairs, load, setmetatable = ipairs, load, setmetatable
 local concat = table.concat
 
-local HEAD = "local plugins, consumer_conf, rawset, enter_span, leave_span, trace, seam = ...\n"
-             .. "return function(ctx, confs)\nlocal plugin, conf, span\n"
+local HEAD = "local plugins, handlers, consumer_conf, rawset, enter_span, leave_span, trace, seam, enter, "
+             .. "context = ...\nreturn function(confs)\nlocal conf, span\n"
+local CONTEXT = "local ctx = context()\n"
 local CHOOSING = 'local given = confs\nconfs = {}\nrawset(ctx, "KONG_CONFS", confs)\n'
 local CHOOSABLE = "confs = ctx.KONG_CONFS or confs\n"
-local TAIL = 'rawset(ctx, "KONG_PLUGIN", nil) rawset(ctx, "KONG_PLUGIN_CONF", nil)\nend'
+local TAIL = "enter(0)\nend"
 
--- `$` stands for the number of the step.
-local RUN = 'plugin = plugins[$]\n'
-            .. 'rawset(ctx, "KONG_PLUGIN", plugin) rawset(ctx, "KONG_PLUGIN_CONF", conf)\n'
-            .. 'plugin.handler:%s(conf)\n'
+-- `$` stands for the number of the step, `#` for that of its plugin.
+local RUN = "enter(#)\nhandlers[$]:%s(conf)\n"
 local MEASURED = "enter_span(plugins[$].name) enter_span(conf.__plugin_id)\n" .. RUN
                  .. "leave_span() leave_span()\n"
 local FIXED = "conf = confs[$]\n"
@@ -64,8 +64,14 @@ end
 
 
 local function source(steps, phase, chosen, measured)
-  local lines = { HEAD, chosen and (phase == "access" and CHOOSING or CHOOSABLE) or nil }
   local traced = trace.enabled and phase ~= "certificate"
+  local lines = { HEAD }
+  if traced or chosen then
+    lines[#lines + 1] = CONTEXT
+  end
+  if chosen then
+    lines[#lines + 1] = phase == "access" and CHOOSING or CHOOSABLE
+  end
   if traced then
     lines[#lines + 1] = OPEN:format(phase) .. (phase == "log" and CLOSE or "")
   end
@@ -83,7 +89,8 @@ local function source(steps, phase, chosen, measured)
       if runs and traced and trace.of_plugins(phase) then
         run = TRACED:format(phase, step.plugin.name, run)
       end
-      lines[#lines + 1] = (code .. run .. (opens and "end\n" or "")):gsub("%$", i)
+      local numbers = { ["$"] = i, ["#"] = step.plugin.number }
+      lines[#lines + 1] = (code .. run .. (opens and "end\n" or "")):gsub("[$#]", numbers)
     end
   end
   lines[#lines + 1] = (traced and phase == "log" and RELEASE or "") .. TAIL
@@ -101,13 +108,13 @@ function _M.of(steps, phase, chosen, measured)
   local key = concat(names, " ")
   local code = known[key]
   if not code then
-    local plugins = {}
+    local plugins, handlers = {}, {}
     for i, step in ipairs(steps) do
-      plugins[i] = step.plugin
+      plugins[i], handlers[i] = step.plugin, step.plugin.handler
     end
     code = load(source(steps, phase, chosen, measured), "=" .. key)
-    code = code(plugins, native.consumer_conf, rawset, native.enter_span, native.leave_span, trace,
-                native.seam)
+    code = code(plugins, handlers, native.consumer_conf, rawset, native.enter_span, native.leave_span, trace,
+                native.seam, host.enter, host.ctx)
     known[key] = code
   end
   return code

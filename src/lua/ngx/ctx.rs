@@ -1,8 +1,9 @@
 //! Tables that Lua keeps for a request: `ngx.ctx` and the variables plugins set.
 //!
-//! The exchange holds their registry references; they are let go of with the exchange. Code that
-//! runs for no request (timers) has a table of its own for each call, found by the coroutine tree's
-//! number.
+//! The contexts of requests stand in one table of the VM, each at the place its exchange has taken; compiled
+//! Lua makes and finds them there by itself (`lua/host/running.lua`). The exchange gives its place back when
+//! it ends. Code that runs for no request (timers) has a table of its own for each call, found by the
+//! coroutine tree's number.
 #![allow(unsafe_code)] // Registry references are made and freed through the C API.
 
 use crate::exchange::{Exchange, Held, LuaSlots, Phase, current};
@@ -14,26 +15,100 @@ use mlua::ffi;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::c_int;
+use std::mem::offset_of;
 
 /// Registry field of the tables of calls without a request.
 const BARE: &str = "kong.bare_contexts";
 
-/// Room for the fields that the gateway and usual plugins keep.
-const FIELDS: usize = 16;
+/// Registry field of what `lua/host/running.lua` starts from.
+const RUNNING: &str = "kong.running";
+
+/// Field of the table of contexts: the metatable that contexts of requests get.
+const METATABLE: &str = "metatable";
+
+/// Room for the fields that the gateway and usual plugins keep, where no plan tells how many plugins run.
+const FIELDS: usize = 8;
+
+/// Fields of a context besides those of each plugin that runs: consumer, credential.
+const FIELDS_OF_ALL: usize = 3;
+
+/// Requests that a worker usually serves at a time.
+const REQUESTS: usize = 64;
+
+/// Where a request without a context stands.
+const NONE: bool = false;
 
 thread_local! {
-    /// Registry reference of the metatable that contexts of requests get; zero for none.
-    static METATABLE: Cell<c_int> = const { Cell::new(0) };
+    /// Registry reference of the table of contexts; made first in each VM, so that it is the same in all.
+    static CONTEXTS: Cell<c_int> = const { Cell::new(0) };
+    static PLACES: RefCell<Places> = const { RefCell::new(Places { free: Vec::new(), taken: 0 }) };
     /// What ends with calls that run for no request, by their numbers.
     static HELD: RefCell<HashMap<u64, Vec<Held>>> = RefCell::new(HashMap::new());
 }
 
-pub(super) fn install(frame: &Frame, ngx: c_int) {
+/// Places in the table of contexts.
+struct Places {
+    /// Given back; the last one is taken first, as its memory is the warmest.
+    free: Vec<c_int>,
+    /// How many there have ever been.
+    taken: c_int,
+}
+
+pub(super) fn install(frame: &Frame, ngx: c_int, jit: bool) {
+    frame.push_table(REQUESTS, 1);
+    let contexts = frame.top();
+    for place in 1..=PLACES.with_borrow(|places| places.taken) {
+        frame.push_boolean(NONE);
+        frame.set_index(contexts, place.unsigned_abs() as usize);
+    }
+    push_running(frame, contexts, jit);
+    frame.set_field(ffi::LUA_REGISTRYINDEX, RUNNING);
+    CONTEXTS.set(refer(frame));
     frame.push_table(0, 8);
     frame.set_field(ffi::LUA_REGISTRYINDEX, BARE);
-    frame.set_function(ngx, "_get_ctx", get);
     frame.set_function(ngx, "_set_ctx", set);
     frame.set_function(ngx, "_vars", vars);
+}
+
+/// Pushes what `lua/host/running.lua` starts from.
+fn push_running(frame: &Frame, contexts: c_int, jit: bool) {
+    frame.push_table(0, 8);
+    let running = frame.top();
+    frame.push_value(contexts);
+    frame.set_field(running, "contexts");
+    if jit {
+        frame.push_light(current::place().cast());
+        frame.set_field(running, "current");
+        frame.push_number((offset_of!(Exchange, lua) + offset_of!(LuaSlots, running)) as f64);
+        frame.set_field(running, "at");
+    }
+    frame.set_function(running, "ctx", get);
+    frame.set_function(running, "existing_ctx", |frame| {
+        match current::with(|exchange| exchange.lua.running) {
+            Some(running) if running.has_ctx != 0 => push_at(frame, running.place),
+            _ => frame.push_boolean(NONE),
+        }
+        Ok(1)
+    });
+    frame.set_function(running, "has_request", |frame| {
+        frame.push_boolean(!current::pointer().is_null());
+        Ok(1)
+    });
+    frame.set_function(running, "plugin", |frame| {
+        let plugin = current::with(|exchange| exchange.lua.running.plugin);
+        frame.push_integer(plugin.unwrap_or(0).into());
+        Ok(1)
+    });
+    frame.set_function(running, "enter", |frame| {
+        let plugin = frame.integer(1)? as i32;
+        context::with_exchange(|exchange| exchange.lua.running.plugin = plugin)?;
+        Ok(0)
+    });
+    frame.set_function(running, "plan", |frame| {
+        let plan = current::with(|exchange| exchange.lua.running.plan);
+        frame.push_number(plan.unwrap_or(0.0));
+        Ok(1)
+    });
 }
 
 /// Pushes `ngx.ctx` of the running code, made at its first use.
@@ -41,15 +116,17 @@ pub(super) fn install(frame: &Frame, ngx: c_int) {
 /// # Errors
 /// Never without a request; kept fallible for callers that pass it on.
 pub fn push_ctx(frame: &Frame) -> Result<(), Flow> {
-    let slot = current::with(|exchange| exchange.lua.ctx);
-    match slot {
-        None => push_bare(frame),
-        Some(0) => {
-            let reference = make(frame);
-            current::with(|exchange| exchange.lua.ctx = reference);
-            push_reference(frame, reference);
-        }
-        Some(reference) => push_reference(frame, reference),
+    let Some(place) = current::with(|exchange| take_place(frame, exchange)) else {
+        push_bare(frame);
+        return Ok(());
+    };
+    push_at(frame, place);
+    if frame.kind(-1) != Kind::Table {
+        frame.pop(1);
+        frame.push_table(0, FIELDS);
+        give_metatable(frame);
+        frame.push_value(-1);
+        put(frame, place);
     }
     Ok(())
 }
@@ -59,32 +136,78 @@ pub fn push_ctx(frame: &Frame) -> Result<(), Flow> {
 /// # Errors
 /// When the stack has no room.
 pub(in crate::lua) fn use_metatable(vm: &Vm, table: mlua::Table) -> Result<(), LuaError> {
-    let frame = vm.frame();
-    vm.reference(table)?.push(&frame);
-    METATABLE.set(refer(&frame));
+    let (frame, metatable) = (vm.frame(), vm.reference(table)?);
+    push_reference(&frame, CONTEXTS.get());
+    metatable.push(&frame);
+    frame.set_field(-2, METATABLE);
+    frame.pop(1);
     Ok(())
 }
 
-/// Registry reference of an exchange's `ngx.ctx`, made at its first use.
-pub(in crate::lua) fn reference_of(exchange: &mut Exchange, vm: &Vm) -> c_int {
-    if exchange.lua.ctx == 0 {
-        exchange.lua.ctx = make(&vm.frame());
+/// Takes a place for the `ngx.ctx` of an exchange, to be made with room for what this many plugins keep.
+///
+/// *Cost*: a comparison, but for an exchange's first phase.
+pub(in crate::lua) fn prepare(exchange: &mut Exchange, vm: &Vm, plugins: usize) {
+    if exchange.lua.running.place == 0 {
+        take_place(&vm.frame(), exchange);
     }
-    exchange.lua.ctx
+    exchange.lua.running.room = c_int::try_from(FIELDS_OF_ALL + plugins).unwrap_or(0);
 }
 
-fn make(frame: &Frame) -> c_int {
-    frame.push_table(0, FIELDS);
-    give_metatable(frame);
-    refer(frame)
+/// The place of an exchange, taken at the first call.
+fn take_place(frame: &Frame, exchange: &mut Exchange) -> c_int {
+    let running = &mut exchange.lua.running;
+    if running.place == 0 {
+        let given_back = PLACES.with_borrow_mut(|places| places.free.pop());
+        running.place = given_back.unwrap_or_else(|| new_place(frame));
+    }
+    running.place
+}
+
+/// Adds a place. It holds something at all times, so that the table stays an array.
+fn new_place(frame: &Frame) -> c_int {
+    let place = PLACES.with_borrow_mut(|places| {
+        places.taken += 1;
+        places.taken
+    });
+    clear(frame, place);
+    place
+}
+
+fn clear(frame: &Frame, place: c_int) {
+    push_reference(frame, CONTEXTS.get());
+    frame.push_boolean(NONE);
+    frame.set_index(-2, place.unsigned_abs() as usize);
+    frame.pop(1);
+}
+
+/// Pushes what stands at a place.
+fn push_at(frame: &Frame, place: c_int) {
+    push_reference(frame, CONTEXTS.get());
+    frame.push_index(-1, place.unsigned_abs() as usize);
+    frame.insert(-2);
+    frame.pop(1);
+}
+
+/// Makes the table on top the context of the running exchange, and pops it.
+fn put(frame: &Frame, place: c_int) {
+    push_reference(frame, CONTEXTS.get());
+    frame.insert(-2);
+    frame.set_index(-2, place.unsigned_abs() as usize);
+    frame.pop(1);
+    current::with(|exchange| exchange.lua.running.has_ctx = 1);
 }
 
 /// Gives the table on top the metatable of contexts.
 fn give_metatable(frame: &Frame) {
-    let metatable = METATABLE.get();
-    if metatable != 0 {
-        push_reference(frame, metatable);
+    push_reference(frame, CONTEXTS.get());
+    frame.push_field(-1, METATABLE);
+    frame.insert(-2);
+    frame.pop(1);
+    if frame.kind(-1) == Kind::Table {
         frame.set_metatable(-2);
+    } else {
+        frame.pop(1);
     }
 }
 
@@ -124,7 +247,7 @@ fn set(frame: &Frame) -> Answer {
         let kind = frame.kind_name(1);
         return Err(Flow::raise(format!("ctx should be a table while getting a {kind}")));
     }
-    let of_request = current::with(|exchange| exchange.lua.ctx);
+    let of_request = current::with(|exchange| take_place(frame, exchange));
     if frame.push_metatable(1) {
         frame.pop(1);
     } else if of_request.is_some() {
@@ -136,17 +259,12 @@ fn set(frame: &Frame) -> Answer {
     match of_request {
         None => {
             frame.push_field(ffi::LUA_REGISTRYINDEX, BARE);
+            frame.insert(-2);
             frame.push_number(context::current().number as f64);
-            frame.push_value(1);
+            frame.insert(-2);
             frame.raw_set(-3);
         }
-        Some(0) => {
-            let reference = refer(frame);
-            current::with(|exchange| exchange.lua.ctx = reference);
-        }
-        Some(reference) => {
-            frame.set_index(ffi::LUA_REGISTRYINDEX, reference.unsigned_abs() as usize);
-        }
+        Some(place) => put(frame, place),
     }
     Ok(0)
 }
@@ -193,8 +311,8 @@ fn vars(frame: &Frame) -> Answer {
     Ok(1)
 }
 
-/// Pushes the context, or another table, of a reference.
-pub(in crate::lua) fn push_reference(frame: &Frame, reference: c_int) {
+/// Pushes the table of a reference.
+fn push_reference(frame: &Frame, reference: c_int) {
     frame.push_index(ffi::LUA_REGISTRYINDEX, reference.unsigned_abs() as usize);
 }
 
@@ -206,16 +324,24 @@ fn refer(frame: &Frame) -> c_int {
 
 impl Drop for LuaSlots {
     fn drop(&mut self) {
-        if self.ctx == 0 && self.vars == 0 {
+        let (place, has_ctx) = (self.running.place, self.running.has_ctx != 0);
+        if place == 0 && self.vars == 0 {
             return;
         }
         // Without a VM the thread ends, and its tables have gone.
-        let Ok(vm) = Vm::current() else { return };
-        for reference in [self.ctx, self.vars] {
-            if reference != 0 {
-                // SAFETY: the references were made by `refer` in this thread's VM.
-                unsafe { ffi::luaL_unref(vm.frame().state(), ffi::LUA_REGISTRYINDEX, reference) };
+        Vm::with_current(|vm| {
+            let frame = vm.frame();
+            if has_ctx {
+                clear(&frame, place);
             }
+            if self.vars != 0 {
+                // SAFETY: the reference was made by `refer` in this thread's VM.
+                unsafe { ffi::luaL_unref(frame.state(), ffi::LUA_REGISTRYINDEX, self.vars) };
+            }
+        });
+        if place != 0 {
+            // The thread may be ending.
+            let _ = PLACES.try_with(|places| places.borrow_mut().free.push(place));
         }
     }
 }

@@ -16,7 +16,6 @@ use std::ffi::{c_char, c_int, c_void};
 #[repr(C)]
 struct Hot {
     now: extern "C" fn() -> f64,
-    ctx: extern "C" fn() -> c_int,
     var: unsafe extern "C" fn(*const c_char, usize, *mut Found) -> c_int,
     shared_get: unsafe extern "C" fn(*const c_void, *const c_char, usize, *mut Found) -> c_int,
     shared_incr: unsafe extern "C" fn(*const c_void, *const c_char, usize, f64, *mut Found) -> c_int,
@@ -43,7 +42,7 @@ const TEXT: c_int = 3;
 /// Ask the function of the C API.
 const ELSEWHERE: c_int = -1;
 
-static HOT: Hot = Hot { now, ctx, var, shared_get, shared_incr, set_header };
+static HOT: Hot = Hot { now, var, shared_get, shared_incr, set_header };
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -57,11 +56,6 @@ pub(super) fn install(frame: &Frame, ngx: c_int) {
 
 extern "C" fn now() -> f64 {
     time::now()
-}
-
-/// Registry reference of the request's `ngx.ctx`; 0 where it is not made yet or there is no request.
-extern "C" fn ctx() -> c_int {
-    current::with(|exchange| exchange.lua.ctx).unwrap_or(0)
 }
 
 unsafe extern "C" fn var(name: *const c_char, len: usize, out: *mut Found) -> c_int {

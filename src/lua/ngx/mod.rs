@@ -38,7 +38,7 @@ pub(super) fn push(frame: &Frame, settings: &Settings) {
     frame.push_table(0, 128);
     let ngx = frame.top();
     constants::install(frame, ngx);
-    ctx::install(frame, ngx);
+    ctx::install(frame, ngx, settings.jit);
     digest::install(frame, ngx);
     encode::install(frame, ngx);
     hot::install(frame, ngx);

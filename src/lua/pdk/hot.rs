@@ -24,7 +24,6 @@ pub struct Text {
 #[repr(C)]
 struct Hot {
     phase: extern "C" fn() -> *const u32,
-    has_request: extern "C" fn() -> c_int,
     log_level: extern "C" fn() -> c_int,
     request_id: unsafe extern "C" fn(*mut Text) -> c_int,
     method: unsafe extern "C" fn(*mut Text) -> c_int,
@@ -40,7 +39,6 @@ struct Hot {
 
 static HOT: Hot = Hot {
     phase: context::shown_phase_of_thread,
-    has_request,
     log_level,
     request_id,
     method,
@@ -70,7 +68,6 @@ pub(super) fn install(frame: &Frame, table: c_int, jit: bool) {
         context::claim_phase(frame.optional_number(1)?.unwrap_or(0.0) as u32)?;
         Ok(0)
     });
-    frame.set_function(table, "has_request", |frame| truth(frame, has_request()));
     frame.set_function(table, "log_level", |frame| number(frame, log_level().into()));
     frame.set_function(table, "response_sent", |frame| truth(frame, response_sent()));
     frame.set_function(table, "cache_sequence", |frame| number(frame, cache_sequence() as f64));
@@ -94,10 +91,6 @@ pub(super) fn install(frame: &Frame, table: c_int, jit: bool) {
     });
 }
 
-extern "C" fn has_request() -> c_int {
-    c_int::from(!current::pointer().is_null())
-}
-
 extern "C" fn log_level() -> c_int {
     c_int::from(log::level() as u8)
 }
@@ -109,9 +102,10 @@ extern "C" fn response_sent() -> c_int {
 /// The generation of the configuration in the high half, the number of cache invalidations in the low.
 extern "C" fn cache_sequence() -> u64 {
     // With a database, caches are told by key what changed, and outlive configurations.
-    let generation = super::settings()
-        .filter(|settings| settings.connector.is_none())
-        .map_or(0, |settings| settings.published.generation());
+    let generation = super::SETTINGS.with_borrow(|settings| {
+        let settings = settings.as_ref().filter(|settings| settings.connector.is_none());
+        settings.map_or(0, |settings| settings.published.generation())
+    });
     (generation & 0xf_ffff) << 32 | cache::sequence() & 0xffff_ffff
 }
 

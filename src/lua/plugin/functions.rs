@@ -22,15 +22,12 @@ pub(super) struct Functions {
     pub(super) plans: Reference,
 }
 
-/// A phase of a plan in the VM: a function that is called with the request's context and the plan's
-/// configurations.
+/// A phase of a plan in the VM: a function that is called with the plan's configurations.
 pub(super) struct PlannedPhase<'a> {
     pub(super) plans: &'a Reference,
     /// The plan's number; negative for the plan that measures.
     pub(super) number: i64,
     pub(super) phase: Phase,
-    /// Registry reference of the request's context.
-    pub(super) context: i32,
 }
 
 /// Where a plan has its configurations; its phases come before.
@@ -62,9 +59,8 @@ impl Callee for PlannedPhase<'_> {
             return 0;
         }
         frame.push_index(-1, self.part());
-        ctx::push_reference(frame, self.context);
-        frame.push_index(-3, CONFS);
-        2
+        frame.push_index(-2, CONFS);
+        1
     }
 }
 

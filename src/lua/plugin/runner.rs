@@ -5,7 +5,7 @@ use super::functions::{Functions, PlannedPhase};
 use super::outcome::PhaseOutcome;
 use super::plans::{Content, Instance, PlanNumbers, StepContent};
 use super::settings::RunnerSettings;
-use crate::exchange::{Exchange, LogContext, Phase, Source};
+use crate::exchange::{Exchange, LogContext, Phase, Running, Source};
 use crate::lua::ngx::ctx;
 use crate::lua::{Context, Frame, LuaError, Outcome, Reference, Vm, memory, pdk};
 use crate::observability::log;
@@ -201,24 +201,10 @@ impl Runner {
 
     /// Runs filters while a plugin of an earlier phase waits, and makes that plugin the running one again.
     pub fn during_wait<R>(&self, exchange: &mut Exchange, filter: impl FnOnce(&mut Exchange) -> R) -> R {
-        const RUNNING: [&str; 2] = ["KONG_PLUGIN", "KONG_PLUGIN_CONF"];
-        let (vm, context) = (&self.inner.vm, ctx::reference_of(exchange, &self.inner.vm));
-        let kept = RUNNING.map(|name| {
-            let frame = vm.frame();
-            ctx::push_reference(&frame, context);
-            frame.push_field(-1, name);
-            let value = vm.reference_to_top(&frame);
-            frame.pop(1);
-            value
-        });
+        let Running { plugin, plan, .. } = exchange.lua.running;
         let result = filter(exchange);
-        for (name, value) in RUNNING.iter().zip(&kept) {
-            let frame = vm.frame();
-            ctx::push_reference(&frame, context);
-            value.push(&frame);
-            frame.set_field(-2, name);
-            frame.pop(1);
-        }
+        let running = &mut exchange.lua.running;
+        (running.plugin, running.plan) = (plugin, plan);
         result
     }
 
@@ -279,7 +265,7 @@ impl Runner {
     }
 
     fn planned(&self, exchange: &mut Exchange, number: u32, phase: Phase) -> PlannedPhase<'_> {
-        let context = ctx::reference_of(exchange, &self.inner.vm);
+        ctx::prepare(exchange, &self.inner.vm, plan_of(exchange).steps.len());
         let mut planned = key_of(exchange, number);
         if exchange.timing.is_some() {
             let made = self.inner.vm.call_now(
@@ -290,7 +276,9 @@ impl Runner {
             report(made.err().as_ref(), "plan");
             planned = -planned;
         }
-        PlannedPhase { plans: &self.inner.functions.plans, number: planned, phase, context }
+        let running = &mut exchange.lua.running;
+        (running.plugin, running.plan) = (0, planned as f64);
+        PlannedPhase { plans: &self.inner.functions.plans, number: planned, phase }
     }
 
     /// The plan to run after routing is the one that access ran, and that of global plugins for a

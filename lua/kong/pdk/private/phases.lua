@@ -5,6 +5,8 @@
 local host = require "kong.host"
 
 local bit = require "bit"
+-- A function that a local holds costs compiled code nothing to find.
+local current_phase, has_request = host.phase, require("host.running").has_request
 local error, select, setmetatable = error, select, setmetatable
 local band, bor, lshift = bit.band, bit.bor, bit.lshift
 local concat = table.concat
@@ -61,7 +63,7 @@ end
 
 -- The phase that code without a request says it runs in: only its context can tell.
 local function claimed(phase)
-  if phase ~= 0 and names[phase] or host.has_request() then
+  if phase ~= 0 and names[phase] or has_request() then
     return phase
   end
   return ngx.ctx.KONG_PHASE or phase
@@ -69,7 +71,7 @@ end
 
 
 local function is_none(phase)
-  return not names[phase] and (phase == 0 or not host.has_request() and ngx.ctx.KONG_PHASE == nil)
+  return not names[phase] and (phase == 0 or not has_request() and ngx.ctx.KONG_PHASE == nil)
 end
 
 
@@ -87,7 +89,7 @@ end
 
 -- Throws unless the current phase is in the set. Without a PDK in `kong` nothing is refused.
 function _M.check(accepted)
-  local phase = host.phase()
+  local phase = current_phase()
   if band(phase, accepted) == 0 and kong and kong.ctx then
     refuse(phase, accepted)
   end
@@ -96,7 +98,7 @@ end
 
 -- Throws if the current phase is in the set.
 function _M.check_not(rejected)
-  local phase = host.phase()
+  local phase = current_phase()
   if names[phase] and band(phase, rejected) == 0 or not kong or not kong.ctx then
     return
   end
@@ -112,7 +114,7 @@ end
 
 -- The current phase's bit; nil where code runs for no request.
 function _M.current()
-  local phase = host.phase()
+  local phase = current_phase()
   return names[phase] and phase or nil
 end
 

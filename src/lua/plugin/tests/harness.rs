@@ -38,6 +38,11 @@ pub(super) struct Answer {
 impl Gateway {
     /// A worker with these plugins enabled, whose Lua path begins with `path`.
     pub(super) fn new(plugins: &[&str], path: &str) -> Result<Gateway, LuaError> {
+        Gateway::with_jit(true, plugins, path)
+    }
+
+    /// As [`Gateway::new`], with the JIT compiler on or off.
+    pub(super) fn with_jit(jit: bool, plugins: &[&str], path: &str) -> Result<Gateway, LuaError> {
         let dicts = [
             "kong",
             "kong_locks",
@@ -50,7 +55,7 @@ impl Gateway {
         let sizes: Vec<_> = dicts.into_iter().map(|name| (name, 1 << 20)).collect();
         let dicts = Arc::new(Dicts::create(&sizes).unwrap());
         let package_path = path.to_owned();
-        let vm = Vm::new(Settings { package_path, dicts: Some(dicts), ..Settings::default() })?;
+        let vm = Vm::new(Settings { package_path, jit, dicts: Some(dicts), ..Settings::default() })?;
         let published = Arc::new(Published::default());
         let configuration =
             json!({"database": "off", "untrusted_lua": "sandbox", "prefix": "/tmp", "role": "traditional"});
@@ -133,7 +138,12 @@ impl Gateway {
         self.send(self.request("GET", target, fields, ""), &[], "hello")
     }
 
-    async fn run(&self, mut exchange: Box<Exchange>, response: &[(&str, &str)], body: &str) -> Answer {
+    pub(super) async fn run(
+        &self,
+        mut exchange: Box<Exchange>,
+        response: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let runner = &self.runner;
         let mut outcome = runner.rewrite(&mut exchange).await;
         if outcome == PhaseOutcome::Continue {

@@ -8,4 +8,5 @@ mod isolation;
 mod kit;
 mod less_used;
 mod order;
+mod running;
 mod schemas;

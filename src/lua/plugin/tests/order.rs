@@ -6,6 +6,11 @@ use std::fs;
 
 /// Writes handlers that note their phases in a response header, and makes a gateway of them.
 pub(super) fn gateway_of(handlers: &[(&str, &str)]) -> (tempfile::TempDir, Gateway) {
+    gateway_with_jit(true, handlers)
+}
+
+/// The same with the JIT compiler on or off.
+pub(super) fn gateway_with_jit(jit: bool, handlers: &[(&str, &str)]) -> (tempfile::TempDir, Gateway) {
     let folder = tempfile::tempdir().unwrap();
     for (name, source) in handlers {
         let plugin = folder.path().join("kong/plugins").join(name);
@@ -14,7 +19,7 @@ pub(super) fn gateway_of(handlers: &[(&str, &str)]) -> (tempfile::TempDir, Gatew
     }
     let names: Vec<&str> = handlers.iter().map(|(name, _)| *name).collect();
     let path = format!("{}/?.lua", folder.path().display());
-    let gateway = Gateway::new(&names, &path).unwrap_or_else(|error| panic!("{}", error.report()));
+    let gateway = Gateway::with_jit(jit, &names, &path).unwrap_or_else(|error| panic!("{}", error.report()));
     (folder, gateway)
 }
 
