@@ -40,6 +40,8 @@ const SERVED: [&str; 11] = [
 const HASH: &str = "database";
 /// How long a snapshot is prepared on cores that nobody else wants.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// So many rows are put in force in a millisecond or two.
+const FEW: usize = 100;
 /// A snapshot that is made in less is made at every write.
 const QUICK: Duration = Duration::from_millis(5);
 
@@ -67,6 +69,16 @@ enum Pending {
     All,
     /// Those with these keys, by their kinds.
     Some(IndexMap<String, HashSet<Arc<str>>>),
+}
+
+impl Pending {
+    /// Whether it takes long to put them in force.
+    fn is_large(&self) -> bool {
+        match self {
+            Pending::All => true,
+            Pending::Some(keys) => keys.values().map(HashSet::len).sum::<usize>() > FEW,
+        }
+    }
 }
 
 impl Effect {
@@ -309,8 +321,7 @@ impl Effect {
             Pending::All => self.source.build(self.rows.borrow().clone(), HASH, &self.shared),
             Pending::Some(keys) => self.source.change(&self.changed(keys), HASH, &self.shared),
         };
-        let built =
-            if matches!(pending, Pending::All) { runtime::stand_back(PATIENCE, build) } else { build() };
+        let built = if pending.is_large() { runtime::stand_back(PATIENCE, build) } else { build() };
         let (snapshot, refused) = built.inspect_err(|_| drop(self.pending.replace(Pending::All)))?;
         for error in refused {
             log::error!("{error}");
