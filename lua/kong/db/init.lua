@@ -181,11 +181,13 @@ end
 -- not there.
 local function bare_connector(strategy)
   return setmetatable({
-    strategy = strategy, database = strategy, defaults = connector.defaults,
+    strategy = strategy, database = strategy, config = {}, defaults = connector.defaults,
     init = function() return true end,
     infos = function() return infos_of(strategy) end,
     connect = function() return true end,
     connect_migrations = function() return {} end,
+    -- their table came with the others
+    setup_locks = function() return true end,
     setkeepalive = function() return true end,
     close = function() return true end,
     get_page_size = connector.get_page_size,
