@@ -68,8 +68,51 @@ function _M.find(subsystem, namespace, strategy)
 end
 
 
+local function escape_literal(_, value)
+  if type(value) == "number" then
+    return tostring(value)
+  elseif type(value) == "boolean" then
+    return value and "TRUE" or "FALSE"
+  end
+  return "'" .. gsub(tostring(value), "'", "''") .. "'"
+end
+
+
+-- What migrations on Cassandra use beside the connector: rows come in pages, of which there is one, and
+-- values may stand for question marks.
+local function coordinator(query)
+  local self = {}
+
+  function self:execute(cql, values)
+    local at = 0
+    return query((gsub(cql, "%?", values and function()
+      at = at + 1
+      local value = values[at]
+      return value == nil and "NULL" or escape_literal(nil, value)
+    end or "?")))
+  end
+
+  function self:iterate(cql, values)
+    local is_over = false
+    return function()
+      if is_over then
+        return nil
+      end
+      is_over = true
+      local rows, err = self:execute(cql, values)
+      if not rows then
+        return false, err, 1
+      end
+      return rows, nil, 1
+    end
+  end
+
+  return self
+end
+
+
 -- A connector as migrations use it. `query` answers rows, or nil and why not.
-local function connector(query)
+local function connector(query, strategy)
   local self = {}
 
   -- Rows; or how many were affected, as `affected_rows`, where a statement answers none.
@@ -102,20 +145,20 @@ local function connector(query)
     return '"' .. gsub(tostring(name), '"', '""') .. '"'
   end
 
-  function self:escape_literal(value)
-    if type(value) == "number" then
-      return tostring(value)
-    elseif type(value) == "boolean" then
-      return value and "TRUE" or "FALSE"
-    end
-    return "'" .. gsub(tostring(value), "'", "''") .. "'"
-  end
+  self.escape_literal = escape_literal
 
   -- the connection is there as long as migrations run
   local function nothing()
     return true
   end
   self.connect, self.connect_migrations, self.close, self.setkeepalive = nothing, nothing, nothing, nothing
+  if strategy == "cassandra" then
+    local own = coordinator(query)
+    local function connected()
+      return own
+    end
+    self.connect, self.connect_migrations, self.get_stored_connection = connected, connected, connected
+  end
   return self
 end
 
@@ -127,7 +170,7 @@ function _M.call(module, strategy, name, query)
     return "failed to load migration '" .. module .. "'"
   end
   local done, result, err = xpcall(function()
-    return migration[strategy][name](connector(query))
+    return migration[strategy][name](connector(query, strategy))
   end, traceback)
   if not done then
     return tostring(result)
