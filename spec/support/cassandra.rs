@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// How long a node may take until it serves clients.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// What a variable is for a node, from 0.
+pub type Variable = Box<dyn Fn(usize) -> String + Send + Sync>;
+
 /// A running cluster; ended when dropped.
 pub struct Cassandra {
     /// The port of all nodes.
@@ -25,6 +28,7 @@ pub struct Cassandra {
     nodes: Mutex<Vec<Option<Child>>>,
     keyspaces: AtomicUsize,
     replicas: AtomicUsize,
+    variables: Vec<(&'static str, Variable)>,
     /// Dropped last.
     _turn: Turn,
 }
@@ -67,6 +71,11 @@ impl Cassandra {
 
     /// Starts so many nodes, one after the other.
     pub fn start(count: usize) -> Cassandra {
+        Cassandra::start_with(count, Vec::new())
+    }
+
+    /// The same with more variables for `cassandra-start`, each node's own.
+    pub fn start_with(count: usize, variables: Vec<(&'static str, Variable)>) -> Cassandra {
         let turn = Turn::take();
         let cluster = Cassandra {
             port: free_port(),
@@ -76,10 +85,10 @@ impl Cassandra {
             nodes: Mutex::new((0..count).map(|_| None).collect()),
             keyspaces: AtomicUsize::new(0),
             replicas: AtomicUsize::new(1),
+            variables,
             _turn: turn,
         };
         for node in 0..count {
-            cluster.prepare(node, count);
             cluster.resume(node);
         }
         cluster
@@ -93,37 +102,27 @@ impl Cassandra {
     /// Starts a node again after [`Cassandra::kill`].
     pub fn resume(&self, node: usize) {
         let folder = self.node_folder(node);
+        fs::create_dir_all(&folder).unwrap();
         let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
-        let mut command = Command::new("java");
-        command.current_dir(&folder).arg("-cp").arg(format!(
-            "{}:{}/*",
-            folder.join("conf").display(),
-            self.libraries.display()
-        ));
-        command.args(["-Xms192m", "-Xmx448m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
-        command.args(OPENED.iter().flat_map(|(flag, name)| [*flag, *name]));
-        let define = |name: &str, value: String| format!("-D{name}={value}");
-        command.args([
-            define("cassandra.storagedir", folder.display().to_string()),
-            define("cassandra.config", format!("file://{}", folder.join("conf/cassandra.yaml").display())),
-            define("logback.configurationFile", "logback.xml".to_owned()),
-            define("java.io.tmpdir", folder.join("tmp").display().to_string()),
-            define("cassandra.skip_wait_for_gossip_to_settle", "0".to_owned()),
-            define("cassandra.ring_delay_ms", "2000".to_owned()),
-            define("cassandra.consistent.rangemovement", "false".to_owned()),
-            define("cassandra.superuser_setup_delay_ms", "0".to_owned()),
-            // changes of tables are not flushed one by one where no node is killed
-            define("cassandra.unsafesystem", (self.nodes.lock().unwrap().len() == 1).to_string()),
-            define("jdk.attach.allowAttachSelf", "true".to_owned()),
-            define("io.netty.tryReflectionSetAccessible", "true".to_owned()),
-        ]);
-        command.arg("org.apache.cassandra.service.CassandraDaemon");
+        let count = self.nodes.lock().unwrap().len();
+        // one token for each node, evenly
+        let token = i128::from(i64::MIN) + (1_i128 << 64) * node as i128 / count as i128;
+        let mut command = Command::new(script("cassandra-start"));
+        command.arg(&folder).env("LIBRARIES", &self.libraries).env("ADDRESS", Cassandra::address(node));
+        command.env("PORT", self.port.to_string()).env("STORAGE_PORT", self.storage_port.to_string());
+        command.env("SEED", Cassandra::address(0)).env("TOKEN", token.to_string());
+        if count > 1 {
+            command.env("DURABLE", "yes");
+        }
+        for (name, value) in &self.variables {
+            command.env(name, value(node));
+        }
         let child = command
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
-            .expect("java: Debian's package openjdk-17-jre-headless");
+            .expect("spec/support/cassandra-start");
         self.nodes.lock().unwrap()[node] = Some(child);
         self.wait_for(node);
     }
@@ -135,6 +134,42 @@ impl Cassandra {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    /// Runs statements that semicolons end, on the first node; answers the rows of the last, of `SELECT JSON`.
+    pub fn ask(&self, keyspace: &str, cql: &str) -> Vec<serde_json::Value> {
+        use scylla::client::session_builder::SessionBuilder;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let node = format!("{}:{}", Cassandra::address(0), self.port);
+            let session = SessionBuilder::new().known_node(node).build().await.unwrap();
+            let mut found = Vec::new();
+            if self.has_keyspace(&session, keyspace).await {
+                session.use_keyspace(keyspace, true).await.unwrap();
+            }
+            for statement in cql.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
+                let mut statement = scylla::statement::Statement::new(statement);
+                statement.set_request_timeout(Some(PATIENCE));
+                let words = statement.contents.clone();
+                let answer = session.query_unpaged(statement, &[]).await;
+                let answer = answer.unwrap_or_else(|error| panic!("{words}: {error}"));
+                if words.starts_with("CREATE KEYSPACE") {
+                    session.use_keyspace(keyspace, true).await.unwrap();
+                }
+                if answer.is_rows() {
+                    let rows = answer.into_rows_result().unwrap();
+                    let texts = rows.rows::<(String,)>().unwrap().map(|row| row.unwrap().0);
+                    found = texts.map(|text| serde_json::from_str(&text).unwrap()).collect();
+                }
+            }
+            found
+        })
+    }
+
+    async fn has_keyspace(&self, session: &scylla::client::session::Session, keyspace: &str) -> bool {
+        const NAMES: &str = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?";
+        let found = session.query_unpaged(NAMES, (keyspace,)).await.unwrap();
+        found.into_rows_result().unwrap().rows_num() > 0
     }
 
     /// The name of a keyspace that nobody else has.
@@ -166,73 +201,6 @@ impl Cassandra {
         ]
     }
 
-    fn node_folder(&self, node: usize) -> PathBuf {
-        self.folder.path().join(format!("node{node}"))
-    }
-
-    fn prepare(&self, node: usize, count: usize) {
-        let folder = self.node_folder(node);
-        let conf = folder.join("conf");
-        fs::create_dir_all(&conf).unwrap();
-        fs::create_dir_all(folder.join("tmp")).unwrap();
-        fs::write(conf.join("cassandra.yaml"), self.yaml(node, count)).unwrap();
-        fs::write(conf.join("cassandra-rackdc.properties"), "dc=datacenter1\nrack=rack1\n").unwrap();
-        let pattern = "%d{HH:mm:ss.SSS} %-5level %logger{0} %msg%n";
-        let logback = format!(
-            "<configuration><appender name=\"out\" class=\"ch.qos.logback.core.ConsoleAppender\"><encoder>\
-             <pattern>{pattern}</pattern></encoder></appender><root level=\"WARN\"><appender-ref ref=\"out\"/>\
-             </root></configuration>"
-        );
-        fs::write(conf.join("logback.xml"), logback).unwrap();
-    }
-
-    fn yaml(&self, node: usize, count: usize) -> String {
-        let folder = self.node_folder(node).display().to_string();
-        let (address, seed) = (Cassandra::address(node), Cassandra::address(0));
-        let (port, storage) = (self.port, self.storage_port);
-        // one token for each node, evenly
-        let token = i128::from(i64::MIN) + (1_i128 << 64) * node as i128 / count as i128;
-        format!(
-            "cluster_name: spec\n\
-             num_tokens: 1\n\
-             initial_token: {token}\n\
-             partitioner: org.apache.cassandra.dht.Murmur3Partitioner\n\
-             seed_provider:\n\
-             \x20 - class_name: org.apache.cassandra.locator.SimpleSeedProvider\n\
-             \x20   parameters:\n\
-             \x20     - seeds: \"{seed}:{storage}\"\n\
-             listen_address: {address}\n\
-             rpc_address: {address}\n\
-             storage_port: {storage}\n\
-             native_transport_port: {port}\n\
-             endpoint_snitch: GossipingPropertyFileSnitch\n\
-             data_file_directories: [{folder}/data]\n\
-             commitlog_directory: {folder}/commitlog\n\
-             saved_caches_directory: {folder}/saved_caches\n\
-             hints_directory: {folder}/hints\n\
-             cdc_raw_directory: {folder}/cdc\n\
-             commitlog_sync: periodic\n\
-             commitlog_sync_period: 10000ms\n\
-             periodic_commitlog_sync_lag_block: 600s\n\
-             read_request_timeout: 30s\n\
-             range_request_timeout: 30s\n\
-             write_request_timeout: 30s\n\
-             counter_write_request_timeout: 30s\n\
-             cas_contention_timeout: 30s\n\
-             truncate_request_timeout: 60s\n\
-             request_timeout: 30s\n\
-             native_transport_timeout: 60s\n\
-             commitlog_segment_size: 4MiB\n\
-             auto_bootstrap: false\n\
-             auto_snapshot: false\n\
-             concurrent_reads: 8\n\
-             concurrent_writes: 8\n\
-             concurrent_counter_writes: 4\n\
-             disk_optimization_strategy: ssd\n\
-             phi_convict_threshold: 8\n"
-        )
-    }
-
     fn wait_for(&self, node: usize) {
         let address = format!("{}:{}", Cassandra::address(node), self.port);
         let deadline = Instant::now() + PATIENCE;
@@ -243,6 +211,11 @@ impl Cassandra {
             assert!(!ended && Instant::now() < deadline, "Cassandra does not answer: {}", self.log(node));
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// A node's files.
+    pub fn node_folder(&self, node: usize) -> PathBuf {
+        self.folder.path().join(format!("node{node}"))
     }
 
     /// The last lines of a node's log.
@@ -262,38 +235,14 @@ impl Drop for Cassandra {
 
 /// The folder with the server's libraries, fetched where they are missing.
 fn libraries() -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/support/cassandra-fetch");
-    let output =
-        Command::new(script).stderr(Stdio::inherit()).output().expect("spec/support/cassandra-fetch");
+    let output = Command::new(script("cassandra-fetch"))
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("spec/support/cassandra-fetch");
     assert!(output.status.success(), "spec/support/cassandra-fetch failed");
     PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
 }
 
-/// What of Java's inside the server uses.
-const OPENED: [(&str, &str); 25] = [
-    ("--add-exports", "java.base/jdk.internal.misc=ALL-UNNAMED"),
-    ("--add-exports", "java.base/jdk.internal.ref=ALL-UNNAMED"),
-    ("--add-exports", "java.base/sun.nio.ch=ALL-UNNAMED"),
-    ("--add-exports", "java.management.rmi/com.sun.jmx.remote.internal.rmi=ALL-UNNAMED"),
-    ("--add-exports", "java.rmi/sun.rmi.registry=ALL-UNNAMED"),
-    ("--add-exports", "java.rmi/sun.rmi.server=ALL-UNNAMED"),
-    ("--add-exports", "java.sql/java.sql=ALL-UNNAMED"),
-    ("--add-opens", "java.base/java.io=ALL-UNNAMED"),
-    ("--add-opens", "java.base/java.lang=ALL-UNNAMED"),
-    ("--add-opens", "java.base/java.lang.module=ALL-UNNAMED"),
-    ("--add-opens", "java.base/java.lang.reflect=ALL-UNNAMED"),
-    ("--add-opens", "java.base/java.math=ALL-UNNAMED"),
-    ("--add-opens", "java.base/java.net=ALL-UNNAMED"),
-    ("--add-opens", "java.base/java.nio=ALL-UNNAMED"),
-    ("--add-opens", "java.base/java.util=ALL-UNNAMED"),
-    ("--add-opens", "java.base/java.util.concurrent=ALL-UNNAMED"),
-    ("--add-opens", "java.base/java.util.concurrent.atomic=ALL-UNNAMED"),
-    ("--add-opens", "java.base/jdk.internal.loader=ALL-UNNAMED"),
-    ("--add-opens", "java.base/jdk.internal.math=ALL-UNNAMED"),
-    ("--add-opens", "java.base/jdk.internal.module=ALL-UNNAMED"),
-    ("--add-opens", "java.base/jdk.internal.ref=ALL-UNNAMED"),
-    ("--add-opens", "java.base/jdk.internal.reflect=ALL-UNNAMED"),
-    ("--add-opens", "java.base/jdk.internal.util.jar=ALL-UNNAMED"),
-    ("--add-opens", "java.base/sun.nio.ch=ALL-UNNAMED"),
-    ("--add-opens", "jdk.management/com.sun.management.internal=ALL-UNNAMED"),
-];
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/support").join(name)
+}
