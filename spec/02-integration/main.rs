@@ -9,7 +9,9 @@ mod support;
 
 mod api_logs;
 mod cassandra;
+mod cassandra_centers;
 mod cassandra_cluster;
+mod cassandra_upgrade;
 mod command_line;
 mod commands;
 mod config_database;
