@@ -262,6 +262,7 @@ fn migrations_of_plugins_with_a_part_for_cassandra_run() {
         assert!(output.status.success(), "{command}: {}", stderr(&output));
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
+    migrated(&server, &keyspace, &["up"]);
     let told = run("up");
     assert!(told.contains("with-migrations migrated up to: 001_second (pending)\n"), "{told}");
     let rows = || server.ask(&keyspace, "SELECT JSON color, n, shape FROM foos");

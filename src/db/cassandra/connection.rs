@@ -173,6 +173,10 @@ fn new_session(error: &NewSessionError, settings: &Settings) -> DbError {
         )),
         error => {
             let words = chain(error);
+            if settings.login.is_none() && words.contains("uthentication is required") {
+                let remedy = "set cassandra_username and cassandra_password";
+                return DbError::database(format!("{nodes}: the cluster asks who logs in: {remedy}"));
+            }
             match is_refusal(&words) {
                 true => DbError::database(format!("{nodes}: {words}")),
                 false => DbError::away(format!("could not connect to {nodes}: {words}")),
