@@ -3,7 +3,7 @@ std = "ngx_lua"
 max_line_length = 110
 unused_args = false
 redefined = false
-globals = { "kong", "ngx" }
+globals = { "kong", "native_ngx_log", "ngx" }
 read_globals = { "table.new" }
 -- The prelude is what replaces these.
 files["lua/host/prelude.lua"] = { globals = { "coroutine.resume", "coroutine.status", "coroutine.wrap" } }

@@ -20,10 +20,15 @@ local function check_text(value, name)
 end
 
 
+local function complain(what, group, err)
+  ngx.log(ngx.WARN, "failed to run ", what, " of ", group, ": ", err)
+end
+
+
 local function attempt(what, group, handler, ...)
   local ok, err = pcall(handler, ...)
   if not ok then
-    ngx.log(ngx.WARN, "failed to run ", what, " of ", group, ": ", err)
+    complain(what, group, err)
   end
 end
 
@@ -57,7 +62,11 @@ function _M.run_hook(group, name, ...)
   check_text(name, "hook_name")
   local handler = handlers_of[group] and handlers_of[group][name]
   if handler and _M.is_group_enabled(group) then
-    attempt("dynamic hook " .. name, group, handler, ...)
+    -- Handlers count stack levels: theirs, that of pcall, that of this function, that of its caller.
+    local ok, err = pcall(handler, ...)
+    if not ok then
+      complain("dynamic hook " .. name, group, err)
+    end
   end
 end
 

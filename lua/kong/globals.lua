@@ -50,6 +50,23 @@ local function limit(values)
 end
 
 
+-- Lets a hook see what plugins log, where one is on; what the hook itself logs goes to the log alone.
+local function offer_logs()
+  local run_hook = require("kong.dynamic_hook").run_hook
+  local log, offering = ngx.log, false
+  native_ngx_log = log
+
+  ngx.log = function(...)
+    if not offering then
+      offering = true
+      run_hook("observability_logs", "push", 5, nil, ...)
+      offering = false
+    end
+    return log(...)
+  end
+end
+
+
 -- Fills `kong` over a table of configuration values.
 return function(values)
   -- Modules take what they need of `kong` while they load: it exists first.
@@ -63,6 +80,7 @@ return function(values)
 
   set_up_json()
   limit(values)
+  offer_logs()
   pdk.new(values, kong)
 
   local database = values.database

@@ -194,7 +194,8 @@ end
 -- A coroutine that serves one request each time it is resumed with a response, and answers its lines,
 -- body and headers.
 function servers.http_mock(port, options)
-  local server = assert(require("socket").tcp())
+  -- One that has its descriptor at once, for the option.
+  local server = assert(require("socket").tcp4())
   server:settimeout(options and options.timeout or 60)
   assert(server:setoption("reuseaddr", true))
   assert(server:bind("*", port))

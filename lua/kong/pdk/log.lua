@@ -4,6 +4,7 @@ local deprecation = require "kong.deprecation"
 local host = require "kong.host"
 local inspect = require "inspect"
 local native = require "kong.native"
+local run_hook = require("kong.dynamic_hook").run_hook
 local serializer = require "kong.pdk.private.serializer"
 
 local ngx = ngx
@@ -83,6 +84,7 @@ local function logger(level, pieces, depth)
   depth = 2 + (depth or 0)
   return function(...)
     if level <= host.log_level() then
+      run_hook("observability_logs", "push", depth + 3, nil, level, ...)
       local info = getinfo(depth, "Sln")
       native.log(level, fill(pieces, info, joined(tostring, "", ...)))
     end

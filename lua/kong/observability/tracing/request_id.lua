@@ -1,6 +1,7 @@
 -- The identity of the current request.
 
 local ngx = ngx
+local get_phase = ngx.get_phase
 
 -- Phases in which a request can be asked for its variables.
 local WITH_VARIABLES = {
@@ -20,7 +21,7 @@ end
 function _M.get()
   local id = ngx.ctx.request_id
   if not id then
-    local phase = ngx.get_phase()
+    local phase = get_phase()
     if not WITH_VARIABLES[phase] then
       return nil, "cannot access ngx.var in " .. phase .. " phase"
     end

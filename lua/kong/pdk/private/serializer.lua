@@ -2,6 +2,7 @@
 
 local array_mt = require("cjson").array_mt
 local phase_checker = require "kong.pdk.private.phases"
+local request_id = require "kong.observability.tracing.request_id"
 local table_tools = require "kong.tools.table"
 
 local byte, find, sub = string.byte, string.find, string.sub
@@ -168,7 +169,7 @@ local function request_record(ngx_table, kong_table, ctx, request_uri, headers)
   local var = ngx_table.var
   local port = ctx.host_port or tonumber(var.server_port, 10)
   return {
-    id = require("kong.observability.tracing.request_id").get() or "",
+    id = request_id.get() or "",
     method = kong_table.request.get_method(),
     uri = request_uri,
     url = var.scheme .. "://" .. var.host .. (port and ":" .. port or "") .. request_uri,

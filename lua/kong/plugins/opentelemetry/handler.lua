@@ -1,7 +1,9 @@
--- opentelemetry: sends the spans of requests to a collector, and lets traces go on upstream.
+-- opentelemetry: sends the spans of requests and what they log to collectors, and lets traces go on upstream.
 
+local dynamic_hook = require "kong.dynamic_hook"
 local http = require "resty.http"
 local kong_meta = require "kong.meta"
+local logs = require "kong.observability.logs"
 local otlp = require "kong.observability.otlp"
 local propagation = require "kong.observability.tracing.propagation"
 local Queue = require "kong.tools.queue"
@@ -9,6 +11,8 @@ local to_hex = require("resty.string").to_hex
 local tracing_context = require "kong.observability.tracing.tracing_context"
 
 local kong, ngx = kong, ngx
+-- What this plugin itself has to say while it exports is not to be exported.
+local native_log = native_ngx_log
 local bor = bit.bor
 local ipairs, lower, pairs, tostring = ipairs, string.lower, pairs, tostring
 
@@ -75,9 +79,11 @@ end
 
 
 function OpenTelemetry:configure(configs)
+  dynamic_hook.disable_by_default("observability_logs")
   for _, conf in ipairs(configs or {}) do
     if conf.logs_endpoint then
-      kong.log.warn("[otel] logs_endpoint is set, but this version does not export logs")
+      dynamic_hook.hook("observability_logs", "push", logs.maybe_push)
+      dynamic_hook.enable_by_default("observability_logs")
     end
   end
 end
@@ -118,11 +124,12 @@ local function headers_of(conf)
 end
 
 
-local function send(conf, spans)
+-- Posts what was encoded; `count` and `what` are for the log.
+local function post(conf, endpoint, body, count, what)
   local client = http.new()
   client:set_timeouts(conf.connect_timeout, conf.send_timeout, conf.read_timeout)
-  local response, err = client:request_uri(conf.traces_endpoint, {
-    method = "POST", headers = headers_of(conf), body = otlp.encode_traces(spans, conf.resource_attributes),
+  local response, err = client:request_uri(endpoint, {
+    method = "POST", headers = headers_of(conf), body = body,
   })
   if not response then
     err = "failed to send request: " .. err
@@ -130,42 +137,82 @@ local function send(conf, spans)
     err = "response error: " .. response.status .. ", body: " .. tostring(response.body)
   end
   if err then
-    kong.log.err("[otel] ", err)
+    native_log(ngx.ERR, "[otel] ", err)
     return false, err
   end
-  kong.log.debug("[otel] exporter sent ", #spans, " spans to ", conf.traces_endpoint)
+  native_log(ngx.DEBUG, "[otel] exporter sent ", count, " ", what, " to ", endpoint)
   return true
 end
 
 
+local function send_spans(conf, spans)
+  local body = otlp.encode_traces(spans, conf.resource_attributes)
+  return post(conf, conf.traces_endpoint, body, #spans, "spans")
+end
+
+
+local function send_logs(conf, entries)
+  local body = otlp.encode_logs(entries, conf.resource_attributes)
+  return post(conf, conf.logs_endpoint, body, #entries, "logs")
+end
+
+
 -- A queue's parameters, under another name than others of this plugin have.
-local function queue_of(conf)
+local function queue_of(conf, what)
   local queue = {}
   for name, value in pairs(Queue.get_plugin_params("opentelemetry", conf)) do
     queue[name] = value
   end
-  queue.name = queue.name .. ":traces"
+  queue.name = queue.name .. ":" .. what
   return queue
 end
 
 
-function OpenTelemetry:log(conf)
-  if not conf.traces_endpoint or kong.ctx.plugin.should_sample == false then
+local function export_spans(conf)
+  if kong.ctx.plugin.should_sample == false then
     return
   end
   local spans = ngx.ctx.KONG_SPANS
   kong.log.debug("[otel] total spans in current request: ", spans and #spans or 0)
-  local trace_id, queue = tracing_context.get_raw_trace_id(), queue_of(conf)
+  local trace_id, queue = tracing_context.get_raw_trace_id(), queue_of(conf, "traces")
   kong.tracing.process_span(function(span)
     if span.should_sample == false then
       return
     end
     span.trace_id = trace_id or span.trace_id
-    local ok, err = Queue.enqueue(queue, send, conf, otlp.encode_span(span))
+    local ok, err = Queue.enqueue(queue, send_spans, conf, otlp.encode_span(span))
     if not ok then
       kong.log.err("Failed to enqueue span to log server: ", err)
     end
   end)
+end
+
+
+local function export_logs(conf)
+  local of_worker, of_request = logs.get_worker_logs(), logs.get_request_logs()
+  native_log(ngx.DEBUG, "[otel] total request_logs in current request: ", #of_request,
+             " total worker_logs in current request: ", #of_worker)
+  local queue = queue_of(conf, "logs")
+  local function enqueue(entries)
+    for _, entry in ipairs(entries) do
+      -- What is new is worth no more than what waits: it goes where there is no room for it.
+      if Queue.can_enqueue(queue, entry) then
+        Queue.enqueue(queue, send_logs, conf, entry)
+      end
+    end
+  end
+  enqueue(otlp.prepare_logs(of_worker))
+  enqueue(otlp.prepare_logs(of_request, tracing_context.get_raw_trace_id(), tracing_context.get_flags()))
+end
+
+
+function OpenTelemetry:log(conf)
+  if conf.traces_endpoint then
+    export_spans(conf)
+  end
+  if conf.logs_endpoint then
+    export_logs(conf)
+  end
 end
 
 
