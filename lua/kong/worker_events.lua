@@ -1,9 +1,15 @@
--- kong.worker_events: events between the parts of a worker.
+-- kong.worker_events: events between the workers of a node, and between the parts of a worker.
 --
--- A callback hears of a source, of one event of it, or of everything. Events reach the callbacks of
--- this worker; what all workers must know of caches travels by the cache itself.
+-- A callback hears of a source, of one event of it, or of everything.
 
-local ipairs, pcall, type = ipairs, pcall, type
+local buffer = require "string.buffer"
+local native = require "kong.native"
+
+local ngx = ngx
+local ipairs, pcall, setmetatable, type = ipairs, pcall, setmetatable, type
+local decode, encode, remove = buffer.decode, buffer.encode, table.remove
+
+local WEAK = { __mode = "v" }
 
 local callbacks = {}
 
@@ -21,6 +27,16 @@ function _M.register(callback, source, ...)
   end
 end
 
+-- The same for a callback that is called as long as somebody else holds it.
+function _M.register_weak(callback, source, ...)
+  local first = #callbacks + 1
+  _M.register(callback, source, ...)
+  for i = first, #callbacks do
+    setmetatable(callbacks[i], WEAK)
+  end
+end
+
+
 _M.subscribe = function(source, event, callback)
   _M.register(callback, source, event ~= "*" and event or nil)
 end
@@ -32,7 +48,7 @@ function _M.unregister(callback, source, ...)
     local entry = callbacks[i]
     local same = entry.callback == callback and entry.source == source
     if same and (#events == 0 or entry.event == events[1]) then
-      table.remove(callbacks, i)
+      remove(callbacks, i)
     end
   end
 end
@@ -40,9 +56,16 @@ end
 
 -- Tells an event to the callbacks of this worker. One that throws keeps no other from hearing it.
 function _M.post_local(source, event, data)
+  for i = #callbacks, 1, -1 do
+    if not callbacks[i].callback then
+      remove(callbacks, i)
+    end
+  end
   for _, entry in ipairs(callbacks) do
-    if (not entry.source or entry.source == source) and (not entry.event or entry.event == event) then
-      local ok, err = pcall(entry.callback, data, event, source, ngx.worker.pid())
+    local callback = entry.callback
+    if callback and (not entry.source or entry.source == source)
+       and (not entry.event or entry.event == event) then
+      local ok, err = pcall(callback, data, event, source, ngx.worker.pid())
       if not ok then
         ngx.log(ngx.ERR, "worker-events: event callback failed; source=", source,
           ", event=", event, ": ", err)
@@ -53,13 +76,28 @@ function _M.post_local(source, event, data)
 end
 
 
-function _M.post(source, event, data, _)
+-- Tells an event to the callbacks of this worker at once, and to those of all others of the node soon; one
+-- that is `unique` to this worker alone.
+function _M.post(source, event, data, unique)
   if type(source) ~= "string" or source == "" then
     return nil, "source is required"
   elseif type(event) ~= "string" or event == "" then
     return nil, "event is required"
   end
+  if not unique then
+    local ok, text = pcall(encode, data)
+    if not ok then
+      return nil, "failed to encode the data of an event: " .. text
+    end
+    native.tell_workers(source, event, text)
+  end
   return _M.post_local(source, event, data)
+end
+
+
+-- An event of another worker.
+function _M._hear(source, event, text)
+  _M.post_local(source, event, decode(text))
 end
 
 _M.publish = _M.post

@@ -11,6 +11,7 @@ use crate::conf::{Conf, Listen, Server};
 use crate::db::declarative::document::Document;
 use crate::db::declarative::{ConfigError, Configuration as DeclarativeConfiguration};
 use crate::lua::Vm;
+use crate::lua::pdk::worker_events;
 use crate::observability::{Level, log};
 use crate::proxy::tls::{ServerTls, SnapshotTrust};
 use crate::proxy::upstream::UpstreamTls;
@@ -106,6 +107,7 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
         tokio::task::spawn_local(probe(control.clone())),
         tokio::task::spawn_local(renew_targets(control.clone())),
         tokio::task::spawn_local(super::log_level::follow(control.clone())),
+        tokio::task::spawn_local(worker_events::follow(control.vm.clone(), worker_events::subscribe())),
     ];
     tasks.extend(control.database.iter().flat_map(Database::tasks));
     wait_for_end(setup.orders).await;

@@ -8,6 +8,7 @@ use super::trust;
 use crate::balancer::Balancers;
 use crate::conf::{Conf, Database, Server};
 use crate::dns::{DnsOptions, Resolver};
+use crate::lua::pdk::worker_events;
 use crate::lua::plugin::{Runner, RunnerSettings, Statistics, timers};
 use crate::lua::vm::Settings as VmSettings;
 use crate::lua::{Limits, LuaError, Vm, memory};
@@ -47,6 +48,7 @@ pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String>
     shared.first_published().await;
     let events = Events::new(&vm).map_err(text)?;
     events.start().await;
+    let told = worker_events::subscribe();
     runner.init_worker().await;
     runner.configure(&shared.published.current()).await;
     let balancers = balancers(&shared, settings.resolver);
@@ -60,6 +62,7 @@ pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String>
         spawn_local(forget_old_configurations(shared.clone(), runner)),
         spawn_local(async move { renew_targets(&balancers).await }),
         spawn_local(follow_events(shared.clone(), events)),
+        spawn_local(worker_events::follow(vm.clone(), told)),
         spawn_local(replace_outgrown(vm.clone(), shared.conf.lua_memory_limit << 20, setup.orders.clone())),
         spawn_local(tell_memory(setup.id, vm.clone())),
         spawn_local({

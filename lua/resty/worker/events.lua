@@ -8,7 +8,7 @@ return {
   post = worker_events.post,
   post_local = worker_events.post_local,
   register = worker_events.register,
-  register_weak = worker_events.register,
+  register_weak = worker_events.register_weak,
   unregister = worker_events.unregister,
   run = function() return true end,
 }

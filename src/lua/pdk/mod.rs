@@ -24,6 +24,7 @@
 //! | [`addresses`] | IP addresses and sets of them |
 //! | [`node`] | this machine and process, its logs and files |
 //! | [`values`] | JSON values as Lua values and back |
+//! | [`worker_events`] | events between workers |
 
 mod addresses;
 mod caching;
@@ -45,6 +46,7 @@ mod store;
 mod text;
 mod upstream;
 pub mod values;
+pub mod worker_events;
 
 pub use store::is_own_event;
 
@@ -129,6 +131,7 @@ fn push_native(frame: &Frame, jit: bool) {
     text::install(frame, table);
     addresses::install(frame, table);
     node::install(frame, table);
+    worker_events::install(frame, table);
 }
 
 /// Calls `each` with the string at `at`, or with every string of the list there.
