@@ -15,7 +15,7 @@ pub(super) fn match_(frame: &Frame) -> Answer {
         Err(message) => return frame.fail(message),
     };
     let Some(from) = start(frame, 4, subject.len())? else { return nothing(frame) };
-    let mut found = pattern.regex.capture_locations();
+    let mut found = pattern.room();
     match pattern.exec(subject, from, &mut found) {
         Err(message) => return frame.fail(message),
         Ok(false) => return nothing(frame),
@@ -44,11 +44,11 @@ pub(super) fn find(frame: &Frame) -> Answer {
         Err(message) => return fail(&message),
     };
     let nth = frame.optional_number(5)?.unwrap_or(0.0).max(0.0) as usize;
-    if nth >= pattern.regex.captures_len() {
+    if nth >= pattern.captures() {
         return fail("nth out of bound");
     }
     let Some(from) = start(frame, 4, subject.len())? else { return nothing(frame) };
-    let mut found = pattern.regex.capture_locations();
+    let mut found = pattern.room();
     match pattern.exec(subject, from, &mut found) {
         Err(message) => return fail(&message),
         Ok(false) => return nothing(frame),
@@ -93,7 +93,7 @@ fn next_match(frame: &Frame) -> Answer {
     let iteration = object::at::<Iteration>(frame, Frame::upvalue(2))?;
     let Some(from) = iteration.at.take() else { return nothing(frame) };
     let pattern = &iteration.pattern;
-    let mut found = pattern.regex.capture_locations();
+    let mut found = pattern.room();
     match pattern.exec(subject, from, &mut found) {
         Err(message) => return frame.fail(message),
         Ok(false) => return nothing(frame),

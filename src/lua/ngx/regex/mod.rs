@@ -3,11 +3,13 @@
 //! Compiled patterns are cached for each worker, whether or not the option `o` asks for it; when there are more than
 //! the limit allows, all go and the cache fills again.
 
+mod dfa;
 mod find;
 mod replace;
 
 use crate::lua::frame::{Answer, Flow, Frame};
 use crate::lua::limits::limits;
+use dfa::Dfa;
 use pcre2::bytes::{CaptureLocations, Regex, RegexBuilder};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
@@ -44,6 +46,8 @@ struct Pattern {
     regex: Regex,
     /// The same without machine code, for subjects that take more stack than that has; made when it is needed.
     interpreted: OnceCell<Option<Regex>>,
+    /// What matches with the option `d`.
+    dfa: Option<Dfa>,
     source: Vec<u8>,
     options: Options,
     /// Duplicate names: the captures of one name form a list.
@@ -64,6 +68,34 @@ struct Options {
     javascript: bool,
     utf: bool,
     check_utf: bool,
+    /// The longest match, without captures.
+    dfa: bool,
+}
+
+/// Where a match and its captures are.
+enum Found {
+    /// A match and its captures.
+    Captures(CaptureLocations),
+    /// A match that captures nothing.
+    Whole(Option<(usize, usize)>),
+}
+
+impl Found {
+    /// Begin and end of a capture; 0 is the whole match.
+    fn get(&self, index: usize) -> Option<(usize, usize)> {
+        match self {
+            Found::Captures(locations) => locations.get(index),
+            Found::Whole(range) => range.filter(|_| index == 0),
+        }
+    }
+
+    /// How many captures there may be, the whole match included.
+    fn len(&self) -> usize {
+        match self {
+            Found::Captures(locations) => locations.len(),
+            Found::Whole(_) => 1,
+        }
+    }
 }
 
 impl Options {
@@ -85,8 +117,9 @@ impl Options {
                     options.check_utf = false;
                 }
                 b'J' => options.javascript = true,
-                // Compile once, compile to machine code, match by DFA.
-                b'o' | b'j' | b'd' => {}
+                b'd' => options.dfa = true,
+                // Compile once, compile to machine code.
+                b'o' | b'j' => {}
                 other => {
                     let (other, all) = (char::from(*other), String::from_utf8_lossy(letters));
                     return Err(Flow::raise(format!("unknown flag \"{other}\" (flags \"{all}\")")));
@@ -96,7 +129,8 @@ impl Options {
         Ok(options)
     }
 
-    fn compile(&self, pattern: &[u8], jit: bool) -> Result<Regex, String> {
+    /// A pattern as it is compiled, and how long what stands before it is.
+    fn written(&self, pattern: &[u8]) -> (String, usize) {
         let text = as_text(pattern);
         let prefix = match (self.duplicate_names, self.anchored) {
             (true, true) => "(?J)\\G(?:",
@@ -112,6 +146,11 @@ impl Options {
         // A comment of an extended pattern may run to its end.
         let suffix = if self.anchored { "\n)" } else { "" };
         let suffix = if self.extended { suffix } else { suffix.trim_start() };
+        (format!("{prefix}{text}{suffix}"), prefix.len())
+    }
+
+    fn compile(&self, pattern: &[u8], jit: bool) -> Result<Regex, String> {
+        let (text, prefix) = self.written(pattern);
         let mut builder = RegexBuilder::new();
         if jit {
             builder.jit_if_available(true);
@@ -123,8 +162,21 @@ impl Options {
             .extended(self.extended)
             .utf(self.utf)
             .max_jit_stack_size(Some(JIT_STACK.get()).filter(|size| *size > 0))
-            .build(&format!("{prefix}{text}{suffix}"))
-            .map_err(|error| compile_error(&error, pattern, prefix.len()))
+            .build(&text)
+            .map_err(|error| compile_error(&error, pattern, prefix))
+    }
+
+    /// The same for the option `d`; none without it.
+    fn compile_dfa(&self, pattern: &[u8]) -> Option<Dfa> {
+        let bits = [
+            (self.caseless, pcre2_sys::PCRE2_CASELESS),
+            (self.multi_line, pcre2_sys::PCRE2_MULTILINE),
+            (self.dotall, pcre2_sys::PCRE2_DOTALL),
+            (self.extended, pcre2_sys::PCRE2_EXTENDED),
+            (self.utf, pcre2_sys::PCRE2_UTF),
+        ];
+        let bits = bits.iter().filter(|(wanted, _)| *wanted).fold(0, |bits, (_, bit)| bits | bit);
+        self.dfa.then(|| Dfa::compile(&self.written(pattern).0, bits)).flatten()
     }
 }
 
@@ -196,8 +248,9 @@ fn pattern(frame: &Frame, options: c_int) -> Result<Result<Rc<Pattern>, String>,
         Err(message) => return Ok(Err(message)),
     };
     let (duplicate_names, utf) = (options.duplicate_names, options.utf);
+    let dfa = options.compile_dfa(source);
     let (interpreted, source) = (OnceCell::new(), source.to_vec());
-    let compiled = Rc::new(Pattern { regex, interpreted, source, options, duplicate_names, utf });
+    let compiled = Rc::new(Pattern { regex, interpreted, dfa, source, options, duplicate_names, utf });
     CACHE.with_borrow_mut(|cache| {
         if cache.len() >= limits().kept_expressions {
             cache.clear();
@@ -208,12 +261,33 @@ fn pattern(frame: &Frame, options: c_int) -> Result<Result<Rc<Pattern>, String>,
 }
 
 impl Pattern {
+    /// Room for what a match finds.
+    fn room(&self) -> Found {
+        match self.dfa {
+            Some(_) => Found::Whole(None),
+            None => Found::Captures(self.regex.capture_locations()),
+        }
+    }
+
+    /// How many captures a match may have, the whole included.
+    fn captures(&self) -> usize {
+        if self.dfa.is_some() { 1 } else { self.regex.captures_len() }
+    }
+
     /// Matches from a position on; what an answer says went wrong.
-    fn exec(&self, subject: &[u8], from: usize, into: &mut CaptureLocations) -> Result<bool, String> {
+    fn exec(&self, subject: &[u8], from: usize, into: &mut Found) -> Result<bool, String> {
         if self.utf && !subject.is_ascii() && std::str::from_utf8(subject).is_err() {
             // As PCRE2 numbers malformed UTF-8; it would panic in the crate's hands otherwise.
             return Err("pcre2_match() failed: -4".into());
         }
+        let into = match (into, &self.dfa) {
+            (Found::Captures(into), _) => into,
+            (Found::Whole(range), dfa) => {
+                let found = dfa.as_ref().map_or(Ok(None), |dfa| dfa.find(subject, from));
+                *range = found.map_err(|code| format!("pcre2_match() failed: {code}"))?;
+                return Ok(range.is_some());
+            }
+        };
         let mut result = self.regex.captures_read_at(into, subject, from);
         if matches!(&result, Err(error) if error.code() == JIT_STACK_LIMIT)
             && let Some(regex) =
@@ -239,10 +313,13 @@ impl Pattern {
 
     /// Fills a table with the captures: by number from 0, and by name; `false` for those that took
     /// no part.
-    fn fill(&self, frame: &Frame, table: c_int, subject: &[u8], found: &CaptureLocations) {
+    fn fill(&self, frame: &Frame, table: c_int, subject: &[u8], found: &Found) {
         for index in 0..found.len() {
             push_capture(frame, subject, found, index);
             frame.set_index(table, index);
+        }
+        if self.dfa.is_some() {
+            return;
         }
         for (index, name) in self.regex.capture_names().iter().enumerate() {
             let Some(name) = name else { continue };
@@ -255,14 +332,7 @@ impl Pattern {
         }
     }
 
-    fn fill_duplicates(
-        &self,
-        frame: &Frame,
-        table: c_int,
-        subject: &[u8],
-        found: &CaptureLocations,
-        name: &str,
-    ) {
+    fn fill_duplicates(&self, frame: &Frame, table: c_int, subject: &[u8], found: &Found, name: &str) {
         frame.push_table(2, 0);
         let names = self.regex.capture_names().iter().enumerate();
         let same = names.filter(|(_, other)| other.as_deref() == Some(name));
@@ -280,7 +350,7 @@ impl Pattern {
     }
 }
 
-fn push_capture(frame: &Frame, subject: &[u8], found: &CaptureLocations, index: usize) {
+fn push_capture(frame: &Frame, subject: &[u8], found: &Found, index: usize) {
     match found.get(index).and_then(|(from, to)| subject.get(from..to)) {
         Some(text) => frame.push_bytes(text),
         None => frame.push_boolean(false),

@@ -1,10 +1,9 @@
 //! `ngx.re.sub` and `gsub`.
 
-use super::{Pattern, pattern};
+use super::{Found, Pattern, pattern};
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use crate::observability::log;
 use mlua::ffi;
-use pcre2::bytes::CaptureLocations;
 
 /// A piece of a replacement text.
 enum Piece {
@@ -62,7 +61,7 @@ fn run(
     pieces: Option<&[Piece]>,
     all: bool,
 ) -> Result<Replaced, Flow> {
-    let mut found = pattern.regex.capture_locations();
+    let mut found = pattern.room();
     let mut out = Vec::with_capacity(subject.len() + 32);
     let (mut at, mut copied, mut count) = (0, 0, 0);
     while at <= subject.len() {
@@ -88,7 +87,7 @@ fn run(
     Ok(Ok((out, count)))
 }
 
-fn write(pieces: &[Piece], subject: &[u8], found: &CaptureLocations, out: &mut Vec<u8>) {
+fn write(pieces: &[Piece], subject: &[u8], found: &Found, out: &mut Vec<u8>) {
     for piece in pieces {
         match piece {
             Piece::Text(text) => out.extend_from_slice(text),
@@ -105,7 +104,7 @@ fn write_answer(
     frame: &Frame,
     pattern: &Pattern,
     subject: &[u8],
-    found: &CaptureLocations,
+    found: &Found,
     out: &mut Vec<u8>,
 ) -> Result<(), Flow> {
     frame.push_field(ffi::LUA_GLOBALSINDEX, "tostring");

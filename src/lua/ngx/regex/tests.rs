@@ -111,3 +111,26 @@ fn a_match_that_takes_more_stack_than_machine_code_has_goes_on_without_it() {
         "##,
     );
 }
+
+#[test]
+fn the_longest_match_is_found_with_the_option_d_and_captures_nothing() {
+    check(
+        r##"
+        local m = ngx.re.match("hello, world", "(he|hell|hello)", "d")
+        assert(m[0] == "hello" and m[1] == nil)
+        assert(ngx.re.match("hello, world", "(he|hell|hello)")[0] == "he")
+        m = ngx.re.match("hello, 1234", "(?<number>[0-9]+)", "djo")
+        assert(m[0] == "1234" and m[1] == nil and m.number == nil)
+        local from, to, err = ngx.re.find("hello, 1234", "([0-9]+)", "d", nil, 1)
+        assert(from == nil and to == nil and err == "nth out of bound")
+        assert(select(2, ngx.re.find("abcd", "ab|abc", "d")) == 3)
+        assert(ngx.re.gsub("aab ab", "(a|aa|aab)", "<$0$1>", "d") == "<aab> <a>b")
+        local seen = {}
+        for m in ngx.re.gmatch("你好吗", "你|你好", "du") do seen[#seen + 1] = m[0] end
+        assert(#seen == 1 and seen[1] == "你好")
+        assert(ngx.re.match("ABC", "abc", "di") and not ngx.re.match("xABC", "abc", "dia"))
+        local none, why = ngx.re.match("aa", [[(a)\1]], "d")
+        assert(none == nil and why == "pcre2_match() failed: -42", why)
+        "##,
+    );
+}
