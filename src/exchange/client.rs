@@ -84,4 +84,6 @@ pub struct Tls {
     pub client_certificates: Vec<Vec<u8>>,
     /// What verifying that chain gave, in nginx's words: `NONE`, `SUCCESS`, `FAILED:reason`.
     pub client_verify: Box<str>,
+    /// Whether the client asked for the status of the certificate, as far as known before the handshake.
+    pub asks_for_status: bool,
 }

@@ -13,6 +13,8 @@ pub struct Handshake {
     pub client_certificate: Option<ClientCertificateRequest>,
     /// What is shown instead of the certificate that the gateway has for the server name.
     pub certificates: Option<Vec<OwnCertificate>>,
+    /// The status of the certificate that goes with it, as an OCSP responder answered.
+    pub ocsp: Option<Vec<u8>>,
 }
 
 /// How a client is asked for its certificate.

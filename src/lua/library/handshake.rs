@@ -41,6 +41,7 @@ pub(super) fn install(frame: &Frame, table: c_int) {
             Ok(())
         })
     });
+    frame.set_function(table, "_set_ocsp_status", set_status);
     frame.set_function(table, "_refuse_resumption", |frame| {
         change(frame, |handshake| {
             handshake.refuses_resumption = true;
@@ -86,6 +87,24 @@ fn change(frame: &Frame, act: impl FnOnce(&mut Handshake) -> Result<(), &'static
         Some(Err(why)) => frame.fail(why),
         None => frame.fail("bad request"),
     }
+}
+
+/// `set_status(response)`: the status that goes with the certificate, for clients that ask for it.
+fn set_status(frame: &Frame) -> Answer {
+    let status = frame.bytes(1)?.to_vec();
+    match current::with(|exchange| exchange.client.tls.as_ref().map(|tls| tls.asks_for_status)).flatten() {
+        None => return frame.fail("bad request"),
+        Some(false) => {
+            frame.push_boolean(true);
+            frame.push_text("no status req");
+            return Ok(2);
+        }
+        Some(true) => {}
+    }
+    change(frame, |handshake| {
+        handshake.ocsp = Some(status);
+        Ok(())
+    })
 }
 
 fn set_chain(handshake: &mut Handshake, chain: Vec<CertificateDer<'static>>) -> Result<(), &'static str> {

@@ -2,7 +2,7 @@
 
 use super::certificates::Chooser;
 use super::tailored::tailored;
-use super::{TlsError, cipher_name, cipher_suites, pem, version_name, versions};
+use super::{TlsError, cipher_name, cipher_suites, hello, pem, version_name, versions};
 use crate::conf::Conf;
 use crate::exchange::{Client, Exchange, Handshake as Wanted, Phase, Request, Tls};
 use crate::http::Scheme;
@@ -105,19 +105,23 @@ impl ServerTls {
     /// Handshakes, with the `certificate` phase of plugins between the client's hello and ours. Fills in
     /// what was agreed on.
     pub async fn accept(&self, worker: &Worker, stream: Plain, client: &mut Client) -> Handshake {
-        let mut first = [0];
-        match stream.peek(&mut first).await {
-            Ok(1) if first == [HANDSHAKE] => {}
-            Ok(1) => return Handshake::Plain(stream),
-            _ => return Handshake::Failed,
-        }
+        let mut first = [0; hello::LONGEST];
+        let first = match stream.peek(&mut first).await {
+            Ok(length) => first.get(..length).unwrap_or_default(),
+            Err(_) => &[],
+        };
+        let asks_for_status = match first.first() {
+            Some(&HANDSHAKE) => hello::asks_for_status(first).unwrap_or(true),
+            Some(_) => return Handshake::Plain(stream),
+            None => return Handshake::Failed,
+        };
         let start = match LazyConfigAcceptor::new(Acceptor::default(), stream).await {
             Ok(start) => start,
             Err(error) => return failed(client, &error),
         };
         let sni: Option<Box<str>> = start.client_hello().server_name().map(|n| n.to_ascii_lowercase().into());
         client.scheme = Scheme::Https;
-        client.tls = Some(Tls { sni, client_verify: "NONE".into(), ..Tls::default() });
+        client.tls = Some(Tls { sni, client_verify: "NONE".into(), asks_for_status, ..Tls::default() });
         let Some(wanted) = run_certificate_phase(worker, client).await else { return Handshake::Failed };
         let snapshot = worker.published.current();
         let name = client.tls.as_ref().and_then(|tls| tls.sni.as_deref());

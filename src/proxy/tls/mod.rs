@@ -11,6 +11,7 @@
 mod accept;
 mod certificates;
 mod client_auth;
+mod hello;
 mod names;
 mod pem;
 mod tailored;

@@ -25,9 +25,13 @@ pub(super) fn tailored(
         }
         None => builder.with_no_client_auth(),
     };
-    let resolver = match &handshake.certificates {
+    let resolver: Arc<dyn ResolvesServerCert> = match &handshake.certificates {
         Some(own) => Arc::new(Own(certified(own, usual)?)),
         None => usual.cert_resolver.clone(),
+    };
+    let resolver = match &handshake.ocsp {
+        Some(status) => Arc::new(Stapled { resolver, status: status.clone() }),
+        None => resolver,
     };
     let mut config = builder.with_cert_resolver(resolver);
     config.ignore_client_order = usual.ignore_client_order;
@@ -49,6 +53,21 @@ struct Own(Vec<Arc<CertifiedKey>>);
 impl ResolvesServerCert for Own {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         super::certificates::suitable(&self.0, hello.signature_schemes())
+    }
+}
+
+/// Shows what another would, with its status, which clients get that ask for it.
+#[derive(Debug)]
+struct Stapled {
+    resolver: Arc<dyn ResolvesServerCert>,
+    status: Vec<u8>,
+}
+
+impl ResolvesServerCert for Stapled {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let mut shown = CertifiedKey::clone(&*self.resolver.resolve(hello)?);
+        shown.ocsp = Some(self.status.clone());
+        Some(Arc::new(shown))
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `raw` | memory and errors of aws-lc |
 //! | `number`, `cipher`, `key` | big numbers, ciphers, keys |
 //! | `certificate` | what certificates say, for those who only read |
+//! | `ocsp` | online certificate status |
 //! | `x509` | certificates, requests, revocation lists and what they consist of |
 #![allow(unsafe_code)] // aws-lc is a C library.
 
@@ -15,6 +16,7 @@ mod certificate;
 mod cipher;
 mod key;
 mod number;
+mod ocsp;
 mod raw;
 mod x509;
 
@@ -46,6 +48,7 @@ pub(super) fn load(frame: &Frame) -> Answer {
     cipher::install(frame, table);
     key::install(frame, table);
     number::install(frame, table);
+    ocsp::install(frame, table);
     x509::install(frame, table);
     Ok(1)
 }

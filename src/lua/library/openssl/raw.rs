@@ -46,6 +46,10 @@ freed_by! {
     sys::OPENSSL_STACK => sys::OPENSSL_sk_free,
     sys::asn1_string_st => sys::ASN1_STRING_free,
     sys::PKCS12 => sys::PKCS12_free,
+    sys::OCSP_BASICRESP => sys::OCSP_BASICRESP_free,
+    sys::OCSP_CERTID => sys::OCSP_CERTID_free,
+    sys::OCSP_REQUEST => sys::OCSP_REQUEST_free,
+    sys::OCSP_RESPONSE => sys::OCSP_RESPONSE_free,
 }
 
 unsafe fn free_bio(bio: *mut sys::BIO) {
