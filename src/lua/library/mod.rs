@@ -15,6 +15,7 @@ mod semaphore;
 mod ssl;
 pub(super) mod table;
 mod threads;
+mod url;
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ const MODULES: &[(&str, Open)] = &[
     ("ngx.process", |frame| frame.push_function(errlog::load_process)),
     ("ngx.semaphore", |frame| frame.push_function(semaphore::load)),
     ("ngx.ssl.native", |frame| frame.push_function(ssl::load)),
+    ("resty.ada.native", |frame| frame.push_function(url::load)),
     ("resty.md5", |frame| frame.push_function(digest::load)),
     ("resty.openssl.native", |frame| frame.push_function(openssl::load)),
     ("resty.random", |frame| frame.push_function(bytes::load_random)),
