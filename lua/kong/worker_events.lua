@@ -2,12 +2,15 @@
 --
 -- A callback hears of a source, of one event of it, or of everything.
 
-local buffer = require "string.buffer"
-local native = require "kong.native"
+local encode = require("string.buffer").encode
 
 local ngx = ngx
 local ipairs, pcall, setmetatable, type = ipairs, pcall, setmetatable, type
-local decode, encode, remove = buffer.decode, buffer.encode, table.remove
+local remove = table.remove
+
+-- A VM without a gateway around it has nobody to tell.
+local has_gateway, native = pcall(require, "kong.native")
+local tell_workers = has_gateway and native.tell_workers or function() end
 
 local WEAK = { __mode = "v" }
 
@@ -89,15 +92,9 @@ function _M.post(source, event, data, unique)
     if not ok then
       return nil, "failed to encode the data of an event: " .. text
     end
-    native.tell_workers(source, event, text)
+    tell_workers(source, event, text)
   end
   return _M.post_local(source, event, data)
-end
-
-
--- An event of another worker.
-function _M._hear(source, event, text)
-  _M.post_local(source, event, decode(text))
 end
 
 _M.publish = _M.post

@@ -12,6 +12,11 @@ use tokio::sync::broadcast::{self, Receiver, Sender};
 /// Most events that wait for a worker.
 const WAITING: usize = 10_240;
 
+/// Tells those who registered.
+const HEAR: &str =
+    "local post, decode = require('kong.worker_events').post_local, require('string.buffer').decode
+    return function(source, event, text) post(source, event, decode(text)) end";
+
 static EVENTS: LazyLock<Sender<Arc<Event>>> = LazyLock::new(|| broadcast::channel(WAITING).0);
 
 /// An event as it travels.
@@ -44,7 +49,7 @@ pub fn subscribe() -> Receiver<Arc<Event>> {
 
 /// Calls those who registered in this thread's VM for what others tell, as long as it is polled.
 pub async fn follow(vm: Vm, mut heard: Receiver<Arc<Event>>) {
-    let module = vm.lua().load("return require('kong.worker_events')._hear").eval::<mlua::Function>();
+    let module = vm.lua().load(HEAR).eval::<mlua::Function>();
     let hear = match module.map_err(LuaError::from).and_then(|hear| vm.reference(hear)) {
         Ok(hear) => hear,
         Err(error) => return log::error!("{}", error.report()),
