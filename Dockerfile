@@ -10,7 +10,7 @@ RUN cargo build --release --bin kong && strip target/release/kong
 FROM debian:bookworm-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates lua-socket lua-sec lua-filesystem \
-      lua-penlight lua-lpeg lua-yaml lua-inspect \
+      lua-penlight lua-lpeg lua-yaml lua-inspect lua-binaryheap lua-messagepack \
  && rm -rf /var/lib/apt/lists/* \
  && groupadd -r kong && useradd -r -g kong -d /usr/local/kong -s /usr/sbin/nologin kong \
  && install -d -o kong -g kong /usr/local/kong

@@ -4,7 +4,7 @@
 #![allow(unsafe_code)] // Chunks are compiled through the C API.
 
 use super::frame::{Answer, Flow, Frame};
-use super::{library, sources};
+use super::{library, packages, sources};
 use mlua::ffi;
 use std::ffi::CString;
 
@@ -48,7 +48,8 @@ fn search(frame: &Frame) -> Answer {
     }
     match sources::module(&name) {
         None => {
-            frame.push_text(&format!("\n\tno embedded module '{name}'"));
+            let hint = packages::holder(&name).map(|holder| format!("\n\t{holder}")).unwrap_or_default();
+            frame.push_text(&format!("\n\tno embedded module '{name}'{hint}"));
             Ok(1)
         }
         Some((path, source)) => {

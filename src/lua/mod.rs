@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`vm`] | set-up of the VM: libraries, paths, host functions |
 //! | [`sources`], [`loader`] | the embedded Lua files and how `require` finds them |
+//! | `packages` | who has the modules that are not embedded |
 //! | [`frame`], `stack` | the safe view host functions have of Lua's stack; raising and waiting |
 //! | [`object`] | Rust values that Lua code holds |
 //! | [`context`], [`phase`] | which request and phase is running |
@@ -42,6 +43,7 @@ pub mod memory;
 pub mod ngx;
 pub mod object;
 mod origin;
+mod packages;
 pub mod pdk;
 mod phase;
 pub mod plugin;
