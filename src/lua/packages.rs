@@ -48,15 +48,15 @@ const ROCKS: &[(&str, &str)] = &[
 
 /// Who has a module, in words; none where that is not known.
 pub(super) fn holder(module: &str) -> Option<String> {
-    let of = |table: &'static [(&str, &str)]| {
-        let is_part = |root: &str| {
-            module.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        table.iter().find(|(root, _)| is_part(root)).map(|(_, name)| *name)
-    };
-    of(PACKAGES)
+    named(PACKAGES, module)
         .map(|name| format!("Debian has it in the package {name}"))
-        .or_else(|| of(ROCKS).map(|name| format!("LuaRocks has it in the rock {name}")))
+        .or_else(|| named(ROCKS, module).map(|name| format!("LuaRocks has it in the rock {name}")))
+}
+
+fn named(table: &[(&'static str, &'static str)], module: &str) -> Option<&'static str> {
+    let is_part =
+        |root: &str| module.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    table.iter().find(|(root, _)| is_part(root)).map(|(_, name)| *name)
 }
 
 #[cfg(test)]
