@@ -15,7 +15,7 @@ local CODE = { rewrite_by_lua_block = "rewrite", access_by_lua_block = "access",
 -- Directives that need nothing done here.
 local IGNORED = "^keepalive|^error_log|^access_log|^ssl_|^client_|^default_type|^lua_|^real_ip|^set_real_ip|"
                 .. "^charset|^server_tokens|^internal|^root|^resolver|^proxy_|^http2|"
-                .. "^output_buffering|^include"
+                .. "^output_buffering|^include|^chunked_transfer_encoding"
 
 
 -- ---- words ----------------------------------------------------------------------------------

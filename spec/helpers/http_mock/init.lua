@@ -28,7 +28,7 @@ local DEFAULT_ROUTES = {
 
 -- What a location runs: what is asked is written down before its own code answers.
 local function location_of(path, route, log_options)
-  local kind, rest = match(path, "^([=~*^]+)%s+(.+)$")
+  local kind, rest = match(path, "^([=~*^]+)%s*(.+)$")
   local location = { kind = kind or "", path = rest or path }
   if type(route) == "string" then
     route = { access = route }
