@@ -283,7 +283,10 @@ pub(super) async fn an_upsert_inserts_or_replaces(store: Arc<dyn Store>) {
         ("update", &json!(id(1)), &json!("b"))
     );
     assert_eq!(after["path"], Value::Null);
-    assert_eq!(all(&*store, "services", None).await, [id(1)]);
+    let another = upsert(Place::Field("name".to_owned(), json!("two")), Some(2), json!({"host": "c"}));
+    let made = write(&*store, vec![another]).await;
+    assert_eq!((made[0].operation(), &made[0].after.as_ref().unwrap()["name"]), ("create", &json!("two")));
+    assert_eq!(all(&*store, "services", None).await, [id(1), id(2)]);
 }
 
 pub(super) async fn a_row_goes_with_those_below_it(store: Arc<dyn Store>) {

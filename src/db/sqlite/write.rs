@@ -110,7 +110,7 @@ impl Work<'_> {
         match (&before, place) {
             (_, Place::Key(key)) => entity.extend(key),
             (Some(before), Place::Field(..)) => entity.extend(table.model.primary_key_of(before)),
-            (None, Place::Field(..)) => {}
+            (None, Place::Field(field, value)) => drop(entity.insert(field, value)),
         }
         let expiry = if expiry == Expiry::Keep { Expiry::Never } else { expiry };
         match before {

@@ -91,8 +91,21 @@ pub(super) fn at(frame: &Frame, at: c_int) -> Result<*mut sys::X509, Flow> {
 
 /// `cert(text?, format?)`: without a text an empty one.
 fn read(frame: &Frame) -> Answer {
-    let forms = Forms { empty: sys::X509_new, pem: sys::PEM_read_bio_X509, der: sys::d2i_X509 };
+    let forms = Forms { empty, pem: sys::PEM_read_bio_X509, der: sys::d2i_X509 };
     forms.read(frame, Certificate, "x509.new")
+}
+
+/// A new certificate that ends where it begins, in 1970: one without times cannot be encoded.
+unsafe extern "C" fn empty() -> *mut sys::X509 {
+    // SAFETY: the times are the certificate's own, which is new.
+    unsafe {
+        let made = sys::X509_new();
+        if !made.is_null() {
+            sys::ASN1_TIME_set_posix(sys::X509_getm_notBefore(made), 0);
+            sys::ASN1_TIME_set_posix(sys::X509_getm_notAfter(made), 0);
+        }
+        made
+    }
 }
 
 /// `cert_get(certificate, what)`.
