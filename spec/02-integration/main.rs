@@ -44,6 +44,8 @@ mod plugin_certificates;
 mod plugin_context;
 mod plugin_order;
 mod plugin_output;
+mod plugins_acme;
+mod plugins_ai;
 mod plugins_auth;
 mod plugins_bundled;
 mod plugins_traffic;

@@ -112,9 +112,20 @@ function _M.new(conf)
 end
 
 
--- Orders a certificate; returns it and its key as PEM, or nil, nil and an error.
-local function order(client, host, key, cert_type, rsa_key_size)
+-- Reads the directory: where Kong looks for it, or at the very address that is configured; returns an error.
+local function init(client, api_uri)
   local err = client:init()
+  if err and api_uri and api_uri ~= client.api_uri then
+    client.api_uri = api_uri
+    return client:init() and err
+  end
+  return err
+end
+
+
+-- Orders a certificate; returns it and its key as PEM, or nil, nil and an error.
+local function order(client, host, key, cert_type, rsa_key_size, api_uri)
+  local err = init(client, api_uri)
   if err then
     return nil, nil, err
   end
@@ -201,7 +212,7 @@ local function get_certificate(conf, kept, host, key)
   if not client then
     return err
   end
-  cert, key, err = order(client, host, key, conf.cert_type, conf.rsa_key_size)
+  cert, key, err = order(client, host, key, conf.cert_type, conf.rsa_key_size, conf.api_uri)
   return err or save(kept, host, key, cert)
 end
 

@@ -181,6 +181,7 @@ local function needs_redis(name)
 end
 
 return {
+  -- certificates are for all: only a global plugin
   name = "acme",
   fields = {
     { consumer = typedefs.no_consumer },
