@@ -180,16 +180,18 @@ local function needs_redis(name)
   } }
 end
 
+-- Certificates are for all: it is only global.
+local fields = {
+  { consumer = typedefs.no_consumer },
+  { service = typedefs.no_service },
+  { route = typedefs.no_route },
+  { protocols = typedefs.protocols_http },
+  { config = config },
+}
+
 return {
-  -- certificates are for all: only a global plugin
   name = "acme",
-  fields = {
-    { consumer = typedefs.no_consumer },
-    { service = typedefs.no_service },
-    { route = typedefs.no_route },
-    { protocols = typedefs.protocols_http },
-    { config = config },
-  },
+  fields = fields,
   entity_checks = {
     { conditional = {
         if_field = "config.api_uri", if_match = { one_of = LETS_ENCRYPT },

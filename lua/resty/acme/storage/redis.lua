@@ -1,7 +1,7 @@
 -- resty.acme.storage.redis: a Redis server.
 local redis = require "resty.redis"
 
-local null = ngx.null
+local md5, null = ngx.md5, ngx.null
 local floor, fmt, gsub, ipairs, setmetatable, sub, tostring =
   math.floor, string.format, string.gsub, ipairs, setmetatable, string.sub, tostring
 
@@ -34,8 +34,9 @@ end
 local function connect(self, client)
   local options = { ssl = self.tls.ssl, ssl_verify = self.tls.ssl_verify }
   options.server_name = is_set(self.tls.server_name) and self.tls.server_name or nil
-  options.pool = fmt("acme:%s:%s:%s:%s:%s", self.host, self.port, self.database, tostring(self.username),
-                     tostring(self.tls.ssl))
+  -- connections of one user are none for another
+  options.pool = fmt("acme:%s:%s:%s:%s:%s:%s", self.host, self.port, self.database, tostring(self.username),
+                     is_set(self.password) and md5(self.password) or "", tostring(self.tls.ssl))
   local ok, err = client:connect(self.host, self.port, options)
   if not ok then
     return nil, err
