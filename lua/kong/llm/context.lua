@@ -30,6 +30,16 @@ function _M.current()
 end
 
 
+-- Tells plugins of others what was done to the request, where Kong does: under the name of a step.
+function _M.tell(step, done)
+  local ctx = ngx.ctx
+  local told = ctx.ai_namespaced_ctx or {}
+  ctx.ai_namespaced_ctx = told
+  told[step] = { [done] = true }
+  told._global = { request_body_table = _M.current().body }
+end
+
+
 -- The model that is asked; one without a name, when none is known yet.
 function _M.model()
   local state = _M.current()

@@ -1,5 +1,6 @@
 -- ai-prompt-template: requests call templates, and send only what goes into them.
 
+local context = require "kong.llm.context"
 local kong_meta = require "kong.meta"
 local templater = require "kong.plugins.ai-prompt-template.templater"
 
@@ -62,6 +63,7 @@ function AiPromptTemplate:access(conf)
     return kong.response.exit(400, { error = { message = err } })
   elseif body then
     kong.service.request.set_raw_body(body)
+    context.tell("render-prompt-template", "transformed")
   end
 end
 

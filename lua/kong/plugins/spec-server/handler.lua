@@ -166,8 +166,8 @@ local function serve(server, location, captures)
   local own = {}
   ngx.ctx.spec_header_filter = location.header_filter
   ngx.ctx.spec_variables = own
-  for i, capture in ipairs(captures or {}) do
-    own[tostring(i)] = capture
+  for name, capture in pairs(captures or {}) do
+    own[tostring(name)] = capture
   end
   for _, of in ipairs { server, location } do
     for _, variable in ipairs(of.set or {}) do

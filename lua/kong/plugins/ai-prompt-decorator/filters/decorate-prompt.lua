@@ -31,7 +31,6 @@ end
 
 
 function _M.run(conf)
-  kong.log.debug("executing filter decorate-prompt")
   local state = context.parse(conf)
   local messages = state.body and state.body.messages
   if type(messages) ~= "table" or #messages < 1 then
@@ -44,6 +43,7 @@ function _M.run(conf)
   end
   state.body = decorate(request, conf)
   kong.service.request.set_body(state.body, "application/json")
+  context.tell("decorate-prompt", "decorated")
 end
 
 

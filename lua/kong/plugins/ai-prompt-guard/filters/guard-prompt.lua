@@ -78,6 +78,7 @@ function _M.run(conf)
     kong.log.debug(reason)
     return kong.response.exit(400, REFUSAL)
   end
+  context.tell("guard-prompt", "guarded")
 end
 
 
