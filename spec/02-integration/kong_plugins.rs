@@ -62,8 +62,8 @@ const KNOWN: [(&str, &str); 0] = [];
 
 /// The bundled plugins that the gateway has.
 #[rustfmt::skip] // A table.
-const OURS: [&str; 42] = [
-    "acl", "ai-prompt-decorator", "ai-prompt-guard", "ai-prompt-template", "ai-proxy", "ai-request-transformer",
+const OURS: [&str; 43] = [
+    "acl", "acme", "ai-prompt-decorator", "ai-prompt-guard", "ai-prompt-template", "ai-proxy", "ai-request-transformer",
     "ai-response-transformer", "aws-lambda", "azure-functions", "basic-auth", "bot-detection", "correlation-id", "cors", "datadog",
     "file-log", "hmac-auth", "http-log", "ip-restriction", "jwt", "key-auth", "ldap-auth", "loggly", "oauth2", "opentelemetry", "post-function",
     "pre-function", "prometheus", "proxy-cache", "rate-limiting", "redirect", "request-size-limiting",

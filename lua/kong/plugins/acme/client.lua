@@ -18,16 +18,24 @@ local RENEW, LAST_RUN, CERTKEY =
 local DAY, LIFE, LOCK, KEPT, ABSENCE_KEPT = 86400, 90 * 86400, 30, 3600, 5
 local TAGS = { "managed-by-acme" }
 
-local role = kong.configuration.role
-local is_hybrid = role == "control_plane" or role == "data_plane"
-local is_dbless = kong.configuration.database == "off"
+-- What specs say instead of the node's configuration.
+local is_dbless
 
 local _M = {}
 
 
+local function is_hybrid()
+  local role = kong.configuration.role
+  return role == "control_plane" or role == "data_plane"
+end
+
+
 -- Whether certificates are kept in the storage, not as entities.
 local function is_in_storage()
-  return is_dbless or is_hybrid
+  if is_dbless ~= nil then
+    return is_dbless or is_hybrid()
+  end
+  return kong.configuration.database == "off" or is_hybrid()
 end
 
 
@@ -107,7 +115,7 @@ function _M.new(conf)
     eab_kid = conf.eab_kid,
     eab_hmac_key = conf.eab_hmac_key,
     preferred_chain = conf.preferred_chain,
-    challenge_start_callback = is_hybrid and wait_for_data_planes or nil,
+    challenge_start_callback = is_hybrid() and wait_for_data_planes or nil,
   }
 end
 
