@@ -315,9 +315,10 @@ fn a_stream_of_any_provider_comes_as_openais_events_and_is_counted() {
         let reply = post(&gateway, &format!("/{name}"), &[], body);
         assert_eq!((reply.status, reply.field("content-type")), (200, Some("text/event-stream")), "{name}");
         assert_eq!(words_of(&reply), ("one two".to_owned(), "[DONE]".to_owned()), "{name}");
-        let path = format!("/{name}");
-        let logged = collector.wait_for(|request| request.text().contains(&format!("\"uri\":\"{path}\"")));
-        let logged: Value = serde_json::from_str(&logged.expect("a log entry").text()).unwrap();
+        let is_of = |entry: &Value| entry["request"]["uri"] == format!("/{name}");
+        let entry = |request: &Received| serde_json::from_str::<Value>(&request.text()).ok().filter(is_of);
+        let logged = collector.wait_for(|request| entry(request).is_some()).and_then(|found| entry(&found));
+        let logged = logged.expect("a log entry");
         let told = &logged["ai"]["proxy"];
         assert_eq!(told["meta"]["provider_name"], name, "{logged}");
         assert_eq!(told["meta"]["request_model"], "m", "{logged}");
