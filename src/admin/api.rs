@@ -92,7 +92,7 @@ impl Api {
             Action::ChangeLogLevel(reach) => information::change_log_level(node, call, matched, *reach).await,
             Action::SetHealth(available) => health::set(node, *available, call, matched).await,
             Action::Ready if !reads => information::drain(node, call),
-            Action::Resolver => information::resolver(node),
+            Action::Resolver => information::resolver(node).await,
             Action::Wasm => Reply::message(400, "this endpoint is only available when wasm is enabled"),
             _ if !reads => writes::write(node, call, matched).await,
             Action::Root => information::root(node),

@@ -118,6 +118,7 @@ impl Lookup {
                 None => {}
             }
         }
+        self.count_run(name, kind, now);
         if let Some(answer) = literal_answer(name, kind, tries) {
             return answer;
         }
@@ -142,6 +143,19 @@ impl Lookup {
             self.cache.borrow_mut().set_last_success(name, None);
         }
         Err(error)
+    }
+
+    /// *Kong parity*: counted under the type that was asked for; without one that is an address, or SRV for the name
+    /// of a service.
+    fn count_run(&self, name: &str, kind: Option<Kind>, now: Instant) {
+        let cache = self.cache.borrow();
+        let (asked, known) = match kind {
+            Some(kind) => (kind.name(), cache.answer(name, kind, now)),
+            None if is_service_name(name) => ("SRV", cache.short(name, now)),
+            None => ("A/AAAA", cache.short(name, now)),
+        };
+        self.stats.count(name, asked, "runs");
+        self.stats.count(name, asked, if known.is_some() { "hit_lru" } else { "miss" });
     }
 
     fn remember(&self, name: &str, kind: Option<Kind>, found: &str, found_kind: Kind, answer: &Rc<Answer>) {
@@ -207,8 +221,6 @@ impl Lookup {
     ) -> Result<Rc<Answer>, DnsError> {
         let now = Instant::now();
         let known = self.cache.borrow().answer(name, kind, now).cloned();
-        self.stats.count(name, kind, "runs");
-        self.stats.count(name, kind, if known.is_some() { "hit_lru" } else { "miss" });
         if let Some(answer) = known {
             tries.start(name, Some(kind), "cache-hit");
             if answer.is_stale(now) {
@@ -236,7 +248,7 @@ impl Lookup {
             return;
         }
         tries.note("scheduled");
-        self.stats.count(name, kind, "stale");
+        self.stats.count(name, kind.name(), "stale");
         let inner = self.clone();
         tokio::task::spawn_local(async move {
             let _ = inner.ask_together(&key.0, key.1, &mut Tries::default()).await;
@@ -275,15 +287,16 @@ impl Lookup {
             false => 0,
         };
         let began = Instant::now();
-        self.stats.count(name, kind, "query");
+        self.stats.count(name, kind.name(), "query");
         let reply = name_server::ask(&self.options, first, name, kind).await;
-        self.stats.note(name, kind, "query_last_time", began.elapsed().as_millis() as u64);
+        self.stats.note(name, kind.name(), "query_last_time", began.elapsed().as_millis() as u64);
         let outcome = match &reply {
             Err(_) => "query_fail_nameserver".to_owned(),
             Ok(Reply { error: Some(DnsError::Server { text, .. }), .. }) => format!("query_fail:{text}"),
+            Ok(reply) if reply.records.is_empty() => "query_fail:empty record received".to_owned(),
             Ok(_) => "query_succ".to_owned(),
         };
-        self.stats.count(name, kind, &outcome);
+        self.stats.count(name, kind.name(), &outcome);
         Ok(self.keep(name, kind, reply?))
     }
 

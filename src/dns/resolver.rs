@@ -121,7 +121,7 @@ impl Resolver {
         answer.map_err(|error| Unresolved { error, tries })
     }
 
-    /// How often each name was asked for, by `name:TYPE`, and what came of it.
+    /// How often each name was asked for, by `name|TYPE`, and what came of it.
     pub fn stats(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
         self.lookup.stats.all()
     }

@@ -1,15 +1,14 @@
 //! What was asked of the resolver, and what came of it: `kong.dns.stats()`, `/status/dns`.
 
-use super::record::Kind;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 
-/// Counters by name and type.
+/// Counters by name and type, as the type's name.
 ///
 /// *Cost*: a look-up that the cache answers at once ([`super::Resolver::cached`]) is not counted: nothing is paid for.
 #[derive(Debug, Default)]
 pub(super) struct Stats {
-    counters: RefCell<HashMap<(String, Kind), BTreeMap<String, u64>>>,
+    counters: RefCell<HashMap<(String, &'static str), BTreeMap<String, u64>>>,
     most: usize,
 }
 
@@ -19,15 +18,15 @@ impl Stats {
         Stats { counters: RefCell::default(), most }
     }
 
-    pub(super) fn count(&self, name: &str, kind: Kind, what: &str) {
+    pub(super) fn count(&self, name: &str, kind: &'static str, what: &str) {
         self.change(name, kind, what, |counter| *counter += 1);
     }
 
-    pub(super) fn note(&self, name: &str, kind: Kind, what: &str, value: u64) {
+    pub(super) fn note(&self, name: &str, kind: &'static str, what: &str, value: u64) {
         self.change(name, kind, what, |counter| *counter = value);
     }
 
-    fn change(&self, name: &str, kind: Kind, what: &str, change: impl FnOnce(&mut u64)) {
+    fn change(&self, name: &str, kind: &'static str, what: &str, change: impl FnOnce(&mut u64)) {
         let mut counters = self.counters.borrow_mut();
         if counters.len() >= self.most && !counters.contains_key(&(name.to_owned(), kind)) {
             counters.clear();
@@ -36,9 +35,9 @@ impl Stats {
         change(of_name.entry(what.to_owned()).or_default());
     }
 
-    /// All counters, by `name:TYPE`.
+    /// All counters, by `name|TYPE`.
     pub(super) fn all(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
-        let text = |(name, kind): &(String, Kind)| format!("{name}:{}", kind.name());
+        let text = |(name, kind): &(String, &str)| format!("{name}|{kind}");
         self.counters.borrow().iter().map(|(key, counters)| (text(key), counters.clone())).collect()
     }
 }

@@ -9,7 +9,7 @@ use crate::admin::call::Call;
 use crate::admin::endpoint::{Endpoints, Matched, Reach};
 use crate::admin::node::Node;
 use crate::admin::reply::Reply;
-use crate::lua::plugin::timers;
+use crate::lua::plugin::inquiries::{self, Inquiry};
 use crate::observability::{Level, log};
 
 use super::keys::parameter;
@@ -56,8 +56,12 @@ pub(in crate::admin) fn enabled_plugins(node: &dyn Node) -> Reply {
 /// `/timers`: the timers of a worker. The Admin API has a thread of its own, whose timers say nothing: it asks the
 /// first worker.
 pub(in crate::admin) async fn timers(node: &dyn Node) -> Reply {
+    of_first_worker(node, Inquiry::Timers).await
+}
+
+async fn of_first_worker(node: &dyn Node, inquiry: Inquiry) -> Reply {
     const WORKER: usize = 0;
-    let stats = timers::of_worker(Some(WORKER), true).await;
+    let stats = inquiries::of_worker(WORKER, inquiry).await;
     if stats.is_null() {
         return Reply::message(503, "the worker does not answer");
     }
@@ -176,12 +180,10 @@ pub(in crate::admin) async fn change_log_level(
     }
 }
 
-/// `/status/dns`: what the resolver did, which the one that Kong calls the legacy one does not tell.
-pub(in crate::admin) fn resolver(node: &dyn Node) -> Reply {
+/// `/status/dns`: what the resolver of a worker did, which the one that Kong calls the legacy one does not tell.
+pub(in crate::admin) async fn resolver(node: &dyn Node) -> Reply {
     match node.configuration().get("new_dns_client") {
-        Some(Value::Bool(true)) => {
-            Reply::message(501, "not implemented: this version keeps no statistics of its resolver yet")
-        }
+        Some(Value::Bool(true)) => of_first_worker(node, Inquiry::Names).await,
         _ => Reply::message(501, "not implemented with the legacy DNS client"),
     }
 }

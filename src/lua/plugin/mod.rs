@@ -4,7 +4,7 @@
 //! - [`RunnerSettings`]: what plugins see of the gateway: configuration, node, shared state
 //! - [`load_kinds`]: the installed plugins as the snapshot wants them
 //! - [`load_schemas`], [`load_vault_schemas`]: the schemas that plugins and vaults bring, for the control thread
-//! - [`timers`]: what the timers of workers have done, for other threads
+//! - [`inquiries`]: what other threads ask workers
 //! - [`api::PluginApi`]: the endpoints that plugins bring to the Admin and Status API, for the control thread
 //!
 //! What calls the plugins of a phase one after the other is Lua (`lua/kong/runloop/runner.lua` and `shape.lua`),
@@ -20,6 +20,7 @@
 pub mod api;
 mod configs;
 mod functions;
+pub mod inquiries;
 mod outcome;
 mod plans;
 mod runner;
@@ -27,7 +28,6 @@ mod schemas;
 mod settings;
 #[cfg(test)]
 mod tests;
-pub mod timers;
 
 pub use configs::Configs;
 pub use outcome::PhaseOutcome;

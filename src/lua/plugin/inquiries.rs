@@ -1,4 +1,4 @@
-//! What the named timers of workers have done, for others than their threads: `/timers` of the Admin API.
+//! What other threads ask workers: `/timers` and `/status/dns` of the Admin API tell of one worker.
 
 use crate::lua::Vm;
 use parking_lot::Mutex;
@@ -6,44 +6,47 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use tokio::sync::{mpsc, oneshot};
 
-/// A question: whether flame graphs are wanted, and where the answer goes.
-type Question = (bool, oneshot::Sender<Value>);
+/// What a worker can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inquiry {
+    /// `kong.timer:stats`: counts, and each timer with its runs, with flame graphs.
+    Timers,
+    /// `kong.dns.stats`: what its resolver was asked, and what came of it.
+    Names,
+}
+
+/// An inquiry, and where the answer goes.
+type Question = (Inquiry, oneshot::Sender<Value>);
 
 /// Whom to ask, by the number of the worker.
 static WORKERS: Mutex<BTreeMap<usize, mpsc::UnboundedSender<Question>>> = Mutex::new(BTreeMap::new());
 
-/// Answers questions about the timers of a worker's VM, as long as the worker lives.
+/// Answers inquiries about a worker's VM, as long as the worker lives.
 pub async fn answer(worker: usize, vm: Vm) {
     let (sender, mut questions) = mpsc::unbounded_channel();
     WORKERS.lock().insert(worker, sender);
-    while let Some((flamegraph, reply)) = questions.recv().await {
+    while let Some((inquiry, reply)) = questions.recv().await {
         // Who asked may have gone.
-        let _ = reply.send(stats(&vm, flamegraph));
+        let _ = reply.send(told(&vm, inquiry));
     }
 }
 
-/// `kong.timer:stats` of a worker, or of the first where `worker` is `None`: counts, and each timer with its runs;
-/// null where the worker does not answer.
+/// What a worker tells; null where it does not answer.
 ///
 /// *Cancel safety*: the answer is lost, nothing else.
-pub async fn of_worker(worker: Option<usize>, flamegraph: bool) -> Value {
-    let sender = {
-        let workers = WORKERS.lock();
-        match worker {
-            Some(worker) => workers.get(&worker).cloned(),
-            None => workers.values().next().cloned(),
-        }
-    };
+pub async fn of_worker(worker: usize, inquiry: Inquiry) -> Value {
+    let sender = WORKERS.lock().get(&worker).cloned();
     let (reply, answer) = oneshot::channel();
-    let asked = sender.is_some_and(|sender| sender.send((flamegraph, reply)).is_ok());
+    let asked = sender.is_some_and(|sender| sender.send((inquiry, reply)).is_ok());
     if asked { answer.await.unwrap_or_default() } else { Value::Null }
 }
 
-fn stats(vm: &Vm, flamegraph: bool) -> Value {
-    let ask = "local flamegraph = ...
-        local stats = kong.timer:stats { verbose = true, flamegraph = flamegraph }
-        return require('cjson').encode(stats)";
-    let told: mlua::Result<String> = vm.lua().load(ask).call(flamegraph);
+fn told(vm: &Vm, inquiry: Inquiry) -> Value {
+    let ask = match inquiry {
+        Inquiry::Timers => "kong.timer:stats { verbose = true, flamegraph = true }",
+        Inquiry::Names => "kong.dns.stats()",
+    };
+    let told: mlua::Result<String> = vm.lua().load(format!("return require('cjson').encode({ask})")).eval();
     told.ok().and_then(|told| serde_json::from_str(&told).ok()).unwrap_or_default()
 }
 
@@ -68,7 +71,7 @@ mod tests {
             )
             .await
             .unwrap();
-            let asked = std::thread::spawn(|| block_on(of_worker(Some(7001), true)));
+            let asked = std::thread::spawn(|| block_on(of_worker(7001, Inquiry::Timers)));
             while !asked.is_finished() {
                 tokio::time::sleep(std::time::Duration::from_millis(2)).await;
             }
@@ -76,7 +79,7 @@ mod tests {
             assert_eq!(told["sys"]["total"], 1, "{told}");
             assert!(told["timers"]["mine"]["runs"].as_u64() >= Some(1), "{told}");
             assert!(told["flamegraph"]["pending"].as_str().unwrap().contains("mine"), "{told}");
-            assert_eq!(of_worker(Some(7002), false).await, Value::Null);
+            assert_eq!(of_worker(7002, Inquiry::Timers).await, Value::Null);
             answering.abort();
         });
     }
