@@ -66,6 +66,9 @@ pub enum ProxyError {
     /// The certificate of the peer is not one of this name: 502.
     #[error("upstream SSL certificate does not match \"{0}\" while SSL handshaking to upstream")]
     CertificateName(String),
+    /// The certificate of the peer leads to no authority that is trusted, or is out of its time: 502.
+    #[error("upstream SSL certificate verify error: ({0}) while SSL handshaking to upstream")]
+    CertificateDistrusted(String),
     /// Writing to or reading from the peer failed before a response was complete: 502.
     #[error("{} while reading response header from upstream", closing(.0))]
     UpstreamClosed(#[source] io::Error),
@@ -100,8 +103,16 @@ impl ProxyError {
         use ProxyError::*;
         match self {
             Body(BodyError::Spool(_)) | NoPeer { .. } | PluginFailed | Internal(_) => Origin::Gateway,
-            Connect(_) | ConnectTimeout | HandshakeTimeout | Tls(_) | CertificateName(_)
-            | UpstreamClosed(_) | WriteTimeout | ReadTimeout | InvalidResponse(_) => Origin::Upstream,
+            Connect(_)
+            | ConnectTimeout
+            | HandshakeTimeout
+            | Tls(_)
+            | CertificateName(_)
+            | CertificateDistrusted(_)
+            | UpstreamClosed(_)
+            | WriteTimeout
+            | ReadTimeout
+            | InvalidResponse(_) => Origin::Upstream,
             _ => Origin::Client,
         }
     }
@@ -121,7 +132,12 @@ impl ProxyError {
             Body(BodyError::TooLarge) => 413,
             Body(BodyError::Closed(_)) => 400,
             ClientGone => 499,
-            Connect(_) | Tls(_) | CertificateName(_) | UpstreamClosed(_) | InvalidResponse(_) => 502,
+            Connect(_)
+            | Tls(_)
+            | CertificateName(_)
+            | CertificateDistrusted(_)
+            | UpstreamClosed(_)
+            | InvalidResponse(_) => 502,
             ConnectTimeout | HandshakeTimeout | WriteTimeout | ReadTimeout => 504,
             NoPeer { status, .. } => *status,
             Body(BodyError::Spool(_)) | PluginFailed | Internal(_) => 500,
@@ -159,7 +175,12 @@ impl ProxyError {
     pub fn may_retry(&self, sent: bool, repeatable_method: bool) -> bool {
         use ProxyError::*;
         match self {
-            Connect(_) | ConnectTimeout | HandshakeTimeout | Tls(_) | CertificateName(_) => true,
+            Connect(_)
+            | ConnectTimeout
+            | HandshakeTimeout
+            | Tls(_)
+            | CertificateName(_)
+            | CertificateDistrusted(_) => true,
             UpstreamClosed(_) | WriteTimeout | ReadTimeout => !sent || repeatable_method,
             _ => false,
         }

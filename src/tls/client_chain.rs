@@ -1,4 +1,4 @@
-//! What verifying a client's certificates gives, in nginx's and OpenSSL's words.
+//! What verifying certificates gives, in nginx's and OpenSSL's words.
 #![allow(unsafe_code)] // aws-lc is a C library.
 
 use aws_lc_sys as sys;
@@ -18,11 +18,23 @@ pub fn client_verify(
     depth: u32,
 ) -> Box<str> {
     let Some((leaf, rest)) = chain.split_first() else { return "NONE".into() };
-    match verify(leaf, rest, authorities, depth) {
+    match verify(leaf, rest, authorities, depth, c"ssl_client") {
         Some(sys::X509_V_OK) => "SUCCESS".into(),
         Some(code) => format!("FAILED:{}", words(code)).into(),
         None => "FAILED:certificate verify failed".into(),
     }
+}
+
+/// Why a server's chain that leads to no authority, or is out of its time, is not taken: number and words.
+///
+/// *Kong parity*: as for [clients](client_verify), the last defect is told.
+pub(super) fn server_defect(
+    leaf: &CertificateDer<'_>,
+    rest: &[CertificateDer<'_>],
+    depth: usize,
+) -> Option<(i32, String)> {
+    let code = verify(leaf, rest, &[], u32::try_from(depth).unwrap_or(u32::MAX), c"ssl_server")?;
+    (code != sys::X509_V_OK).then(|| (code, words(code)))
 }
 
 /// The code that verification leaves; none where a certificate cannot be read.
@@ -31,6 +43,7 @@ fn verify(
     rest: &[CertificateDer<'_>],
     authorities: &[CertificateDer<'_>],
     depth: u32,
+    purpose: &CStr,
 ) -> Option<c_int> {
     let leaf = Certificate::read(leaf)?;
     let rest: Vec<Certificate> = rest.iter().filter_map(|der| Certificate::read(der)).collect();
@@ -48,7 +61,7 @@ fn verify(
         }
         let mut code = None;
         if sys::X509_STORE_CTX_init(context, store, leaf.0, stack.cast()) == 1
-            && sys::X509_STORE_CTX_set_default(context, c"ssl_client".as_ptr()) == 1
+            && sys::X509_STORE_CTX_set_default(context, purpose.as_ptr()) == 1
         {
             sys::X509_STORE_CTX_set_depth(context, c_int::try_from(depth).unwrap_or(c_int::MAX));
             sys::X509_STORE_CTX_set_verify_cb(context, Some(take_everything));

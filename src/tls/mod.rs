@@ -8,4 +8,4 @@ mod client_chain;
 mod verifier;
 
 pub use client_chain::client_verify;
-pub use verifier::{DepthLimited, Unverified};
+pub use verifier::{DepthLimited, Distrust, Unverified};

@@ -2,6 +2,7 @@
 
 use super::{Connection, PoolKey, UpstreamTls};
 use crate::proxy::{Plain, ProxyError, Stream, deadline};
+use crate::tls::Distrust;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, Error as TlsError};
 use std::io;
@@ -31,7 +32,11 @@ pub async fn connect(key: PoolKey, tls: &UpstreamTls, timeout: u32) -> Result<Co
 /// Why a handshake with a peer of this name failed.
 fn failure(error: &io::Error, name: &ServerName<'_>) -> ProxyError {
     use CertificateError::{NotValidForName, NotValidForNameContext};
-    match error.get_ref().and_then(|error| error.downcast_ref()) {
+    let inner = error.get_ref().and_then(|error| error.downcast_ref());
+    if let Some(distrust) = inner.and_then(Distrust::of) {
+        return ProxyError::CertificateDistrusted(distrust.to_string());
+    }
+    match inner {
         Some(TlsError::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
             ProxyError::CertificateName(name.to_str().into_owned())
         }

@@ -108,6 +108,7 @@ fn note_failure(worker: &Worker, exchange: &mut Exchange, error: &ProxyError) {
         ProxyError::Connect(_)
         | ProxyError::Tls(_)
         | ProxyError::CertificateName(_)
+        | ProxyError::CertificateDistrusted(_)
         | ProxyError::UpstreamClosed(_) => {
             worker.peers.report(exchange, Outcome::Failed);
         }

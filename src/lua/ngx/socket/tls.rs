@@ -7,7 +7,7 @@ use crate::lua::frame::{Answer, Frame, Kind};
 use crate::lua::object::{self, Object};
 use crate::lua::task::Resume;
 use crate::lua::vm::Vm;
-use crate::tls::{DepthLimited, Unverified};
+use crate::tls::{DepthLimited, Distrust, Unverified};
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
@@ -140,23 +140,16 @@ async fn make(socket: &Socket, config: Arc<ClientConfig>, name: ServerName<'stat
 
 /// A failed handshake in the words of OpenSSL and OpenResty.
 fn handshake_words(error: &io::Error) -> String {
+    use CertificateError::{NotValidForName, NotValidForNameContext};
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    if let Some(Distrust { code, words }) = inner.and_then(Distrust::of) {
+        return format!("{code}: {words}");
+    }
     match inner {
-        Some(Error::InvalidCertificate(reason)) => match reason {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "10: certificate has expired"
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "9: certificate is not yet valid"
-            }
-            CertificateError::UnknownIssuer => "20: unable to get local issuer certificate",
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "certificate host mismatch"
-            }
-            CertificateError::Other(_) => "18: self-signed certificate",
-            _ => "certificate verify failed",
+        Some(Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
+            "certificate host mismatch".into()
         }
-        .into(),
+        Some(Error::InvalidCertificate(_)) => "certificate verify failed".into(),
         Some(_) => "handshake failed".into(),
         None => super::words(error),
     }
