@@ -76,6 +76,10 @@ async fn answer<D: Downstream>(
                 }
             }
         }
+        Next::Respond if wants_close(exchange) => {
+            client.abort();
+            Ok(())
+        }
         Next::Respond => {
             error_response::finish_bare(worker, exchange);
             respond(worker, exchange, client).await
@@ -161,6 +165,15 @@ async fn access<D: Downstream>(
 /// Whether a plugin ended the request.
 fn is_answered(exchange: &Exchange) -> bool {
     exchange.response.source != Source::None
+}
+
+/// Whether a plugin has the connection closed without a response: by nginx's own status for that.
+fn wants_close(exchange: &Exchange) -> bool {
+    const CLOSE: u16 = 444;
+    let response = &exchange.response;
+    response.head.status == CLOSE
+        && !response.head_sent
+        && matches!(response.source, Source::Script | Source::Exit)
 }
 
 /// Reads the whole request body first, unless the route streams it.

@@ -47,14 +47,15 @@ impl<'a> H1Client<'a> {
         let settings = &self.worker.settings;
         let mut link = self.link.borrow_mut();
         link.expects_continue &= !link.wire.is_closed();
-        let is_left = !link.incoming.is_done() && !link.drop_body_at_hand();
+        if !link.incoming.is_done() {
+            link.drop_body_at_hand();
+        }
         self.keep_alive &= exchange.request.wants_keep_alive()
             && !self.worker.is_draining()
             && settings.keepalive_timeout > 0
             && exchange.client.requests.get() < settings.keepalive_requests
-            // What is left is read and dropped, as nginx does, unless the client was never told to send it.
-            && !(is_left && link.expects_continue)
-            && !ends_connection(exchange);
+            && !ends_connection(exchange)
+            && !asks_to_close(&exchange.response.head);
     }
 }
 
@@ -64,6 +65,13 @@ fn ends_connection(exchange: &Exchange) -> bool {
     response.source == Source::Error
         && !response.is_unexpected
         && matches!(response.head.status, 400 | 413 | 414 | 494 | 497 | 500 | 501 | 505)
+}
+
+/// Whether a plugin set `Connection: close`.
+fn asks_to_close(head: &ResponseHead) -> bool {
+    const CLOSE: &[u8] = b"close";
+    let asks = |value: &[u8]| value.windows(CLOSE.len()).any(|part| part.eq_ignore_ascii_case(CLOSE));
+    head.fields.known_values(Known::Connection).any(asks)
 }
 
 impl Downstream for H1Client<'_> {
@@ -120,7 +128,11 @@ impl Downstream for H1Client<'_> {
             keep_alive: self.keep_alive,
         };
         let mut link = self.link.borrow_mut();
-        link.expects_continue = false;
+        // What is left of the body is read and dropped. *Kong parity*: nginx has a client that waits for it told to go
+        // on, or what it sends next would be taken for the body.
+        if std::mem::take(&mut link.expects_continue) && self.keep_alive {
+            link.wire.output().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
         encode::response(link.wire.output(), head, form);
         link.wire.writing.set(self.worker.settings.send_timeout);
     }

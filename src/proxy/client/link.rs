@@ -103,24 +103,22 @@ impl Link {
         }
     }
 
-    /// Drops what is at hand of the body; whether that was all of it.
-    pub fn drop_body_at_hand(&mut self) -> bool {
+    /// Drops what is at hand of the body.
+    pub fn drop_body_at_hand(&mut self) {
         while let Ok(piece) = self.incoming.next(self.wire.unread()) {
             match piece {
                 Piece::Data { skip, len } => self.wire.consume(skip + len),
                 Piece::End { skip } => {
                     self.wire.consume(skip);
                     self.incoming.finish();
-                    return true;
+                    return;
                 }
                 Piece::More => {
                     let all = self.wire.unread().len();
-                    self.wire.consume(all);
-                    return false;
+                    return self.wire.consume(all);
                 }
             }
         }
-        false
     }
 }
 

@@ -1,10 +1,11 @@
 //! A client's HTTP/1 connection in the hands of Lua code.
 
 use super::Link;
-use crate::exchange::{RawConnection, RawLink};
+use crate::exchange::{RawConnection, RawLink, Source};
 use crate::http::ResponseHead;
 use crate::proxy::buffers;
-use crate::proxy::h1::{Incoming, encode};
+use crate::proxy::h1::Incoming;
+use crate::proxy::h1::encode::{self, ResponseForm};
 use crate::proxy::wire::WireError;
 use std::cell::RefCell;
 use std::io;
@@ -19,12 +20,8 @@ const MOST_QUEUED: usize = 64 * 1024;
 impl RawLink for RefCell<Link> {
     fn head(&self, head: &ResponseHead) {
         let mut link = self.borrow_mut();
-        let out = link.wire.output();
-        encode::status_line(out, head);
-        for (name, value) in head.fields.iter() {
-            encode::line(out, name, value);
-        }
-        out.extend_from_slice(b"\r\n");
+        let form = ResponseForm { source: Source::Script, length: None, chunked: false, keep_alive: false };
+        encode::response(link.wire.output(), head, form);
     }
 
     fn queue(&self, bytes: &[u8]) {

@@ -19,7 +19,9 @@ pub struct ResponseForm {
 /// Writes a response head for an HTTP/1 client, in the order of lines that nginx has: `Date` unless
 /// the fields bring one, `Content-Type`, framing, `Connection`, then all other fields as they stand.
 ///
-/// The fields' own framing lines and `Connection` are left out: framing is the connection's business.
+/// The fields' own framing lines are left out: framing is the connection's business.
+///
+/// *Kong parity*: a `Connection` that the gateway or a plugin sets is a second line of that name, as nginx writes both.
 pub fn response(out: &mut Vec<u8>, head: &ResponseHead, form: ResponseForm) {
     status_line(out, head);
     let fields = &head.fields;
@@ -41,7 +43,8 @@ pub fn response(out: &mut Vec<u8>, head: &ResponseHead, form: ResponseForm) {
     connection(out, head, form.keep_alive);
     for (known, name, value) in fields.iter_known() {
         match known {
-            Known::ContentType | Known::TransferEncoding | Known::Connection | Known::KeepAlive => {}
+            Known::ContentType | Known::TransferEncoding | Known::KeepAlive => {}
+            Known::Connection if head.status == 101 => {}
             Known::ContentLength => {
                 if let (Some(length), true) = (form.length, in_place) {
                     number_line(out, name, length);
@@ -61,12 +64,6 @@ fn connection(out: &mut Vec<u8>, head: &ResponseHead, keep_alive: bool) {
         if let Some(protocol) = head.fields.known(Known::Upgrade) {
             line(out, b"Upgrade", protocol);
         }
-    } else if head.fields.has(Known::Upgrade)
-        && head.fields.known(Known::Connection).is_some_and(|v| v.eq_ignore_ascii_case(b"upgrade"))
-    {
-        // 426: the gateway names what to upgrade to.
-        let value: &[u8] = if keep_alive { b"Upgrade" } else { b"Upgrade, close" };
-        line(out, b"Connection", value);
     } else if keep_alive {
         out.extend_from_slice(b"Connection: keep-alive\r\n");
     } else {
@@ -142,10 +139,19 @@ mod tests {
 
     #[test]
     fn framing_lines_of_the_fields_never_reach_the_wire() {
-        let lines = [("Transfer-Encoding", "gzip"), ("Connection", "x"), ("Content-Length", "7")];
+        let lines = [("Transfer-Encoding", "gzip"), ("Content-Length", "7")];
         assert_eq!(
             written(Source::Upstream, None, &lines),
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\nDate: now\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_connection_that_is_set_stands_beside_the_one_that_tells_what_happens() {
+        assert_eq!(
+            written(Source::Exit, Some(0), &[("Connection", "Upgrade")]),
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\nDate: now\r\n\
+             Connection: Upgrade\r\n\r\n"
         );
     }
 }

@@ -117,14 +117,26 @@ fn a_client_that_expects_100_continue_gets_it_once_its_body_is_wanted() {
 }
 
 #[test]
-fn a_client_whose_body_is_not_wanted_is_not_told_to_continue() {
+fn a_client_whose_body_is_not_wanted_sends_it_all_the_same_and_keeps_its_connection() {
     with_gateway(
         |_| {},
         async |gateway| {
-            let request = "DELETE / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
-            let answer = gateway.ask(request).await;
-            assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
-            assert_eq!(field(&answer, "Connection"), Some("close"));
+            let mut client = gateway.client().await;
+            for _ in 0..2 {
+                let head =
+                    "DELETE / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+                client.send(head).await;
+                assert_eq!(client.head().await, "HTTP/1.1 100 Continue\r\n\r\n");
+                let head = client.head().await;
+                assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+                assert_eq!(field(&head, "Connection"), Some("keep-alive"));
+                let length = field(&head, "Content-Length").unwrap().parse().unwrap();
+                client.exactly(length).await;
+                client.send("hi").await;
+            }
+            let close = "DELETE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\n\
+                         Content-Length: 2\r\n\r\n";
+            assert!(gateway.ask(close).await.starts_with("HTTP/1.1 404 "));
         },
     );
 }

@@ -264,3 +264,32 @@ fn a_plugin_that_throws_gives_its_request_a_500_and_no_other() {
         }
     });
 }
+
+#[test]
+fn a_plugin_can_have_the_connection_closed_without_a_response_and_set_its_fate() {
+    let setup = |setup: &mut super::harness::Setup| {
+        setup.phases = Phase::Access.bit();
+        setup.plugins = crate::proxy::Plugins::Script(Box::new(|exchange, phase| {
+            if phase != Phase::Access {
+                return PhaseOutcome::Continue;
+            }
+            let response = &mut exchange.response;
+            response.source = Source::Script;
+            response.head.status = if exchange.request.path == b"/silent" { 444 } else { 204 };
+            response.head.fields.append(b"Connection", &exchange.request.path[1..]);
+            PhaseOutcome::Exited
+        }));
+    };
+    with_gateway(setup, async |gateway| {
+        let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(gateway.ask(&request("/silent")).await, "");
+        let closed = gateway.ask(&request("/Close")).await;
+        assert!(closed.contains("\r\nConnection: close\r\n") && closed.contains("\r\nConnection: Close\r\n"));
+        let mut client = gateway.client().await;
+        client.send(request("/upgrade")).await;
+        let head = client.head().await;
+        assert!(
+            head.contains("\r\nConnection: keep-alive\r\n") && head.contains("\r\nConnection: upgrade\r\n")
+        );
+    });
+}
