@@ -15,6 +15,8 @@ pub struct Change {
     pub workspace: Option<String>,
     /// What is done.
     pub write: Write,
+    /// Also to a row that has expired and was not swept yet.
+    pub skip_ttl: bool,
 }
 
 /// What is done to a row.
@@ -80,7 +82,7 @@ impl Change {
     /// A change in a workspace, which is left out for kinds that have none.
     pub fn new(model: &EntityModel, workspace: Option<&str>, write: Write) -> Change {
         let workspace = workspace.filter(|_| model.workspaceable).map(str::to_owned);
-        Change { kind: model.name.clone(), workspace, write }
+        Change { kind: model.name.clone(), workspace, write, skip_ttl: false }
     }
 }
 

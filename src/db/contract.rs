@@ -331,9 +331,12 @@ pub(super) async fn rows_end_and_are_swept(store: Arc<dyn Store>) {
         change("clustering_data_planes", Write::Insert(entity, Expiry::At(end)))
     };
     let now = super::store::now();
-    let end = |end| Write::Update(Place::Key(key(2)), Entity::new(), Expiry::At(end));
-    let ended = change("clustering_data_planes", end(now - 5.0));
-    write(&*store, vec![plane(1, now + 100.0), plane(2, now + 100.0), ended]).await;
+    let ended = |number| {
+        let end = Write::Update(Place::Key(key(number)), Entity::new(), Expiry::At(now - 5.0));
+        change("clustering_data_planes", end)
+    };
+    let planes = [1, 2, 3].map(|number| plane(number, now + 100.0));
+    write(&*store, planes.into_iter().chain([ended(2), ended(3)]).collect()).await;
     assert_eq!(all(&*store, "clustering_data_planes", None).await, [id(1)]);
     let view = View::default();
     let left = store.select("clustering_data_planes", &key(1), &view).await.unwrap().unwrap();
@@ -343,6 +346,12 @@ pub(super) async fn rows_end_and_are_swept(store: Arc<dyn Store>) {
     let is_swept = !is_hashed(&*store);
     let found = store.select("clustering_data_planes", &key(2), &late).await.unwrap();
     assert_eq!(found.is_some(), is_swept);
+    let removal = || change("clustering_data_planes", Write::Delete(Place::Key(key(3))));
+    write(&*store, vec![removal()]).await;
+    let found = store.select("clustering_data_planes", &key(3), &late).await.unwrap();
+    assert_eq!(found.is_some(), is_swept);
+    write(&*store, vec![Change { skip_ttl: true, ..removal() }]).await;
+    assert!(store.select("clustering_data_planes", &key(3), &late).await.unwrap().is_none());
     let export = View { export: true, ..View::default() };
     let row = store.select("clustering_data_planes", &key(1), &export).await.unwrap().unwrap();
     assert!((row["ttl"].as_f64().unwrap() - now - 100.0).abs() < 2.0);

@@ -196,7 +196,7 @@ impl Tables {
     pub(super) fn apply(&mut self, change: Change) -> Result<Written, DbError> {
         let model = Arc::clone(&self.model);
         let kind = model.kind(&change.kind).ok_or_else(|| unknown_kind(&change.kind))?;
-        let view = View { workspace: change.workspace, ..View::default() };
+        let view = View { workspace: change.workspace, skip_ttl: change.skip_ttl, ..View::default() };
         match change.write {
             Write::Insert(entity, expiry) => self.insert(kind, entity, expiry),
             Write::Update(place, fields, expiry) => {

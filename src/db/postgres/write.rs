@@ -113,7 +113,7 @@ impl Work<'_> {
 
     async fn apply(&mut self, change: &Change) -> Result<Written, DbError> {
         let table = self.tables.of(&change.kind)?;
-        let view = View { workspace: change.workspace.clone(), ..View::default() };
+        let view = View { workspace: change.workspace.clone(), skip_ttl: change.skip_ttl, ..View::default() };
         match &change.write {
             Write::Insert(entity, expiry) => self.insert(table, entity, *expiry).await,
             Write::Update(place, fields, expiry) => {

@@ -72,7 +72,7 @@ pub(super) struct Work<'a> {
 impl Work<'_> {
     async fn apply(&mut self, change: Change) -> Result<Written, DbError> {
         let table = self.tables.of(&change.kind)?;
-        let view = View { workspace: change.workspace, ..View::default() };
+        let view = View { workspace: change.workspace, skip_ttl: change.skip_ttl, ..View::default() };
         match change.write {
             Write::Insert(entity, expiry) => self.insert(table, entity, expiry).await,
             Write::Update(place, fields, expiry) => {

@@ -95,6 +95,8 @@ struct Row {
     entity: Entity,
     ttl: Option<f64>,
     workspace: Option<String>,
+    #[serde(default)]
+    skip_ttl: bool,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -237,7 +239,7 @@ fn write(frame: &Frame) -> Answer {
 }
 
 fn change(kind: &EntityModel, row: Row) -> Result<Change, Flow> {
-    let Row { verb, key, field, value, mut entity, ttl, workspace, .. } = row;
+    let Row { verb, key, field, value, mut entity, ttl, workspace, skip_ttl, .. } = row;
     shape(kind, &mut entity);
     if let Some(workspace) = workspace.as_deref().filter(|_| kind.workspaceable) {
         entity.insert("ws_id".to_owned(), Value::from(workspace));
@@ -255,7 +257,7 @@ fn change(kind: &EntityModel, row: Row) -> Result<Change, Flow> {
         (Verb::Delete, Some(place)) => Write::Delete(place),
         (_, None) => return Err(Flow::raise("a write needs a key")),
     };
-    Ok(Change::new(kind, workspace.as_deref(), write))
+    Ok(Change { skip_ttl, ..Change::new(kind, workspace.as_deref(), write) })
 }
 
 /// Makes lists of the empty tables that stand for empty lists: Lua does not tell them apart.
