@@ -125,8 +125,10 @@ pub(super) fn this(frame: &Frame) -> Result<Socket, Flow> {
 }
 
 /// A timeout in milliseconds.
-fn timeout(frame: &Frame, at: c_int) -> Result<Duration, Flow> {
-    match frame.optional_number(at)? {
+///
+/// *Kong parity*: what is no number stands for the usual one, as with OpenResty.
+pub(super) fn timeout(frame: &Frame, at: c_int) -> Result<Duration, Flow> {
+    match frame.number(at).ok() {
         Some(number) if !(0.0..=f64::from(i32::MAX)).contains(&number) => {
             Err(Flow::raise("bad timeout value"))
         }

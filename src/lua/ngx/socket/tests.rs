@@ -62,6 +62,7 @@ fn lines_sizes_and_rests_are_received() {
             local sized = sock:receiveuntil("--")
             assert(sized(5) == "hello" and sized(50) == " world" and sized(5) == nil)
             assert(select(2, pcall(sock.settimeout, sock, -1)):find("bad timeout value", 1, true))
+            sock:settimeout({}) sock:settimeouts("no number", nil, 100)
             assert(sock:receive(4) == "rest")
             sock:send("in--") assert(sock:receiveuntil("--", { inclusive = true })() == "in--")
             sock:settimeout(20)

@@ -1,6 +1,7 @@
 //! `ngx.socket.udp()`: datagrams to one peer.
 
-use super::{Timeouts, connect, milliseconds, within};
+use super::tcp::timeout;
+use super::{Timeouts, connect, within};
 use crate::lua::frame::{Answer, Frame, Kind};
 use crate::lua::object::{self, Object};
 use crate::lua::task::Resume;
@@ -36,7 +37,7 @@ impl Object for Udp {
         frame.set_function(table, "send", send);
         frame.set_function(table, "receive", receive);
         frame.set_function(table, "settimeout", |frame| {
-            let limit = milliseconds(frame.optional_number(2)?);
+            let limit = timeout(frame, 2)?;
             let timeouts = Timeouts { connect: limit, send: limit, read: limit };
             object::at::<Udp>(frame, 1)?.0.timeout.set(timeouts);
             Ok(0)
