@@ -135,7 +135,11 @@ impl Balancer {
         let addresses = &self.addresses;
         let place = match &mut self.algorithm {
             State::RoundRobin(wheel) => wheel.choose(addresses),
-            State::ConsistentHashing(ring) => ring.choose(addresses, hash),
+            State::ConsistentHashing(ring) => {
+                // *Kong parity*: the words of Kong's balancer.
+                log::debug!("[balancer] trying to get peer with value to hash: [{hash}]");
+                ring.choose(addresses, hash)
+            }
             State::LeastConnections => least_connections::choose(addresses, tried),
             State::Latency => latency::choose(addresses, tried, now),
         };

@@ -3,6 +3,7 @@
 use super::control::Control;
 use super::entities::Read;
 use super::log_level;
+use super::posted_health::{self, Posted};
 use crate::admin::call::Call;
 use crate::admin::reply::{Body, Reply};
 use crate::admin::{
@@ -240,10 +241,11 @@ impl Node for AdminNode {
     }
 
     fn set_available(&self, upstream: &str, host: &str, ip: Option<&str>, port: u16, available: bool) {
-        let Some(balancer) = self.balancer(upstream) else { return };
-        let count = balancer.borrow_mut().set_available(host, ip, port, available);
-        let (health, ip) = (if available { "healthy" } else { "unhealthy" }, ip.unwrap_or(host));
-        log::warn!("[healthcheck] ({upstream}) {health} forced for {host} {ip}:{port}: {count} addresses");
+        let (upstream, host, ip) = (upstream.to_owned(), host.to_owned(), ip.map(str::to_owned));
+        let posted = Posted { upstream, host, ip, port, available };
+        if posted_health::set(&self.control, &posted) {
+            posted_health::tell(&self.control, &posted);
+        }
     }
 
     fn log_level(&self) -> String {

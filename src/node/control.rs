@@ -108,6 +108,7 @@ pub(super) async fn run(setup: ControlSetup<Configuration>) -> Result<(), String
         tokio::task::spawn_local(renew_targets(control.clone())),
         tokio::task::spawn_local(super::log_level::follow(control.clone())),
         tokio::task::spawn_local(worker_events::follow(control.vm.clone(), worker_events::subscribe())),
+        tokio::task::spawn_local(super::posted_health::follow(control.clone())),
     ];
     tasks.extend(control.database.iter().flat_map(Database::tasks));
     wait_for_end(setup.orders).await;

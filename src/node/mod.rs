@@ -16,6 +16,7 @@
 //! - `standby`: the copy of the database, for starts while it is away
 //! - `cluster`: what other nodes write to the same database
 //! - `prober`: active health checks
+//! - `posted_health`: health that is set by hand, on all nodes
 //! - [`script`]: the VM of `kong lua` and `kong test`, which has no node around it
 //! - `listeners`, `peers`: a worker's sockets, and its balancer
 //! - `trust`: the authorities that Lua's sockets trust
@@ -34,6 +35,7 @@ mod listeners;
 mod load;
 mod log_level;
 mod peers;
+mod posted_health;
 mod prober;
 mod schemas;
 pub mod script;

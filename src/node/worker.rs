@@ -9,7 +9,7 @@ use crate::balancer::Balancers;
 use crate::conf::{Conf, Database, Server};
 use crate::dns::{DnsOptions, Resolver};
 use crate::lua::pdk::worker_events;
-use crate::lua::plugin::{Runner, RunnerSettings, Statistics, timers};
+use crate::lua::plugin::{Runner, RunnerSettings, Statistics, inquiries};
 use crate::lua::vm::Settings as VmSettings;
 use crate::lua::{Limits, LuaError, Vm, memory};
 use crate::observability::{AccessLog, Target, capture, counters, log};
@@ -69,7 +69,7 @@ pub(super) async fn run(setup: WorkerSetup<Configuration>) -> Result<(), String>
             let vm = vm.clone();
             async move { memory::pace(&vm).await }
         }),
-        spawn_local(timers::answer(setup.id, vm.clone())),
+        spawn_local(inquiries::answer(setup.id, vm.clone())),
     ];
     let doors = listeners::open(&shared, setup.sockets, &setup.orders)?;
     let serving = proxy::serve_worker(worker, doors, ordered_to(setup.orders.clone(), Order::Drain));
