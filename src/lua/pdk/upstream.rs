@@ -7,6 +7,7 @@ use crate::lua::frame::{Answer, Flow, Frame};
 use crate::lua::ngx::socket::tls::{Chain, Key};
 use crate::lua::{library, object};
 use std::ffi::c_int;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub(super) fn install(frame: &Frame, table: c_int) {
@@ -60,7 +61,8 @@ fn set(frame: &Frame) -> Answer {
             let text = frame.bytes(2)?;
             context::with_exchange(|exchange| set_text(exchange, &field, text))?
         }
-        "port" | "retries" | "connect_timeout" | "write_timeout" | "read_timeout" | "tls_verify_depth" => {
+        "port" | "retries" | "connect_timeout" | "write_timeout" | "send_timeout" | "read_timeout"
+        | "tls_verify_depth" => {
             let number = frame.integer(2)?.clamp(0, i64::from(u32::MAX)) as u32;
             context::with_exchange(|exchange| set_number(exchange, &field, number))?
         }
@@ -88,7 +90,7 @@ fn set_number(exchange: &mut Exchange, field: &str, number: u32) -> bool {
         "port" => upstream.port = u16::try_from(number).unwrap_or_default(),
         "retries" => upstream.retries = number,
         "connect_timeout" => upstream.timeouts.connect = number,
-        "write_timeout" => upstream.timeouts.write = number,
+        "write_timeout" | "send_timeout" => upstream.timeouts.write = number,
         "read_timeout" => upstream.timeouts.read = number,
         "tls_verify_depth" => upstream.tls_verify_depth = Some(number),
         _ => return false,
@@ -114,12 +116,24 @@ fn push_field(frame: &Frame, exchange: &Exchange, field: &str) {
         "path" => frame.push_bytes(&upstream.path),
         "retries" => frame.push_integer(upstream.retries.into()),
         "connect_timeout" => frame.push_integer(connect.into()),
-        "write_timeout" => frame.push_integer(write.into()),
+        "write_timeout" | "send_timeout" => frame.push_integer(write.into()),
         "read_timeout" => frame.push_integer(read.into()),
+        "type" => frame.push_text(host_kind(&upstream.host)),
+        "hash_value" => push_optional(frame, upstream.balancing.hash.clone()),
         "try_count" => frame.push_integer(upstream.tries.len() as i64),
         "ip" => push_optional(frame, last.map(|last| last.peer.ip().to_string())),
         "hostname" => push_optional(frame, last.and_then(|last| last.hostname.as_deref().map(str::to_owned))),
         _ => frame.push_nil(),
+    }
+}
+
+/// What a host is: `ipv4`, `ipv6` or `name`.
+fn host_kind(host: &[u8]) -> &'static str {
+    let text = std::str::from_utf8(host).unwrap_or_default();
+    match text.trim_start_matches('[').trim_end_matches(']').parse() {
+        Ok(IpAddr::V4(_)) => "ipv4",
+        Ok(IpAddr::V6(_)) => "ipv6",
+        Err(_) => "name",
     }
 }
 

@@ -202,6 +202,7 @@ fn service_says_where_the_request_goes() {
         local s = kong.service
         s.set_target("10.0.0.9", 81) s.set_retries(3) s.set_timeouts(1, 2, 3) s.set_tls_verify(true) s.set_tls_verify_depth(2)
         equal(ngx.ctx.balancer_data.host, "10.0.0.9") equal(ngx.ctx.balancer_data.port, 81)
+        equal(ngx.ctx.balancer_data.type, "ipv4") equal(ngx.ctx.balancer_data.send_timeout, 2)
         ngx.ctx.balancer_data.read_timeout = 9
         local ok, err = s.set_upstream("unknown.test")
         equal(ok, nil) equal(err, "could not find an Upstream named 'unknown.test'")
