@@ -3,8 +3,12 @@
 local process = require "kong.process"
 
 local concat, gsub, insert, lower = table.concat, string.gsub, table.insert, string.lower
-local error, ipairs, pairs, rawget, setmetatable, tonumber, tostring, type =
-  error, ipairs, pairs, rawget, setmetatable, tonumber, tostring, type
+local open, remove, tmpname = io.open, os.remove, os.tmpname
+local assert, error, ipairs, pairs, rawget, setmetatable, tonumber, tostring, type =
+  assert, error, ipairs, pairs, rawget, setmetatable, tonumber, tostring, type
+
+-- What is longer does not fit into a command line.
+local LONGEST_WORD = 65536
 
 local http2 = {}
 
@@ -65,11 +69,21 @@ local function ask(url, options)
       insert(words, "-H " .. quoted(name .. ": " .. tostring(one)))
     end
   end
-  if options.body then
+  local body_file
+  if options.body and #options.body > LONGEST_WORD then
+    body_file = tmpname()
+    local file = assert(open(body_file, "wb"))
+    file:write(options.body)
+    file:close()
+    insert(words, "-H 'Expect:' --data-binary " .. quoted("@" .. body_file))
+  elseif options.body then
     insert(words, "--data-binary " .. quoted(options.body))
   end
   insert(words, quoted(url))
   local code, stdout, stderr = process.run(concat(words, " "))
+  if body_file then
+    remove(body_file)
+  end
   if code ~= 0 then
     return nil, stderr
   end
@@ -107,7 +121,8 @@ function http2.client(host, port, tls)
     if authority then
       given.host = authority
     end
-    local url = (tls and "https" or "http") .. "://" .. host .. ":" .. port .. (options.path or "/")
+    local url = (tls and "https" or "http") .. "://" .. host .. ":" .. port
+                .. (options.path or options.headers and options.headers[":path"] or "/")
     local status, headers, body = ask(url, {
       method = method, headers = given, body = options.body, timeout = options.timeout,
       version = options.http_version == "HTTP/1.1" and 1 or 2,

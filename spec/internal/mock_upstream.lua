@@ -263,6 +263,27 @@ function upstream.echo_sni()
   ngx.say("SNI=" .. tostring(ngx.var.ssl_server_name or ""))
 end
 
+-- Echoes texts and answers pings, until the client closes or breaks the protocol.
+function upstream.web_socket()
+  local socket, err = require("resty.websocket.server"):new { timeout = 5000, max_payload_len = 65535 }
+  if not socket then
+    ngx.log(ngx.ERR, "no WebSocket: ", err)
+    return ngx.exit(444)
+  end
+  local answers = { text = socket.send_text, ping = socket.send_pong }
+  while true do
+    local data, kind = socket:recv_frame()
+    if socket.fatal or kind == "close" then
+      break
+    end
+    local answer = data and answers[kind] or not data and socket.send_ping
+    if answer and not answer(socket, data) then
+      break
+    end
+  end
+  socket:send_close()
+end
+
 
 -- ---- logs -----------------------------------------------------------------------------------
 
@@ -334,6 +355,7 @@ local LOCATIONS = {
   { "=", "/response-headers", "response_headers" },
   { "=", "/hop-by-hop", "hop_by_hop" },
   { "=", "/echo_sni", "echo_sni" },
+  { "=", "/ws", "web_socket" },
   { "", "/request", "anything" },
   { "", "/anything", "anything" },
   { "~", "^/cache/(\\d+)$", "cache" },

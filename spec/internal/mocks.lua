@@ -129,8 +129,9 @@ end
 
 
 -- Starts what belongs to the node with a prefix: the mock upstream where it is wanted and not there yet, and
--- the server blocks of fixtures. Answers true, or nil and why not.
-function mocks.start(prefix, with_upstream, fixtures)
+-- the server blocks of fixtures, which have the shared dictionaries of that node, too. Answers true, or nil
+-- and why not.
+function mocks.start(prefix, with_upstream, fixtures, dictionaries)
   mocks.stop(prefix)
   local nodes = { others = {} }
   running[prefix] = nodes
@@ -141,7 +142,7 @@ function mocks.start(prefix, with_upstream, fixtures)
     end
     nodes.upstream = node
   end
-  local servers, dicts = {}, {}
+  local servers, dicts = {}, { dictionaries }
   for _, block in pairs(fixtures and fixtures.http_mock or {}) do
     local ok, found, declared = pcall(server_blocks.read, block, settings.conf)
     if not ok then

@@ -112,7 +112,8 @@ function nodes.start_kong(env, names, preserve_prefix, fixtures)
 
   local nginx_conf = env.nginx_conf
   env.nginx_conf = nil
-  ok, err = mocks.start(prefix, nginx_conf and env.role ~= "data_plane", fixtures)
+  local with_upstream = nginx_conf and env.role ~= "data_plane"
+  ok, err = mocks.start(prefix, with_upstream, fixtures, env.nginx_http_lua_shared_dict)
   if not ok then
     return nil, err
   end

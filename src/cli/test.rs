@@ -58,7 +58,8 @@ fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     }
     let arguments = invocation.positional.clone();
     let sources = Sources::new(None).without_default_files().environment(BTreeMap::new());
-    let conf = Conf::load(&sources.purpose(Purpose::Inspect))?;
+    let mut conf = Conf::load(&sources.purpose(Purpose::Inspect))?;
+    trust_fixture(&mut conf);
     script::run(&conf, script::Kind::Specs, |vm| async move {
         match run(&vm, &arguments).await {
             Ok(()) => Ok(ExitCode::SUCCESS),
@@ -68,6 +69,16 @@ fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
             }
         }
     })
+}
+
+/// Has specs trust the certificate that servers among their fixtures show.
+///
+/// *Kong parity*: `bin/busted` trusts it beside the system's.
+fn trust_fixture(conf: &mut Conf) {
+    const FIXTURE: &str = "spec/fixtures/kong_spec.crt";
+    if std::path::Path::new(FIXTURE).exists() && !conf.lua_ssl_trusted_certificate.is_empty() {
+        conf.lua_ssl_trusted_certificate.push(FIXTURE.to_owned());
+    }
 }
 
 /// Runs this program again with `KONG_TEST_NAME` as `KONG_NAME` and without other settings of a gateway.
