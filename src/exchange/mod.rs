@@ -102,6 +102,8 @@ pub struct LuaSlots {
     pub claimed_phase: Option<(Phase, u32)>,
     /// Whether a plugin ended the access phase with a response of its own.
     pub exited: bool,
+    /// Whether a plugin that answers by itself says that an upstream did: one that keeps responses.
+    pub proxied: bool,
     /// Whether a plugin asked for the response body to be buffered.
     pub buffered: bool,
     /// What ends with the request: connections that its code has opened and not put away.

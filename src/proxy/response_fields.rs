@@ -67,18 +67,27 @@ pub fn add_before_plugins(exchange: &mut Exchange, settings: &Settings) {
 pub fn add_own(exchange: &mut Exchange, settings: &Settings) {
     let (headers, times) = (settings.headers, exchange.times);
     let id = exchange.id;
-    let proxied = exchange.is_proxied();
+    let is_proxied = exchange.is_proxied();
     let fields = &mut exchange.response.head.fields;
-    if proxied {
+    if is_proxied || exchange.lua.proxied {
+        // Without a balancer, what a plugin kept is as if it had answered at once.
+        let (ready, asked) = match is_proxied {
+            true => (times.balancer_end, times.balancer_end),
+            false => (times.header_filter_start, times.access_end),
+        };
         if headers.contains(HeaderTokens::UPSTREAM_LATENCY) {
-            let waited = Times::between(times.balancer_end, times.header_filter_start).unwrap_or(0);
+            let waited = Times::between(asked, times.header_filter_start).unwrap_or(0);
             set_number(fields, b"X-Kong-Upstream-Latency", waited);
         }
         if headers.contains(HeaderTokens::PROXY_LATENCY) {
-            let latency = Times::between(times.start, times.balancer_end).unwrap_or(0);
+            let latency = Times::between(times.start, ready).unwrap_or(0);
             set_number(fields, b"X-Kong-Proxy-Latency", latency);
         }
         if headers.contains(HeaderTokens::VIA) {
+            // *Kong parity*: what a plugin kept names nobody before this gateway.
+            if !is_proxied {
+                fields.remove_known(Known::Via);
+            }
             add_via(fields);
         }
         if headers.contains(HeaderTokens::SERVER) && !fields.has(Known::Server) {

@@ -157,6 +157,8 @@ local mt = {
       return native.claim_phase(value)
     elseif name == "buffered_proxying" and value then
       native.enable_buffering()
+    elseif name == "KONG_PROXIED" then
+      native.claim_proxied(value)
     end
     rawset(self, name, value)
   end,

@@ -68,6 +68,11 @@ pub(super) fn install(frame: &Frame, table: c_int, jit: bool) {
         context::claim_phase(frame.optional_number(1)?.unwrap_or(0.0) as u32)?;
         Ok(0)
     });
+    frame.set_function(table, "claim_proxied", |frame| {
+        let claimed = frame.truth(1);
+        context::with_exchange(|exchange| exchange.lua.proxied = claimed)?;
+        Ok(0)
+    });
     frame.set_function(table, "log_level", |frame| number(frame, log_level().into()));
     frame.set_function(table, "response_sent", |frame| truth(frame, response_sent()));
     frame.set_function(table, "cache_sequence", |frame| number(frame, cache_sequence() as f64));

@@ -293,3 +293,35 @@ fn a_plugin_can_have_the_connection_closed_without_a_response_and_set_its_fate()
         );
     });
 }
+
+#[test]
+fn what_a_plugin_kept_of_an_upstream_is_told_of_as_proxied() {
+    let setup = |setup: &mut super::harness::Setup| {
+        setup.phases = Phase::Access.bit();
+        setup.plugins = crate::proxy::Plugins::Script(Box::new(|exchange, phase| {
+            if phase != Phase::Access {
+                return PhaseOutcome::Continue;
+            }
+            exchange.lua.proxied = exchange.request.path == b"/kept";
+            exchange.response.source = Source::Exit;
+            exchange.response.head.status = 200;
+            exchange.response.head.fields.append(b"Via", b"1.1 other");
+            PhaseOutcome::Exited
+        }));
+    };
+    with_gateway(setup, async |gateway| {
+        let ask = async |path| {
+            gateway.ask(&format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).await
+        };
+        let kept = ask("/kept").await;
+        assert!(
+            field(&kept, "X-Kong-Upstream-Latency").is_some()
+                && field(&kept, "X-Kong-Proxy-Latency").is_some()
+        );
+        assert_eq!(field(&kept, "X-Kong-Response-Latency"), None);
+        assert!(field(&kept, "Via").unwrap().starts_with("1.1 kong/"));
+        let own = ask("/own").await;
+        assert!(field(&own, "X-Kong-Response-Latency").is_some());
+        assert_eq!(field(&own, "X-Kong-Upstream-Latency"), None);
+    });
+}
