@@ -175,7 +175,8 @@ local function server_of(directive)
     elseif name == "location" then
       server.locations[#server.locations + 1] = location_of(inner)
     elseif name == "ssl_certificate" or name == "ssl_certificate_key" then
-      server[name] = inner.words[2]
+      local path = inner.words[2]
+      server[name] = sub(path, 1, 2) ~= "$(" and path or nil
     else
       apply(server, inner)
     end
@@ -191,6 +192,8 @@ function server_blocks.read(text, values)
     local value = values[lower(name)]
     return type(value) == "table" and tostring(value[1]) or tostring(value)
   end)
+  -- lines of Kong's templates that are code, around certificates as nodes have them anyway
+  text = gsub("\n" .. text, "\n%s*>[^\n]*", "\n")
   local servers, dicts = {}, {}
   for _, directive in ipairs((read_block(text, 1))) do
     local name = directive.words[1]
