@@ -396,6 +396,9 @@ end
 
 local _M = {}
 
+-- Where there is no database.
+local OFF_MAX_PAGE_SIZE = 2048
+
 
 --- Makes the access to one kind of entity.
 -- @param db what `kong.db` is, for look-ups of other kinds
@@ -408,7 +411,10 @@ function _M.new(db, schema, strategy, errors)
     schema = schema,
     strategy = strategy,
     errors = errors,
-    pagination = { page_size = defaults.page_size, max_page_size = defaults.max_page_size },
+    pagination = {
+      page_size = defaults.page_size,
+      max_page_size = db.strategy == "off" and OFF_MAX_PAGE_SIZE or defaults.max_page_size,
+    },
     super = super,
   }
   for name, method in pairs(own_methods(schema)) do
