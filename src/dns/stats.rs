@@ -3,12 +3,15 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 
-/// Counters by name and type, as the type's name.
+/// What was asked for: a name, and the name of a type.
+type Asked = (String, &'static str);
+
+/// Counters by what was asked for.
 ///
 /// *Cost*: a look-up that the cache answers at once ([`super::Resolver::cached`]) is not counted: nothing is paid for.
 #[derive(Debug, Default)]
 pub(super) struct Stats {
-    counters: RefCell<HashMap<(String, &'static str), BTreeMap<String, u64>>>,
+    counters: RefCell<HashMap<Asked, BTreeMap<String, u64>>>,
     most: usize,
 }
 
@@ -37,7 +40,7 @@ impl Stats {
 
     /// All counters, by `name|TYPE`.
     pub(super) fn all(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
-        let text = |(name, kind): &(String, &str)| format!("{name}|{kind}");
+        let text = |(name, kind): &Asked| format!("{name}|{kind}");
         self.counters.borrow().iter().map(|(key, counters)| (text(key), counters.clone())).collect()
     }
 }
