@@ -293,7 +293,7 @@ mod tests {
             if is_authority {
                 parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
             }
-            parameters.self_signed(&key()).unwrap().der().clone()
+            parameters.self_signed(&key).unwrap().der().clone()
         };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         for own in [certificate(true), certificate(false)] {
