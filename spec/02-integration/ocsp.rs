@@ -30,7 +30,7 @@ fn make(folder: &Path) {
         "x509 -req -in leaf.csr -CA ca.crt -CAkey ca.key -set_serial 0x1001 -days 30 -extfile profile";
     openssl(folder, &format!("{issue} -extensions leaf -out leaf.crt"));
     openssl(folder, "ocsp -issuer ca.crt -cert leaf.crt -no_nonce -reqout question");
-    let answer = "ocsp -CA ca.crt -rsigner ca.crt -rkey ca.key -reqin question -ndays 7";
+    let answer = "ocsp -CA ca.crt -rsigner ca.crt -rkey ca.key -reqin question -ndays 7 -resp_no_certs";
     for (name, state) in [("good", "V\t391231235959Z\t"), ("revoked", "R\t391231235959Z\t240101000000Z")] {
         fs::write(folder.join("index"), format!("{state}\t1001\tunknown\t/CN=leaf.test\n")).unwrap();
         openssl(folder, &format!("{answer} -index index -respout {name}"));
