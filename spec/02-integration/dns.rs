@@ -46,7 +46,7 @@ fn plugins_and_their_sockets_find_names_as_the_gateway_does() {
     let err = told["err"].as_str().unwrap();
     assert!(err.starts_with("[cosocket] DNS resolution failed: "), "{err}");
     assert!(err.contains("Tried: [\"(short)nowhere.test:(na) - cache-miss"), "{err}");
-    assert!(told["stats"]["nowhere.test:A"]["query"].as_u64() >= Some(1), "{told}");
+    assert!(told["stats"]["nowhere.test|A"]["query"].as_u64() >= Some(1), "{told}");
 }
 
 /// A name server that knows no name; its port.

@@ -405,7 +405,7 @@ fn entities_are_read_and_writes_refused() {
         equal(err, "cannot create 'consumers' entities when not using a database")
         ok, err, err_t = consumers:select({ id = "x" }) equal(ok, nil) equal(err_t.code, 1)
         equal(err, 'invalid primary key: \'{id="expected a valid UUID"}\'')
-        ok, err, err_t = consumers:page(0) equal(ok, nil) equal(err, "size must be an integer between 1 and 50000")
+        ok, err, err_t = consumers:page(0) equal(ok, nil) equal(err, "size must be an integer between 1 and 2048")
         equal(kong.db.nothing, nil)
         "#,
     );
