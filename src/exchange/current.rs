@@ -23,7 +23,7 @@ pub fn pointer() -> *mut Exchange {
     CURRENT.get()
 }
 
-/// Where [`pointer`] lies, for as long as this thread lives.
+/// Where what [`set`] was given lies, for as long as this thread lives.
 pub fn place() -> *const *mut Exchange {
     CURRENT.with(|current| current.as_ptr().cast_const())
 }

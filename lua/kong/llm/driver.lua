@@ -20,8 +20,8 @@ local cjson = require "cjson.safe"
 local context = require "kong.llm.context"
 local http = require "resty.http"
 
-local error, fmt, gsub, ipairs, next, pairs, pcall, tonumber, type =
-  error, string.format, string.gsub, ipairs, next, pairs, pcall, tonumber, type
+local error, fmt, gsub, ipairs, match, next, pairs, pcall, tonumber, type =
+  error, string.format, string.gsub, ipairs, string.match, next, pairs, pcall, tonumber, type
 local PORTS = { http = 80, https = 443 }
 
 local ERR_MODEL = "invalid model parameter"
@@ -316,6 +316,13 @@ function _M.url(model, base, path)
     return options.upstream_url
   end
   return base .. gsub(options.upstream_path or path or "/", "^/*", "/")
+end
+
+
+-- A URL with the path that is configured, if one is, in place of its own.
+function _M.with_path(url, options)
+  local path = options.upstream_path
+  return path and match(url, "^%a[%w+.-]*://[^/]*") .. gsub(path, "^/*", "/") or url
 end
 
 

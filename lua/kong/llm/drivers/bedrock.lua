@@ -4,7 +4,7 @@ local cjson = require "cjson.safe"
 local driver = require "kong.llm.driver"
 local openai = require "kong.llm.openai"
 
-local find, fmt, ipairs, match, next, type = string.find, string.format, ipairs, string.match, next, type
+local find, fmt, ipairs, next, type = string.find, string.format, ipairs, next, type
 local null = cjson.null
 
 local BASE = "https://bedrock-runtime.%s.amazonaws.com"
@@ -249,10 +249,7 @@ local function endpoint(_, model, how)
     local operation = how.stream and "converse-stream" or "converse"
     url = fmt(BASE, how.identity.region) .. fmt("/model/%s/%s", model.name, operation)
   end
-  if options.upstream_path then
-    url = match(url, "^%a[%w+.-]*://[^/]*") .. "/" .. match(options.upstream_path, "^/*(.*)$")
-  end
-  return url
+  return driver.with_path(url, options)
 end
 
 

@@ -244,10 +244,7 @@ local function endpoint(_, model, how)
   elseif not url then
     url = fmt(PUBLIC, model.name, operation)
   end
-  if options.upstream_path then
-    url = match(url, "^%a[%w+.-]*://[^/]*") .. "/" .. match(options.upstream_path, "^/*(.*)$")
-  end
-  return url
+  return driver.with_path(url, options)
 end
 
 
