@@ -253,6 +253,23 @@ fn stores_without_migrations_answer_the_commands() {
     let listed = kong(&["migrations", "list", "-c", conf.to_str().unwrap()]);
     assert_eq!(listed.status.code(), Some(0));
     assert_contains(&stdout(&listed), "Executed migrations:\n                 core: 000_base, ");
+    // migrations of plugins, written for another database, ask for nothing
+    let plugin = folder.path().join("kong/plugins/mine/migrations");
+    std::fs::create_dir_all(&plugin).unwrap();
+    std::fs::write(plugin.join("init.lua"), "return { '000_base' }").unwrap();
+    std::fs::write(plugin.join("000_base.lua"), "return { postgres = { up = 'CREATE TABLE mine ()' } }")
+        .unwrap();
+    for database in ["off", "sqlite"] {
+        let text = format!(
+            "prefix = {}\ndatabase = {database}\nplugins = mine\nlua_package_path = {root}/?.lua;{root}/?/init.lua\n",
+            prefix.display(),
+            root = folder.path().display()
+        );
+        std::fs::write(&conf, text).unwrap();
+        let output = kong(&["migrations", "up", "-c", conf.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0), "{database}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(stdout(&output), "Database is already up-to-date\n");
+    }
 }
 
 /// Makes a database as Kong 2.8 leaves it: our base files, under the names of then.

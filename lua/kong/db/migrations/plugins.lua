@@ -37,6 +37,10 @@ local function index(namespace)
 end
 
 
+-- What a migration does where none is needed: the embedded database lays tables out by their schemas.
+local WITHOUT = { sqlite = {}, off = {} }
+
+
 -- The migrations of a subsystem, a plugin or the core, for a strategy: a list of { name, up, has up_f,
 -- has teardown }; nil for one without any.
 function _M.find(subsystem, namespace, strategy)
@@ -54,7 +58,7 @@ function _M.find(subsystem, namespace, strategy)
     if not exists then
       error("failed to load migration '" .. module .. "' of '" .. subsystem .. "' subsystem", 0)
     end
-    local part = type(migration) == "table" and migration[strategy]
+    local part = type(migration) == "table" and (migration[strategy] or WITHOUT[strategy])
     if not part then
       error("missing " .. strategy .. " strategy for migration '" .. name .. "'", 0)
     end
