@@ -1,6 +1,7 @@
 //! From the path a client asks for to the one the upstream sees.
 
 use crate::support::{Gateway, Setup, Upstream, get};
+use serde_json::json;
 
 fn start(upstream: &Upstream, routes: &str) -> Gateway {
     Setup::declarative(
@@ -197,4 +198,26 @@ fn debug_fields_name_route_and_service_only_where_they_are_allowed() {
     assert_eq!(reply.field("Kong-Service-Name"), Some("the-service"));
     assert_eq!(reply.field("Kong-Route-Id").map(str::len), Some(36));
     assert_eq!(reply.field("Kong-Service-Id").map(str::len), Some(36));
+}
+
+#[test]
+fn the_uri_of_plugins_is_decoded_as_nginx_does_and_changing_it_moves_no_request() {
+    let upstream = Upstream::start();
+    let gateway = Setup::declarative(
+        json!({
+            "_format_version": "3.0",
+            "services": [{ "url": upstream.url(), "routes": [{ "paths": ["/root"], "strip_path": false }] }],
+            "plugins": [{ "name": "pre-function", "config": {
+                "rewrite": ["kong.ctx.shared.uri = ngx.var.uri ngx.req.set_uri('/elsewhere')"],
+                "header_filter": ["kong.response.set_header('X-Uri', kong.ctx.shared.uri .. ' ' .. ngx.var.uri)"],
+            } }],
+        })
+        .to_string(),
+    )
+    .with("untrusted_lua", "on")
+    .start();
+    let reply = get(gateway.proxy, "/root/../%2e/root///././%2F.subdir/../a%20b/./%28%29?x=%28", &[]);
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(reply.field("X-Uri"), Some("/root/a b/() /elsewhere"));
+    assert_eq!(reply.json()["uri"], "/root/a%20b/%28%29?x=%28");
 }

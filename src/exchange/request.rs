@@ -1,11 +1,12 @@
 //! What the client asked.
 
 use super::{Address, RequestBody};
-use crate::http::{Known, RequestHead, Scheme, Version};
+use crate::http::{Known, RequestHead, Scheme, Version, nginx_uri};
+use std::borrow::Cow;
 
 /// The request of an exchange: what was received, and what plugins made of it.
 ///
-/// `head.target` stays as received; a changed path or query stands in `path` and `args`. Method and
+/// `head.target` stays as received; a changed path or query stands in `rewritten` and `args`. Method and
 /// field lines are changed in place, as nginx does, and go to the upstream so.
 #[derive(Default)]
 pub struct Request {
@@ -17,8 +18,10 @@ pub struct Request {
     pub body: RequestBody,
     /// The host asked for, in lower case and without port: `ngx.var.host`.
     pub host: Vec<u8>,
-    /// The normalised path that the router matches: `ngx.var.uri`.
+    /// The normalised path that the router matches.
     pub path: Vec<u8>,
+    /// The path that a plugin gave by `ngx.req.set_uri`; as in Kong it changes variables, and not where requests go.
+    pub rewritten: Option<Vec<u8>>,
     /// The query when a plugin replaced it (`None` inside: removed); otherwise the target's.
     pub args: Option<Option<Vec<u8>>>,
     /// Whom `real_ip_header` named as the one who asks; see [`super::Exchange::remote`].
@@ -73,6 +76,7 @@ impl Request {
         self.body = RequestBody::Empty;
         self.host.clear();
         self.path.clear();
+        self.rewritten = None;
         self.args = None;
         self.remote = None;
         self.forwarded.chain = None;
@@ -82,6 +86,14 @@ impl Request {
         self.length = 0;
         self.grpc = false;
         self.websocket = false;
+    }
+
+    /// `$uri`: a plugin's path, or the target's as nginx decodes it.
+    pub fn uri(&self) -> Cow<'_, [u8]> {
+        match &self.rewritten {
+            Some(path) => Cow::Borrowed(path),
+            None => nginx_uri::decode(self.head.path()).unwrap_or(Cow::Borrowed(&self.path)),
+        }
     }
 
     /// The query in force: a plugin's, or the target's.

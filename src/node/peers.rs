@@ -146,7 +146,12 @@ impl HashSource for Exchange {
     }
 
     fn header(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.request.head.fields.value(name.as_bytes()).map(String::from_utf8_lossy)
+        let lines = self.request.head.fields.iter();
+        let mut values =
+            lines.filter(|(line, _)| line.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value);
+        let first = String::from_utf8_lossy(values.next()?);
+        // nginx joins the lines of a field
+        Some(values.fold(first, |joined, value| joined + ", " + String::from_utf8_lossy(value)))
     }
 
     fn cookie(&self, name: &str) -> Option<Cow<'_, str>> {
@@ -159,13 +164,20 @@ impl HashSource for Exchange {
     }
 
     fn path(&self) -> Option<Cow<'_, str>> {
-        Some(String::from_utf8_lossy(&self.request.path))
+        Some(match self.request.uri() {
+            Cow::Borrowed(path) => String::from_utf8_lossy(path),
+            Cow::Owned(path) => Cow::Owned(String::from_utf8_lossy(&path).into_owned()),
+        })
     }
 
     fn query_arg(&self, name: &str) -> Option<Cow<'_, str>> {
         let mut values: Vec<String> = Args::new(self.request.query()?, DEFAULT_MAX_ARGS)
             .filter(|arg| *arg.name == *name.as_bytes())
-            .filter_map(|arg| arg.value.map(|value| String::from_utf8_lossy(&value).into_owned()))
+            .map(|arg| match arg.value {
+                Some(value) => String::from_utf8_lossy(&value).into_owned(),
+                // what Lua has for it is the boolean
+                None => "true".to_owned(),
+            })
             .collect();
         values.sort();
         (!values.is_empty()).then(|| Cow::Owned(values.join(",")))

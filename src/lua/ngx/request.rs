@@ -190,6 +190,6 @@ fn set_uri(frame: &Frame) -> Answer {
             phase => context::disabled(phase),
         });
     }
-    with_exchange(|exchange| exchange.request.path = path.to_vec())?;
+    with_exchange(|exchange| exchange.request.rewritten = Some(path.to_vec()))?;
     Ok(0)
 }

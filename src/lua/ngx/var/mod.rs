@@ -140,7 +140,7 @@ fn some(out: &mut Vec<u8>, bytes: Option<&[u8]>) -> Value {
 fn read_request(exchange: &Exchange, name: &[u8], out: &mut Vec<u8>) -> Value {
     let request = &exchange.request;
     match name {
-        b"uri" | b"document_uri" => put(out, &request.path),
+        b"uri" | b"document_uri" => put(out, request.uri()),
         b"request_uri" => put(out, &request.head.target),
         b"args" | b"query_string" => some(out, request.query().filter(|query| !query.is_empty())),
         b"is_args" => put(out, if request.query().is_some_and(|query| !query.is_empty()) { "?" } else { "" }),
