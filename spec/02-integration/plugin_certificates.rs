@@ -1,7 +1,7 @@
 //! Certificates in the hands of plugins, in real handshakes: with clients (curl, `openssl s_client`), with upstreams
 //! (nginx), and nginx's judgement of clients' certificates next to ours.
 
-use crate::support::{Gateway, Nginx, Setup, get};
+use crate::support::{Gateway, Nginx, Setup, get, request};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
 use std::fs;
@@ -361,4 +361,48 @@ http {{
             assert!(status != 200 || reply.text() == text, "{path}: {}", reply.text());
         }
     }
+}
+
+#[test]
+fn a_connection_that_other_authorities_judged_is_not_used_again() {
+    let pki = Pki::make();
+    let (cert, key) = (pki.server.cert.display().to_string(), pki.server.key.display().to_string());
+    let upstream = Nginx::configured(|root, port| {
+        let root = root.display();
+        format!(
+            "daemon off; master_process off; pid {root}/nginx.pid; error_log {root}/error.log;
+events {{}}
+http {{
+  access_log off; client_body_temp_path {root}; proxy_temp_path {root}; fastcgi_temp_path {root};
+  uwsgi_temp_path {root}; scgi_temp_path {root};
+  server {{
+    listen 127.0.0.1:{port} ssl; ssl_certificate {cert}; ssl_certificate_key {key};
+    return 200 $connection;
+  }}
+}}
+"
+        )
+    });
+    let Some(upstream) = upstream else { return };
+    let gateway =
+        Setup::default().with("database", "sqlite").with("nginx_main_worker_processes", "1").start();
+    let send = |method: &str, path: &str, body: Value| {
+        let fields = [("Content-Type", "application/json")];
+        let reply = request(gateway.admin, method, path, &fields, body.to_string().as_bytes());
+        assert!(reply.status < 300, "{}", reply.text());
+        reply.json()
+    };
+    let authority = send("POST", "/ca_certificates", json!({"cert": pki.root.text.0}));
+    let service = json!({"name": "s", "url": format!("https://localhost:{}", upstream.port), "tls_verify": true,
+                         "tls_verify_depth": 1, "ca_certificates": [authority["id"]]});
+    send("POST", "/services", service);
+    send("POST", "/services/s/routes", json!({"paths": ["/"]}));
+    gateway.eventually("the route", |gateway| get(gateway.proxy, "/", &[]).status == 200);
+    let connection = get(gateway.proxy, "/", &[]).text();
+    assert_eq!(get(gateway.proxy, "/", &[]).text(), connection, "connections are kept");
+    let path = format!("/ca_certificates/{}", authority["id"].as_str().unwrap());
+    send("PATCH", &path, json!({"cert": pki.other_root.text.0}));
+    gateway.eventually("the other authority", |gateway| get(gateway.proxy, "/", &[]).status == 502);
+    send("PATCH", &path, json!({"cert": pki.root.text.0}));
+    gateway.eventually("the first authority", |gateway| get(gateway.proxy, "/", &[]).status == 200);
 }

@@ -175,6 +175,7 @@ impl Prober {
         stream: TcpStream,
     ) -> Result<impl AsyncRead + AsyncWrite + Unpin + use<>, String> {
         let key = TlsKey {
+            version: self.tls.version(),
             sni: sni(active, address).as_bytes().into(),
             identity: active.client_certificate.clone().map_or(Identity::Configured, Identity::Entity),
             verified: active.verify.then(|| (u32::from(u8::MAX), Authorities::Entities(Vec::new()))),

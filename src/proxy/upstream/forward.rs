@@ -257,6 +257,7 @@ fn pool_key(worker: &Worker, exchange: &Exchange, peer: &Peer) -> PoolKey {
             sni: server_name(exchange, peer).into(),
             identity,
             verified: verify.then(|| (depth, authorities())),
+            version: worker.upstream_tls.version(),
         })),
     }
 }

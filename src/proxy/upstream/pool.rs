@@ -32,6 +32,8 @@ pub struct TlsKey {
     pub identity: Identity,
     /// Chain length limit and authorities, when the peer was verified.
     pub verified: Option<(u32, Authorities)>,
+    /// [`super::UpstreamTls::version`]: a session that was judged by other certificates is not used again.
+    pub version: u64,
 }
 
 /// Which client certificate a peer is shown.

@@ -58,6 +58,11 @@ impl UpstreamTls {
         UpstreamTls { provider, trust, made: RefCell::default() }
     }
 
+    /// Which certificates are in force; another number after each change of any.
+    pub fn version(&self) -> u64 {
+        self.trust.version()
+    }
+
     /// The connector for sessions like `key`, and the name to ask for: the address when the SNI is not
     /// a name.
     ///
@@ -158,7 +163,7 @@ mod tests {
         let connector = |number: u32, certificate: Option<&str>| {
             let sni = format!("host-{number}.test").into_bytes().into();
             let identity = certificate.map_or(Identity::Configured, |id| Identity::Entity(Arc::from(id)));
-            let key = TlsKey { sni, identity, verified: None };
+            let key = TlsKey { sni, identity, verified: None, version: 0 };
             tls.connector(&key, IpAddr::from([127, 0, 0, 1])).unwrap().1
         };
         for number in 0..20 {
