@@ -406,3 +406,54 @@ http {{
     send("PATCH", &path, json!({"cert": pki.root.text.0}));
     gateway.eventually("the first authority", |gateway| get(gateway.proxy, "/", &[]).status == 200);
 }
+
+/// As `openssl x509 -req` issues them where no extension is asked for.
+#[test]
+fn upstreams_are_shown_certificates_of_the_first_version_too() {
+    let pki = Pki::make();
+    let at = |name: &str| pki.folder.path().join(name).display().to_string();
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (key, asked, old) = (at("old.key"), at("old.csr"), at("old.crt"));
+    openssl(&["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=old", "-keyout", &key, "-out", &asked]);
+    let issuer = ["-CA", &at("root.crt"), "-CAkey", &at("root.key"), "-CAcreateserial"].map(str::to_owned);
+    let issuer: Vec<&str> = issuer.iter().map(String::as_str).collect();
+    openssl(&[&["x509", "-req", "-in", &asked, "-days", "30", "-out", &old], &issuer[..]].concat());
+    let text = openssl(&["x509", "-in", &old, "-noout", "-text"]);
+    assert!(text.contains("Version: 1 "), "{text}");
+    let (cert, server_key, root) = (at("server.crt"), at("server.key"), at("root.crt"));
+    let upstream = Nginx::configured(|folder, port| {
+        let folder = folder.display();
+        format!(
+            "daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{}}
+http {{
+  access_log off; client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+  uwsgi_temp_path {folder}; scgi_temp_path {folder};
+  server {{
+    listen 127.0.0.1:{port} ssl; ssl_certificate {cert}; ssl_certificate_key {server_key};
+    ssl_verify_client on; ssl_client_certificate {root};
+    return 200 '$ssl_client_verify $ssl_client_s_dn';
+  }}
+}}
+"
+        )
+    });
+    let Some(upstream) = upstream else { return };
+    let id = "5a7a3a3e-8a1b-4a0e-9b6c-0f4d1a2b3c4d";
+    let read = |path: &str| fs::read_to_string(path).unwrap();
+    let gateway = Setup::declarative(
+        json!({
+            "_format_version": "3.0",
+            "certificates": [{ "id": id, "cert": read(&old), "key": read(&key) }],
+            "services": [{ "url": format!("https://127.0.0.1:{}", upstream.port), "client_certificate": id,
+                           "routes": [{ "paths": ["/"] }] }],
+        })
+        .to_string(),
+    )
+    .start();
+    assert_eq!(get(gateway.proxy, "/", &[]).text(), "SUCCESS CN=old");
+}

@@ -20,7 +20,7 @@ mod trust;
 pub use accept::{Handshake, ServerTls};
 pub use certificates::Chooser;
 pub use names::{cipher_name, cipher_suites, version_name, versions};
-pub use pem::{certified_key, chain, private_key};
+pub use pem::{certified_key, chain, paired, private_key};
 pub use trust::SnapshotTrust;
 
 /// Why TLS cannot be set up.

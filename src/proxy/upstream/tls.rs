@@ -7,11 +7,13 @@ use super::TlsKey;
 use super::{Authorities, Identity};
 use crate::exchange::ClientIdentity;
 use crate::proxy::ProxyError;
+use crate::proxy::tls::paired;
 use crate::tls::{DepthLimited, Unverified};
 use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
+use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, Error, RootCertStore};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -106,7 +108,9 @@ impl UpstreamTls {
             .with_custom_certificate_verifier(verifier);
         let mut config = match self.identity(&key.identity) {
             Some(ClientIdentity { chain, key }) => {
-                builder.with_client_auth_cert(chain, key).map_err(unusable)?
+                let shown = paired(chain, key, &self.provider);
+                let shown = shown.map_err(|error| ProxyError::Tls(error.to_string()))?;
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown)))
             }
             None => builder.with_no_client_auth(),
         };
