@@ -10,7 +10,7 @@ local gsub, rep, setmetatable, tostring, type = string.gsub, string.rep, setmeta
 local CONTENT_TYPE = "application/jose+json"
 local BAD_NONCE = "urn:ietf:params:acme:error:badNonce"
 -- How often a request is sent again for a nonce that the server does not take; milliseconds to answer.
-local ATTEMPTS, TIMEOUT = 5, 10000
+local ATTEMPTS, TIMEOUT = 12, 10000
 local CURVES = { ["P-256"] = { "ES256", "sha256" }, ["P-384"] = { "ES384", "sha384" } }
 
 local Signer = {}
