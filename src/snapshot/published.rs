@@ -17,6 +17,7 @@ const MANY: usize = 1000;
 pub struct Published {
     current: ArcSwap<Snapshot>,
     generation: AtomicU64,
+    certificates: AtomicU64,
     changes: watch::Sender<u64>,
     /// No longer in force, and perhaps still used by requests.
     retired: Mutex<Vec<Arc<Snapshot>>>,
@@ -27,6 +28,7 @@ impl Default for Published {
         Published {
             current: ArcSwap::default(),
             generation: AtomicU64::new(0),
+            certificates: AtomicU64::new(0),
             changes: watch::Sender::new(0),
             retired: Mutex::default(),
         }
@@ -46,6 +48,13 @@ impl Published {
         self.generation.load(Ordering::Acquire)
     }
 
+    /// [`Snapshot::certificates_version`] of the snapshot in force.
+    ///
+    /// *Cost*: one load; asked at each request to an upstream over TLS.
+    pub fn certificates_version(&self) -> u64 {
+        self.certificates.load(Ordering::Acquire)
+    }
+
     /// Tells each generation published from now on, or the newest when several came at once.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -55,7 +64,9 @@ impl Published {
     pub fn publish(&self, mut snapshot: Snapshot) {
         let generation = self.generation() + 1;
         snapshot.generation = generation;
+        let certificates = snapshot.certificates_version;
         let old = self.current.swap(Arc::new(snapshot));
+        self.certificates.store(certificates, Ordering::Release);
         self.generation.store(generation, Ordering::Release);
         self.changes.send_replace(generation);
         self.retired.lock().push(old);
