@@ -116,7 +116,6 @@ fn connections_are_encrypted_and_verified_and_somebody_logs_in() {
 }
 
 #[test]
-#[ignore = "two nodes of Cassandra: a minute; run with --ignored"]
 fn each_data_center_has_its_replicas_and_outlives_the_other() {
     let center = |node: usize| format!("dc{}", node + 1);
     let server = Cassandra::start_with(2, vec![("DATA_CENTER", Box::new(center))]);
