@@ -1,10 +1,11 @@
 //! Online certificate status in the hands of a plugin: `openssl ocsp` asks and answers, `openssl s_client` looks.
 
-use crate::support::{Gateway, Setup};
+use crate::support::{Gateway, Setup, s_client};
 use serde_json::json;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 const PROFILE: &str =
     "[leaf]\nauthorityInfoAccess = OCSP;URI:http://ocsp.test/status\n[ca]\nbasicConstraints = CA:true\n";
@@ -100,25 +101,8 @@ kong.response.exit(200, tostring(set) .. " " .. why)"#;
 
 /// What `openssl s_client` tells of a handshake and of the answer to a request.
 fn look(gateway: &Gateway, name: &str, more: &[&str]) -> String {
-    use std::io::Write;
-    let mut client = Command::new("openssl")
-        .args([
-            "s_client",
-            "-connect",
-            &format!("127.0.0.1:{}", gateway.tls),
-            "-servername",
-            name,
-            "-ign_eof",
-        ])
-        .args(more)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let request = format!("GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n");
-    client.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
-    String::from_utf8_lossy(&client.wait_with_output().unwrap().stdout).into_owned()
+    let more: Vec<&OsStr> = more.iter().map(OsStr::new).collect();
+    s_client(gateway.tls, name, &more)
 }
 
 #[test]

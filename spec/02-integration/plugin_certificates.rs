@@ -1,12 +1,12 @@
 //! Certificates in the hands of plugins, in real handshakes: with clients (curl, `openssl s_client`), with upstreams
 //! (nginx), and nginx's judgement of clients' certificates next to ours.
 
-use crate::support::{Gateway, Nginx, Setup, get, request};
+use crate::support::{Gateway, Nginx, Setup, get, request, s_client};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// A certificate and its key on disk.
 #[derive(Clone)]
@@ -191,28 +191,17 @@ fn clients_certificates_are_judged_as_nginx_judges_them() {
     let pki = Pki::make();
     let gateway = pki.gateway();
     let judge = |authorities: &Path, depth: u32| {
-        Nginx::configured(|root, port| {
-            format!(
-                "daemon off; master_process off; pid {root}/nginx.pid; error_log {root}/error.log;
-events {{}}
-http {{
-  access_log off; client_body_temp_path {root}; proxy_temp_path {root}; fastcgi_temp_path {root};
-  uwsgi_temp_path {root}; scgi_temp_path {root};
-  server {{
-    listen 127.0.0.1:{port} ssl; ssl_certificate {cert}; ssl_certificate_key {key};
-    ssl_verify_client optional_no_ca; ssl_client_certificate {authorities}; ssl_verify_depth {depth};
+        Nginx::over_tls(
+            &pki.server.cert,
+            &pki.server.key,
+            &format!(
+                "ssl_verify_client optional_no_ca; ssl_client_certificate {}; ssl_verify_depth {depth};
     error_page 495 =200 @judged;
     location / {{ return 200 '{{\"verify\": \"$ssl_client_verify\"}}'; }}
-    location @judged {{ return 200 '{{\"verify\": \"$ssl_client_verify\"}}'; }}
-  }}
-}}
-",
-                root = root.display(),
-                cert = pki.server.cert.display(),
-                key = pki.server.key.display(),
-                authorities = authorities.display(),
-            )
-        })
+    location @judged {{ return 200 '{{\"verify\": \"$ssl_client_verify\"}}'; }}",
+                authorities.display()
+            ),
+        )
     };
     let (Some(direct), Some(deep)) = (judge(&pki.root.cert, 0), judge(&pki.root.cert, 3)) else { return };
     let pairs = [None, Some(&pki.direct), Some(&pki.indirect), Some(&pki.expired), Some(&pki.own)];
@@ -269,48 +258,21 @@ fn sessions_are_resumed_unless_a_plugin_forbids_it() {
 
 /// A request by `openssl s_client`, and what it tells of the session.
 fn session(gateway: &Gateway, version: &str, name: &str, pair: &Pair, more: &[&std::ffi::OsStr]) -> String {
-    use std::io::Write;
-    let mut client = Command::new("openssl")
-        .args(["s_client", "-connect", &format!("127.0.0.1:{}", gateway.tls), "-servername", name, version])
-        .arg("-cert")
-        .arg(&pair.cert)
-        .arg("-key")
-        .arg(&pair.key)
-        .args(["-ign_eof"])
-        .args(more)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let request = format!("GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n");
-    client.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
-    String::from_utf8_lossy(&client.wait_with_output().unwrap().stdout).into_owned()
+    let shown = ["-cert".as_ref(), pair.cert.as_os_str(), "-key".as_ref(), pair.key.as_os_str()];
+    s_client(gateway.tls, name, &[&[version.as_ref()], &shown[..], more].concat())
 }
 
 #[test]
 fn a_plugin_brings_certificates_for_the_upstream() {
     let pki = Pki::make();
-    let upstream = Nginx::configured(|root, port| {
-        format!(
-            "daemon off; master_process off; pid {root}/nginx.pid; error_log {root}/error.log;
-events {{}}
-http {{
-  access_log off; client_body_temp_path {root}; proxy_temp_path {root}; fastcgi_temp_path {root};
-  uwsgi_temp_path {root}; scgi_temp_path {root};
-  server {{
-    listen 127.0.0.1:{port} ssl; ssl_certificate {cert}; ssl_certificate_key {key};
-    ssl_verify_client optional_no_ca; ssl_client_certificate {authorities};
-    return 200 'shown: $ssl_client_s_dn';
-  }}
-}}
-",
-            root = root.display(),
-            cert = pki.server.cert.display(),
-            key = pki.server.key.display(),
-            authorities = pki.root.cert.display(),
-        )
-    });
+    let upstream = Nginx::over_tls(
+        &pki.server.cert,
+        &pki.server.key,
+        &format!(
+            "ssl_verify_client optional_no_ca; ssl_client_certificate {}; return 200 'shown: $ssl_client_s_dn';",
+            pki.root.cert.display()
+        ),
+    );
     let Some(upstream) = upstream else { return };
     let service = |name: &str, access: String| {
         json!({
@@ -366,23 +328,7 @@ http {{
 #[test]
 fn a_connection_that_other_authorities_judged_is_not_used_again() {
     let pki = Pki::make();
-    let (cert, key) = (pki.server.cert.display().to_string(), pki.server.key.display().to_string());
-    let upstream = Nginx::configured(|root, port| {
-        let root = root.display();
-        format!(
-            "daemon off; master_process off; pid {root}/nginx.pid; error_log {root}/error.log;
-events {{}}
-http {{
-  access_log off; client_body_temp_path {root}; proxy_temp_path {root}; fastcgi_temp_path {root};
-  uwsgi_temp_path {root}; scgi_temp_path {root};
-  server {{
-    listen 127.0.0.1:{port} ssl; ssl_certificate {cert}; ssl_certificate_key {key};
-    return 200 $connection;
-  }}
-}}
-"
-        )
-    });
+    let upstream = Nginx::over_tls(&pki.server.cert, &pki.server.key, "return 200 $connection;");
     let Some(upstream) = upstream else { return };
     let gateway =
         Setup::default().with("database", "sqlite").with("nginx_main_worker_processes", "1").start();
@@ -424,24 +370,14 @@ fn upstreams_are_shown_certificates_of_the_first_version_too() {
     openssl(&[&["x509", "-req", "-in", &asked, "-days", "30", "-out", &old], &issuer[..]].concat());
     let text = openssl(&["x509", "-in", &old, "-noout", "-text"]);
     assert!(text.contains("Version: 1 "), "{text}");
-    let (cert, server_key, root) = (at("server.crt"), at("server.key"), at("root.crt"));
-    let upstream = Nginx::configured(|folder, port| {
-        let folder = folder.display();
-        format!(
-            "daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{}}
-http {{
-  access_log off; client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
-  uwsgi_temp_path {folder}; scgi_temp_path {folder};
-  server {{
-    listen 127.0.0.1:{port} ssl; ssl_certificate {cert}; ssl_certificate_key {server_key};
-    ssl_verify_client on; ssl_client_certificate {root};
-    return 200 '$ssl_client_verify $ssl_client_s_dn';
-  }}
-}}
-"
-        )
-    });
+    let upstream = Nginx::over_tls(
+        &pki.server.cert,
+        &pki.server.key,
+        &format!(
+            "ssl_verify_client on; ssl_client_certificate {}; return 200 '$ssl_client_verify $ssl_client_s_dn';",
+            pki.root.cert.display()
+        ),
+    );
     let Some(upstream) = upstream else { return };
     let id = "5a7a3a3e-8a1b-4a0e-9b6c-0f4d1a2b3c4d";
     let read = |path: &str| fs::read_to_string(path).unwrap();

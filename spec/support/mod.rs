@@ -10,6 +10,7 @@ mod nginx;
 mod patience;
 mod postgres;
 mod redis;
+mod s_client;
 mod upstream;
 mod websocket;
 
@@ -22,5 +23,6 @@ pub use nginx::Nginx;
 pub use patience::at_most;
 pub use postgres::Postgres;
 pub use redis::{Redis, RedisReply};
+pub use s_client::s_client;
 pub use upstream::{Upstream, spawn_raw};
 pub use websocket::{WebSocket, spawn_websocket_echo};

@@ -23,6 +23,25 @@ impl Nginx {
         Nginx::configured(|root, port| configuration(&root.display().to_string(), port, upstreams))
     }
 
+    /// Starts a server over TLS with a certificate and its key, of whose block `lines` are the rest; `None` where none is
+    /// installed.
+    pub fn over_tls(cert: &Path, key: &Path, lines: &str) -> Option<Nginx> {
+        let (cert, key) = (cert.display(), key.display());
+        Nginx::configured(|root, port| {
+            let root = root.display();
+            format!(
+                "daemon off; master_process off; pid {root}/nginx.pid; error_log {root}/error.log;
+events {{}}
+http {{
+  access_log off; client_body_temp_path {root}; proxy_temp_path {root}; fastcgi_temp_path {root};
+  uwsgi_temp_path {root}; scgi_temp_path {root};
+  server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {cert}; ssl_certificate_key {key}; {lines} }}
+}}
+"
+            )
+        })
+    }
+
     /// Starts one with the configuration made for a folder and the port to listen on; `None` where none is installed.
     pub fn configured(configuration: impl FnOnce(&Path, u16) -> String) -> Option<Nginx> {
         if !Path::new(EXECUTABLE).exists() {
