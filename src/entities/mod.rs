@@ -19,10 +19,10 @@ mod registry;
 mod routes;
 mod services;
 mod snis;
-#[cfg(test)]
-mod spec;
 mod tags;
 mod targets;
+#[cfg(test)]
+mod tests;
 mod topological;
 mod upstreams;
 mod vaults;
