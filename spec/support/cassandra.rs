@@ -218,10 +218,10 @@ impl Cassandra {
         self.folder.path().join(format!("node{node}"))
     }
 
-    /// The last lines of a node's log.
+    /// The last lines of a node's log, without what Java lists of its stack.
     pub fn log(&self, node: usize) -> String {
         let log = fs::read_to_string(self.node_folder(node).join("log")).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
+        let lines: Vec<&str> = log.lines().filter(|line| !line.trim_start().starts_with("at ")).collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
 }
