@@ -12,17 +12,26 @@ if not host.current then
     plugin = host.plugin,
     enter = host.enter,
     plan = host.plan,
+    own = function() return nil end,
   }
 end
 
 local ffi = require "ffi"
 local new_table = require "table.new"
 
-local cast, setmetatable = ffi.cast, setmetatable
+local kept = host.kept
+local cast, rawget, setmetatable = ffi.cast, rawget, setmetatable
 
 ffi.cdef [[
-  typedef struct { int32_t place, room, has_ctx, plugin; double plan; } kong_running;
+  typedef struct {
+    int32_t place, has_ctx, plugin, kept; double plan; uint8_t keepers[12];
+  } kong_running;
 ]]
+
+-- So many plugins keep values of their own at a request's place, those with the greatest number a byte can hold.
+local MOST_KEEPERS, LAST_KEEPER = 12, 255
+-- What most plugins keep for a request, and what all of them do in `ngx.ctx`.
+local OWN_FIELDS, FIELDS = 2, 4
 
 -- The address of the running code's request, null for none; and where in it the rest lies.
 local current = cast("char *const *", host.current)
@@ -51,7 +60,7 @@ function _M.ctx()
   if place == 0 or not metatable then
     return (make())
   end
-  ctx = setmetatable(new_table(0, running.room), metatable)
+  ctx = setmetatable(new_table(0, FIELDS), metatable)
   contexts[place] = ctx
   running.has_ctx = 1
   return ctx
@@ -61,6 +70,49 @@ end
 function _M.existing_ctx()
   local request = current[0]
   return request ~= nil and contexts[cast(RUNNING, request + AT).place]
+end
+
+-- The values of all requests that a plugin begins to keep some for. Nothing is false, so that it stays an array.
+local function keep(plugin)
+  local places = new_table(#contexts, 0)
+  for place = 1, #contexts do
+    places[place] = false
+  end
+  kept[plugin] = places
+  return places
+end
+
+-- What the plugin that runs keeps for the request, made at its first use; nil where that is for `ngx.ctx` to hold:
+-- without a plugin, past the most keepers, or where the name `plugin` stands for another key.
+function _M.own()
+  local request = current[0]
+  if request == nil then
+    return nil
+  end
+  local running = cast(RUNNING, request + AT)
+  local place, plugin = running.place, running.plugin
+  if place == 0 or plugin == 0 or plugin > LAST_KEEPER then
+    return nil
+  end
+  local ctx = contexts[place]
+  local names = ctx and rawget(ctx, "KONG_NAMESPACES")
+  if names and names.plugin ~= nil then
+    return nil
+  end
+  local places = kept[plugin] or keep(plugin)
+  local values = places[place]
+  if values then
+    return values
+  end
+  local count = running.kept
+  if count == MOST_KEEPERS then
+    return nil
+  end
+  values = new_table(0, OWN_FIELDS)
+  places[place] = values
+  running.keepers[count] = plugin
+  running.kept = count + 1
+  return values
 end
 
 -- The number of the plugin that runs; zero for none.

@@ -116,14 +116,16 @@ pub struct LuaSlots {
 pub struct Running {
     /// Where the VM keeps the request's `ngx.ctx`; zero while no place is taken.
     pub place: i32,
-    /// How many fields `ngx.ctx` is made with room for.
-    pub room: i32,
     /// Whether `ngx.ctx` has been made.
     pub has_ctx: i32,
     /// Number of the plugin that runs, in the order of the VM's plugins; zero for none.
     pub plugin: i32,
+    /// How many of [`Running::keepers`] there are.
+    pub kept: i32,
     /// Under which number the VM has the plan that runs; zero for none.
     pub plan: f64,
+    /// Numbers of the plugins that keep values of their own for the request (`kong.ctx.plugin`) at its place.
+    pub keepers: [u8; 12],
 }
 
 impl Exchange {

@@ -1,7 +1,8 @@
 -- kong.ctx: values that live as long as the request, or the call of a timer.
 --
 -- `shared` and `core` are one table per request, `plugin` is one per request and plugin; other names
--- are those that `kong.global` set. While the VM is set up all are nil.
+-- are those that `kong.global` set. While the VM is set up all are nil. They lie in `ngx.ctx`, but for what a
+-- plugin keeps for a request: most plugins need no more, and then no `ngx.ctx` is made.
 
 local host = require "host.running"
 local new_table = require "table.new"
@@ -9,7 +10,7 @@ local running = require "kong.runloop.running"
 
 local ngx = ngx
 local handlers = running.handlers
-local has_request, plugin_number, request_ctx = host.has_request, host.plugin, host.ctx
+local has_request, own, plugin_number, request_ctx = host.has_request, host.own, host.plugin, host.ctx
 local rawget, rawset, setmetatable = rawget, rawset, setmetatable
 
 -- Where the tables lie in the request's context; keys that no plugin can hold.
@@ -31,6 +32,10 @@ end
 
 local _CTX = setmetatable({}, {
   __index = function(_, name)
+    local mine = name == "plugin" and own()
+    if mine then
+      return mine
+    end
     if not has_request() and ngx.get_phase() == "init" then
       return nil
     end

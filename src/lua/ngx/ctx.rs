@@ -1,12 +1,12 @@
 //! Tables that Lua keeps for a request: `ngx.ctx` and the variables plugins set.
 //!
 //! The contexts of requests stand in one table of the VM, each at the place its exchange has taken; compiled
-//! Lua makes and finds them there by itself (`lua/host/running.lua`). The exchange gives its place back when
-//! it ends. Code that runs for no request (timers) has a table of its own for each call, found by the
+//! Lua makes and finds them there by itself (`lua/host/running.lua`). So do the values that each plugin keeps for a
+//! request, at the same place in a table for each plugin. The exchange gives its place back when it ends. Code that runs for no request (timers) has a table of its own for each call, found by the
 //! coroutine tree's number.
 #![allow(unsafe_code)] // Registry references are made and freed through the C API.
 
-use crate::exchange::{Exchange, Held, LuaSlots, Phase, current};
+use crate::exchange::{Exchange, Held, LuaSlots, Phase, Running, current};
 use crate::lua::context;
 use crate::lua::error::LuaError;
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
@@ -26,11 +26,8 @@ const RUNNING: &str = "kong.running";
 /// Field of the table of contexts: the metatable that contexts of requests get.
 const METATABLE: &str = "metatable";
 
-/// Room for the fields that the gateway and usual plugins keep, where no plan tells how many plugins run.
-const FIELDS: usize = 8;
-
-/// Fields of a context besides those of each plugin that runs: consumer, credential.
-const FIELDS_OF_ALL: usize = 3;
+/// Room for the fields that the gateway and usual plugins keep.
+const FIELDS: usize = 4;
 
 /// Requests that a worker usually serves at a time.
 const REQUESTS: usize = 64;
@@ -39,8 +36,10 @@ const REQUESTS: usize = 64;
 const NONE: bool = false;
 
 thread_local! {
-    /// Registry reference of the table of contexts; made first in each VM, so that it is the same in all.
+    /// Registry references of the table of contexts and of that with a table for each plugin's values; made first in
+    /// each VM, so that they are the same in all.
     static CONTEXTS: Cell<c_int> = const { Cell::new(0) };
+    static KEPT: Cell<c_int> = const { Cell::new(0) };
     static PLACES: RefCell<Places> = const { RefCell::new(Places { free: Vec::new(), taken: 0 }) };
     /// What ends with calls that run for no request, by their numbers.
     static HELD: RefCell<HashMap<u64, Vec<Held>>> = RefCell::new(HashMap::new());
@@ -61,8 +60,10 @@ pub(super) fn install(frame: &Frame, ngx: c_int, jit: bool) {
         frame.push_boolean(NONE);
         frame.set_index(contexts, place.unsigned_abs() as usize);
     }
+    frame.push_table(0, 8);
     push_running(frame, contexts, jit);
     frame.set_field(ffi::LUA_REGISTRYINDEX, RUNNING);
+    KEPT.set(refer(frame));
     CONTEXTS.set(refer(frame));
     frame.push_table(0, 8);
     frame.set_field(ffi::LUA_REGISTRYINDEX, BARE);
@@ -70,12 +71,14 @@ pub(super) fn install(frame: &Frame, ngx: c_int, jit: bool) {
     frame.set_function(ngx, "_vars", vars);
 }
 
-/// Pushes what `lua/host/running.lua` starts from.
+/// Pushes what `lua/host/running.lua` starts from: the table at `contexts`, that of what plugins keep above it.
 fn push_running(frame: &Frame, contexts: c_int, jit: bool) {
-    frame.push_table(0, 8);
+    frame.push_table(0, 16);
     let running = frame.top();
     frame.push_value(contexts);
     frame.set_field(running, "contexts");
+    frame.push_value(contexts + 1);
+    frame.set_field(running, "kept");
     if jit {
         frame.push_light(current::place().cast());
         frame.set_field(running, "current");
@@ -144,14 +147,13 @@ pub(in crate::lua) fn use_metatable(vm: &Vm, table: mlua::Table) -> Result<(), L
     Ok(())
 }
 
-/// Takes a place for the `ngx.ctx` of an exchange, to be made with room for what this many plugins keep.
+/// Takes a place for the `ngx.ctx` of an exchange, and for what its plugins keep.
 ///
 /// *Cost*: a comparison, but for an exchange's first phase.
-pub(in crate::lua) fn prepare(exchange: &mut Exchange, vm: &Vm, plugins: usize) {
+pub(in crate::lua) fn prepare(exchange: &mut Exchange, vm: &Vm) {
     if exchange.lua.running.place == 0 {
         take_place(&vm.frame(), exchange);
     }
-    exchange.lua.running.room = c_int::try_from(FIELDS_OF_ALL + plugins).unwrap_or(0);
 }
 
 /// The place of an exchange, taken at the first call.
@@ -171,11 +173,35 @@ fn new_place(frame: &Frame) -> c_int {
         places.taken
     });
     clear(frame, place);
+    push_reference(frame, KEPT.get());
+    frame.push_nil();
+    while frame.next(-2) {
+        set_none(frame, place);
+    }
+    frame.pop(1);
     place
 }
 
 fn clear(frame: &Frame, place: c_int) {
     push_reference(frame, CONTEXTS.get());
+    set_none(frame, place);
+}
+
+/// Forgets what plugins keep for a request.
+fn clear_kept(frame: &Frame, running: &Running) {
+    if running.kept == 0 {
+        return;
+    }
+    push_reference(frame, KEPT.get());
+    for plugin in running.keepers.iter().take(running.kept.unsigned_abs() as usize) {
+        frame.push_index(-1, usize::from(*plugin));
+        set_none(frame, running.place);
+    }
+    frame.pop(1);
+}
+
+/// Has nothing stand at a place of the table on top, and pops it.
+fn set_none(frame: &Frame, place: c_int) {
     frame.push_boolean(NONE);
     frame.set_index(-2, place.unsigned_abs() as usize);
     frame.pop(1);
@@ -264,7 +290,13 @@ fn set(frame: &Frame) -> Answer {
             frame.insert(-2);
             frame.raw_set(-3);
         }
-        Some(place) => put(frame, place),
+        Some(place) => {
+            current::with(|exchange| {
+                clear_kept(frame, &exchange.lua.running);
+                exchange.lua.running.kept = 0;
+            });
+            put(frame, place);
+        }
     }
     Ok(0)
 }
@@ -334,6 +366,7 @@ impl Drop for LuaSlots {
             if has_ctx {
                 clear(&frame, place);
             }
+            clear_kept(&frame, &self.running);
             if self.vars != 0 {
                 // SAFETY: the reference was made by `refer` in this thread's VM.
                 unsafe { ffi::luaL_unref(frame.state(), ffi::LUA_REGISTRYINDEX, self.vars) };

@@ -19,18 +19,20 @@ pub(super) struct Functions {
     pub(super) running: Reference,
     pub(super) resolve: Reference,
     /// The table of plans, by their number.
-    pub(super) plans: Reference,
+    plans: Reference,
+    /// The parts of the plans that have a plain number: plan by plan, each in the order of its parts.
+    parts: Reference,
 }
 
 /// A phase of a plan in the VM: a function that is called with the plan's configurations.
 pub(super) struct PlannedPhase<'a> {
-    pub(super) plans: &'a Reference,
+    pub(super) functions: &'a Functions,
     /// The plan's number; negative for the plan that measures.
     pub(super) number: i64,
     pub(super) phase: Phase,
 }
 
-/// Where a plan has its configurations; its phases come before.
+/// Where a plan has its configurations, behind its phases: how many parts it has.
 const CONFS: usize = 8;
 
 impl PlannedPhase<'_> {
@@ -46,12 +48,25 @@ impl PlannedPhase<'_> {
             _ => 7,
         }
     }
+
+    /// Behind what the parts of the plan stand in the table of all; none for a plan that is cut or measures.
+    fn first_part(&self) -> Option<usize> {
+        const LAST: u32 = i32::MAX as u32 / CONFS as u32 - 1;
+        let number = u32::try_from(self.number).ok().filter(|number| *number <= LAST)?;
+        Some(number as usize * CONFS)
+    }
 }
 
 impl Callee for PlannedPhase<'_> {
     fn push(&self, frame: &Frame) -> i32 {
         // The tables stay below the function until the coroutine is used again.
-        self.plans.push(frame);
+        if let Some(first) = self.first_part() {
+            self.functions.parts.push(frame);
+            frame.push_index(-1, first + self.part());
+            frame.push_index(-2, first + CONFS);
+            return 1;
+        }
+        self.functions.plans.push(frame);
         frame.push_integer(self.number);
         frame.raw_get(-2);
         if frame.kind(-1) != Kind::Table {
@@ -86,6 +101,7 @@ impl Functions {
             running: function("running")?,
             resolve: function("resolve")?,
             plans: vm.reference(table.get::<mlua::Table>("plans")?)?,
+            parts: vm.reference(table.get::<mlua::Table>("parts")?)?,
         })
     }
 }

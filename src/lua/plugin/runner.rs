@@ -265,7 +265,7 @@ impl Runner {
     }
 
     fn planned(&self, exchange: &mut Exchange, number: u32, phase: Phase) -> PlannedPhase<'_> {
-        ctx::prepare(exchange, &self.inner.vm, plan_of(exchange).steps.len());
+        ctx::prepare(exchange, &self.inner.vm);
         let mut planned = key_of(exchange, number);
         if exchange.timing.is_some() {
             let made = self.inner.vm.call_now(
@@ -278,7 +278,7 @@ impl Runner {
         }
         let running = &mut exchange.lua.running;
         (running.plugin, running.plan) = (0, planned as f64);
-        PlannedPhase { plans: &self.inner.functions.plans, number: planned, phase }
+        PlannedPhase { functions: &self.inner.functions, number: planned, phase }
     }
 
     /// The plan to run after routing is the one that access ran, and that of global plugins for a

@@ -120,3 +120,36 @@ fn a_plugin_that_puts_another_table_in_the_place_of_the_context_stays_the_one_th
         }
     }
 }
+
+#[test]
+fn what_plugins_keep_goes_with_the_request_however_many_they_are() {
+    let names: Vec<String> = (10..24).map(|number| format!("keeper{number}")).collect();
+    let handlers: Vec<String> = names
+        .iter()
+        .map(|name| {
+            format!(
+                r#"return {{ PRIORITY = 1, VERSION = "1.0.0", access = function()
+                    assert(next(kong.ctx.plugin) == nil)
+                    kong.ctx.plugin.mine = "{name}"
+                end, log = function()
+                    assert(kong.ctx.plugin.mine == "{name}")
+                    kept = kept or setmetatable({{}}, {{ __mode = "k" }})
+                    kept[kong.ctx.plugin] = true
+                end }}"#
+            )
+        })
+        .collect();
+    let sources: Vec<_> = names.iter().map(String::as_str).zip(handlers.iter().map(String::as_str)).collect();
+    for jit in [true, false] {
+        let (_folder, gateway) = gateway_with_jit(jit, &sources);
+        gateway.configure(&plugins(&names.iter().map(String::as_str).collect::<Vec<_>>()));
+        for _ in 0..50 {
+            let used = gateway.get("/", &[]).exchange.lua.running;
+            // What does not fit at the request's place lies in its `ngx.ctx`.
+            assert_eq!((used.kept, used.has_ctx), if jit { (12, 1) } else { (0, 1) });
+        }
+        let kept =
+            "collectgarbage() collectgarbage() local n = 0 for _ in pairs(kept) do n = n + 1 end return n";
+        assert_eq!(gateway.vm.lua().load(kept).eval::<i32>().unwrap(), 0);
+    }
+}
