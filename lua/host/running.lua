@@ -28,7 +28,7 @@ ffi.cdef [[
   } kong_running;
 ]]
 
--- So many plugins keep values of their own at a request's place, those with the greatest number a byte can hold.
+-- So many plugins keep values of their own at a request's place, and the greatest number that they may have.
 local MOST_KEEPERS, LAST_KEEPER = 12, 255
 -- What most plugins keep for a request, and what all of them do in `ngx.ctx`.
 local OWN_FIELDS, FIELDS = 2, 4
@@ -72,7 +72,7 @@ function _M.existing_ctx()
   return request ~= nil and contexts[cast(RUNNING, request + AT).place]
 end
 
--- The values of all requests that a plugin begins to keep some for. Nothing is false, so that it stays an array.
+-- Room for what a plugin keeps for each of the requests. Nothing is false, so that it stays an array.
 local function keep(plugin)
   local places = new_table(#contexts, 0)
   for place = 1, #contexts do
@@ -82,8 +82,8 @@ local function keep(plugin)
   return places
 end
 
--- What the plugin that runs keeps for the request, made at its first use; nil where that is for `ngx.ctx` to hold:
--- without a plugin, past the most keepers, or where the name `plugin` stands for another key.
+-- What the plugin that runs keeps for the request, made at its first use; nil where that is for `ngx.ctx`
+-- to hold: without a plugin, past the most keepers, or where the name `plugin` stands for another key.
 function _M.own()
   local request = current[0]
   if request == nil then

@@ -30,8 +30,8 @@ local CUT = 2 ^ 32
 local plans, plugins = running.plans, running.plugins
 
 -- `parts`: those of all plans in one list, where the host finds them fastest: those of plan `number` from
--- `number * CONFS + 1` on, its configurations last. `context_mt`: the metatable that the host gives the context of
--- a request.
+-- `number * CONFS + 1` on, its configurations last. `context_mt`: the metatable that the host gives the
+-- context of a request.
 local _M = { plans = plans, parts = {}, context_mt = context.mt }
 
 
