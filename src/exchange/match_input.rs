@@ -10,14 +10,17 @@ impl Exchange {
     pub fn match_input(&self) -> MatchInput<'_> {
         let (client, request, remote) = (&*self.client, &self.request, self.remote());
         let text = |bytes| std::str::from_utf8(bytes).ok();
+        let host = request.head.fields.known(Known::Host);
+        // *Kong parity*: a host that is no text matches nothing, as a path that is none.
+        let path = if host.is_some_and(|host| text(host).is_none()) { &b"\xff"[..] } else { &request.path };
         MatchInput {
             scheme: match client.scheme {
                 Scheme::Http => RouterScheme::Http,
                 Scheme::Https => RouterScheme::Https,
             },
             method: text(request.head.method.as_bytes()).unwrap_or_default(),
-            host: request.head.fields.known(Known::Host).and_then(text),
-            path: &request.path,
+            host: host.and_then(text),
+            path,
             fields: request,
             sni: client.tls.as_ref().and_then(|tls| tls.sni.as_deref()),
             src_ip: remote.socket.map(|_| remote.ip()),

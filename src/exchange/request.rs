@@ -58,13 +58,15 @@ pub struct Forwarded {
 impl Request {
     /// Whether the client lets the connection stay open after the response.
     pub fn wants_keep_alive(&self) -> bool {
+        let holds =
+            |value: &[u8], word: &[u8]| value.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
         let mut alive = self.head.version >= Version::Http11;
-        let options = self.head.fields.known_values(Known::Connection);
-        for option in options.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii) {
-            if option.eq_ignore_ascii_case(b"close") {
-                return false;
+        for value in self.head.fields.known_values(Known::Connection) {
+            if holds(value, b"close") {
+                alive = false;
+            } else if holds(value, b"keep-alive") {
+                alive = true;
             }
-            alive |= option.eq_ignore_ascii_case(b"keep-alive");
         }
         alive
     }

@@ -18,6 +18,8 @@ pub struct Fields {
     bytes: Vec<u8>,
     lines: Vec<Line>,
     present: u64,
+    /// Where the line of `Server` goes once it is set, when not to the end.
+    server_place: Option<u32>,
 }
 
 /// Plain numbers, so that a list of them is copied as it lies.
@@ -39,7 +41,12 @@ struct Part {
 
 impl Clone for Fields {
     fn clone(&self) -> Fields {
-        Fields { bytes: self.bytes.clone(), lines: self.lines.clone(), present: self.present }
+        Fields {
+            bytes: self.bytes.clone(),
+            lines: self.lines.clone(),
+            present: self.present,
+            server_place: self.server_place,
+        }
     }
 
     /// Keeps the memory that is there.
@@ -47,13 +54,14 @@ impl Clone for Fields {
         self.bytes.clone_from(&other.bytes);
         self.lines.clone_from(&other.lines);
         self.present = other.present;
+        self.server_place = other.server_place;
     }
 }
 
 impl Fields {
     /// No lines, no memory.
     pub const fn new() -> Fields {
-        Fields { bytes: Vec::new(), lines: Vec::new(), present: 0 }
+        Fields { bytes: Vec::new(), lines: Vec::new(), present: 0, server_place: None }
     }
 
     /// Forgets all lines and keeps the memory.
@@ -61,6 +69,7 @@ impl Fields {
         self.bytes.clear();
         self.lines.clear();
         self.present = 0;
+        self.server_place = None;
     }
 
     /// How many lines there are.
@@ -86,11 +95,46 @@ impl Fields {
         self.push(Known::of(name), glance(name), name, value);
     }
 
+    /// As [`Fields::append_valid`], for a name that is [`Known::of`] already.
+    pub fn append_known(&mut self, known: Known, name: &[u8], value: &[u8]) {
+        self.push(known, glance(name), name, value);
+    }
+
+    /// Keeps the place at the end for `Server`, whenever that is set, unless it is there.
+    ///
+    /// *Kong parity*: the name of the gateway stands where nginx would have let the upstream's stand.
+    pub fn reserve_server(&mut self) {
+        if !self.has(Known::Server) {
+            self.server_place = Some(self.lines.len() as u32);
+        }
+    }
+
     fn push(&mut self, known: Known, glance: u32, name: &[u8], value: &[u8]) {
         let name = self.store(name);
         let value = self.store(value);
         self.present |= known.bit();
-        self.lines.push(Line { name, value, glance, known });
+        let line = Line { name, value, glance, known };
+        match self.server_place {
+            Some(place) if known == Known::Server => {
+                self.server_place = None;
+                self.lines.insert((place as usize).min(self.lines.len()), line);
+            }
+            _ => self.lines.push(line),
+        }
+    }
+
+    /// Keeps the lines for which `keep` says so.
+    fn retain_lines(&mut self, mut keep: impl FnMut(&Line, &[u8]) -> bool) {
+        let bytes = &self.bytes;
+        let Some(place) = &mut self.server_place else { return self.lines.retain(|line| keep(line, bytes)) };
+        let (mut index, mut before) = (0, *place);
+        self.lines.retain(|line| {
+            let kept = keep(line, bytes);
+            before -= u32::from(!kept && index < *place);
+            index += 1;
+            kept
+        });
+        *place = before;
     }
 
     /// Gives `name` this one value: at the place of its first line, or at the end. Encodes as
@@ -110,9 +154,8 @@ impl Fields {
         if let Some(line) = self.lines.get_mut(first) {
             (line.name, line.value) = (stored, value);
         }
-        let bytes = &self.bytes;
         let mut index = 0;
-        self.lines.retain(|line| {
+        self.retain_lines(|line, bytes| {
             index += 1;
             index - 1 <= first || !line.is(bytes, glance, name)
         });
@@ -124,23 +167,22 @@ impl Fields {
             return 0;
         }
         let before = self.lines.len();
-        let (bytes, glance) = (&self.bytes, glance(name));
-        self.lines.retain(|line| !line.is(bytes, glance, name));
+        let glance = glance(name);
+        self.retain_lines(|line, bytes| !line.is(bytes, glance, name));
         before - self.lines.len()
     }
 
     /// Removes every line of a known name; costs one bit test when there is none.
     pub fn remove_known(&mut self, known: Known) {
         if self.has(known) {
-            self.lines.retain(|line| line.known != known);
+            self.retain_lines(|line, _| line.known != known);
             self.present &= !known.bit();
         }
     }
 
     /// Removes the lines for which `keep` says false.
     pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
-        let bytes = &self.bytes;
-        self.lines.retain(|line| keep(line.name.of(bytes), line.value.of(bytes)));
+        self.retain_lines(|line, bytes| keep(line.name.of(bytes), line.value.of(bytes)));
     }
 
     /// The value of the first line of `name`.
@@ -338,6 +380,17 @@ mod tests {
         fields.set(b"host", b"b");
         let lines: Vec<_> = fields.iter().collect();
         assert_eq!(lines, [(&b"host"[..], &b"b"[..]), (b"X-MANY", b"3")]);
+    }
+
+    #[test]
+    fn a_server_set_late_stands_where_its_place_was_kept() {
+        let mut fields = sample();
+        fields.reserve_server();
+        fields.append(b"X-Late", b"1");
+        fields.remove(b"host");
+        fields.set(b"Server", b"s");
+        let names: Vec<_> = fields.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, [&b"X-Many"[..], b"x-many", b"Server", b"X-Late"]);
     }
 
     #[test]

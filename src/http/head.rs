@@ -159,18 +159,28 @@ impl RequestHead {
     }
 
     /// What follows the first `?`; `None` without one, empty for a bare `?`.
+    ///
+    /// *Kong parity*: nginx ends it where a fragment begins, and sees none in a fragment.
     pub fn query(&self) -> Option<&[u8]> {
         let at = memchr::memchr(b'?', &self.target)?;
-        self.target.get(at + 1..)
+        let (before, query) = (self.target.get(..at)?, self.target.get(at + 1..)?);
+        match memchr::memchr(b'#', &self.target) {
+            None => Some(query),
+            Some(_) if before.contains(&b'#') => None,
+            Some(fragment) => query.get(..fragment - at - 1),
+        }
     }
 }
+
+/// What stands for a reason phrase that an upstream left out.
+pub const NO_REASON: &[u8] = b" ";
 
 /// The head of a response.
 #[derive(Debug, Clone, Default)]
 pub struct ResponseHead {
     /// The status code.
     pub status: u16,
-    /// The reason phrase when it is not the usual one; empty otherwise.
+    /// The reason phrase when it is not the usual one, [`NO_REASON`] where there is none; empty otherwise.
     pub reason: Vec<u8>,
     /// The version the peer spoke.
     pub version: Version,
@@ -206,5 +216,13 @@ mod tests {
         assert_eq!((head.path(), head.query()), (&b"/foo"[..], Some(&b""[..])));
         let head = RequestHead { target: b"/foo".to_vec(), ..Default::default() };
         assert_eq!(head.query(), None);
+    }
+
+    #[test]
+    fn a_fragment_ends_the_query_and_stays_with_the_path() {
+        let head = RequestHead { target: b"/a?b#c?d".to_vec(), ..Default::default() };
+        assert_eq!((head.path(), head.query()), (&b"/a"[..], Some(&b"b"[..])));
+        let head = RequestHead { target: b"/a#b?c".to_vec(), ..Default::default() };
+        assert_eq!((head.path(), head.query()), (&b"/a#b"[..], None));
     }
 }

@@ -22,5 +22,5 @@ pub mod status;
 pub mod uri;
 
 pub use fields::{Fields, same_but_dashes};
-pub use head::{Method, RequestHead, ResponseHead, Scheme, Version};
+pub use head::{Method, NO_REASON, RequestHead, ResponseHead, Scheme, Version};
 pub use known::Known;

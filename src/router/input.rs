@@ -198,13 +198,9 @@ impl<'a> Request<'a> {
 
 /// Splits `name:port`; without a decimal port the whole text is the host.
 pub(super) fn split_host_port(host: &str) -> (&str, Option<u16>) {
-    match host.split_once(':') {
-        Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            match port.parse() {
-                Ok(port) => (name, Some(port)),
-                Err(_) => (host, None),
-            }
-        }
+    // *Kong parity*: what Lua takes for a number is a port, though it may be none.
+    match host.split_once(':').map(|(name, port)| (name, port.trim_ascii())) {
+        Some((name, port)) if port.parse::<f64>().is_ok() => (name, port.parse().ok()),
         _ => (host, None),
     }
 }

@@ -3,8 +3,8 @@
 use super::Link;
 use super::h1_client::H1Client;
 use super::link::LinkBody;
-use crate::exchange::{BodyError, Client, Exchange, RequestBody};
-use crate::http::{Known, Version, nginx_uri, uri};
+use crate::exchange::{BodyError, Client, Exchange, Request, RequestBody};
+use crate::http::{Known, Method, Version, uri};
 use crate::proxy::h1::{Framing, HeadEnd, request};
 use crate::proxy::settings::Settings;
 use crate::proxy::wire::WireError;
@@ -134,10 +134,10 @@ async fn read_head(
     .await
 }
 
-/// RFC 9112, section 2.2: empty lines before a request line are ignored.
+/// RFC 9112, section 2.2: empty lines before a request line are ignored, whatever ends them.
 fn skip_empty_lines(wire: &mut Wire) {
-    while wire.unread().starts_with(b"\r\n") {
-        wire.consume(2);
+    while matches!(wire.unread().first(), Some(b'\r' | b'\n')) {
+        wire.consume(1);
     }
 }
 
@@ -145,13 +145,18 @@ fn skip_empty_lines(wire: &mut Wire) {
 fn begin(settings: &Settings, link: &Rc<RefCell<Link>>, exchange: &mut Exchange) -> Result<(), ProxyError> {
     let head = &exchange.request.head;
     let framing = Framing::of_request(head.version, &head.fields)?;
+    match head.method {
+        Method::CONNECT => return Err(ProxyError::MethodNotAllowed("CONNECT")),
+        Method::TRACE => return Err(ProxyError::MethodNotAllowed("TRACE")),
+        _ => {}
+    }
     let http11 = head.version >= Version::Http11;
     let expects =
         http11 && head.fields.known(Known::Expect).is_some_and(|v| v.eq_ignore_ascii_case(b"100-continue"));
     exchange.request.websocket =
         http11 && head.fields.known(Known::Upgrade).is_some_and(|v| v.eq_ignore_ascii_case(b"websocket"));
     link.borrow_mut().begin(framing, expects, settings);
-    take_path(exchange)?;
+    take_path(&mut exchange.request);
     forwarded::find_remote(exchange, settings);
     match framing {
         Framing::Length(length)
@@ -167,13 +172,9 @@ fn begin(settings: &Settings, link: &Rc<RefCell<Link>>, exchange: &mut Exchange)
 
 /// Brings the path to the form the router matches.
 ///
-/// *Errors*: 400 for paths that nginx does not take.
-pub(super) fn take_path(exchange: &mut Exchange) -> Result<(), ProxyError> {
-    let request = &mut exchange.request;
-    let path = request.head.path();
-    nginx_uri::decode(path).map_err(|_| ProxyError::BadRequest("invalid path"))?;
-    request.path.extend_from_slice(&uri::normalize(path, true));
-    Ok(())
+/// *Invariant*: the path is one that [`crate::http::nginx_uri`] decodes.
+pub(super) fn take_path(request: &mut Request) {
+    request.path.extend_from_slice(&uri::normalize(request.head.path(), true));
 }
 
 /// Reads and drops what is left of the request body; false when the connection is not worth keeping.

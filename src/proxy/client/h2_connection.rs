@@ -3,7 +3,7 @@
 use super::h1_connection::take_path;
 use super::h2_client::{H2Body, H2Client};
 use crate::exchange::{self, BodyError, Client, Exchange, RequestBody};
-use crate::http::{Known, Method, RequestHead, Version};
+use crate::http::{Known, Method, RequestHead, Version, nginx_uri};
 use crate::proxy::h1::request::host_of;
 use crate::proxy::{ProxyError, Stream, Worker, deadline, forwarded, pipeline};
 use bytes::Bytes;
@@ -135,7 +135,8 @@ fn begin(
     }
     let content_type = head.fields.known(Known::ContentType).unwrap_or_default();
     exchange.request.grpc = content_type.starts_with(b"application/grpc");
-    take_path(exchange)?;
+    nginx_uri::decode(exchange.request.head.path()).map_err(|_| ProxyError::BadRequest("invalid path"))?;
+    take_path(&mut exchange.request);
     forwarded::find_remote(exchange, settings);
     if body.is_end_stream() {
         return Ok(());

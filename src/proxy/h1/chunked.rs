@@ -9,9 +9,11 @@ const DIGITS_MAX: u8 = 15;
 
 /// Decodes a chunked body piece by piece, byte-exact about where it ends.
 ///
-/// Strict: lines end in CRLF, a size has 1 to 15 hexadecimal digits, white space stands only before
-/// an extension's semicolon, extensions and trailers are bounded and free of control bytes.
-#[derive(Debug)]
+/// A size has 1 to 15 hexadecimal digits, white space stands only after it, extensions and trailers are
+/// bounded and free of control bytes.
+///
+/// *Kong parity*: lines may end in a line feed alone, as nginx takes them. What goes on is framed anew.
+#[derive(Debug, Clone)]
 pub struct ChunkDecoder {
     state: State,
     /// Data bytes still to come in this chunk.
@@ -98,25 +100,31 @@ impl ChunkDecoder {
         use State::*;
         match (self.state, byte) {
             (Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => self.digit(byte),
-            (Size | Extension, b'\r') if self.digits > 0 => Ok(SizeLf),
+            (Size | SizeSpace | Extension, b'\r') if self.digits > 0 => Ok(SizeLf),
+            (Size | SizeSpace | Extension, b'\n') if self.digits > 0 => Ok(self.size_over()),
             (Size | SizeSpace, b';') if self.digits > 0 => Ok(Extension),
             (Size | SizeSpace, b' ' | b'\t') if self.digits > 0 => self.extension(SizeSpace),
             (Extension, b'\t' | b' '..=b'~' | 0x80..) => self.extension(Extension),
-            (SizeLf, b'\n') if self.left == 0 => Ok(TrailerStart),
-            (SizeLf, b'\n') => Ok(Data),
+            (SizeLf, b'\n') => Ok(self.size_over()),
             (DataCr, b'\r') => Ok(DataLf),
-            (DataLf, b'\n') => {
+            (DataCr | DataLf, b'\n') => {
                 self.digits = 0;
                 Ok(Size)
             }
             (TrailerStart, b'\r') => Ok(EndLf),
+            (TrailerStart | EndLf, b'\n') => Ok(Done),
             (TrailerStart, b' ' | b'\t') => Err(Malformed),
             (TrailerStart | Trailer, b'\t' | b' '..=b'~' | 0x80..) => self.trailer(byte, Trailer),
             (Trailer, b'\r') => self.trailer(byte, TrailerLf),
+            (Trailer, b'\n') => self.trailer(b'\r', Trailer).and_then(|_| self.trailer(byte, TrailerStart)),
             (TrailerLf, b'\n') => self.trailer(byte, TrailerStart),
-            (EndLf, b'\n') => Ok(Done),
             _ => Err(Malformed),
         }
+    }
+
+    /// What follows the line of a size.
+    const fn size_over(&self) -> State {
+        if self.left == 0 { State::TrailerStart } else { State::Data }
     }
 
     fn digit(&mut self, byte: u8) -> Result<State, Malformed> {
@@ -211,15 +219,12 @@ mod tests {
     fn everything_that_two_peers_could_read_differently_is_refused() {
         let refused: &[&[u8]] = &[
             b"\r\n",
-            b"5\nhello\r\n",
-            b"5\r\nhello\n",
             b"5\r\nhelloX",
             b"5\r\nhello\r5",
             b"+5\r\nhello\r\n",
             b"-1\r\n",
             b"0x5\r\nhello\r\n",
             b" 5\r\nhello\r\n",
-            b"5 \r\nhello\r\n",
             b"5;a\nb\r\nhello\r\n",
             b"5;a\rb\r\nhello\r\n",
             b"5;\0\r\nhello\r\n",
@@ -227,14 +232,24 @@ mod tests {
             b"G\r\n",
             b"1000000000000000\r\n",
             b"0\r\n X: folded\r\n\r\n",
-            b"0\r\nX: 1\n\r\n",
             b"0\r\nX: \x01\r\n\r\n",
             b"0\r\n\rX",
-            b"0\n\n",
         ];
         for input in refused {
             assert_eq!(decode(input, 1), None, "{:?}", String::from_utf8_lossy(input));
             assert_eq!(decode(input, 100), None, "{:?}", String::from_utf8_lossy(input));
+        }
+    }
+
+    #[test]
+    fn line_feeds_alone_and_spaces_after_a_size_are_taken_as_nginx_takes_them() {
+        for input in
+            [&b"5\nhello\n0\n\n"[..], b"5 \r\nhello\r\n0\t\r\n\r\n", b"5;a\nhello\r\n0\r\nX: 1\n\r\n"]
+        {
+            for step in [1, 100] {
+                let (body, taken, _) = decode(input, step).unwrap();
+                assert_eq!((body.as_slice(), taken), (&b"hello"[..], input.len()), "{input:?}");
+            }
         }
     }
 

@@ -30,7 +30,8 @@ impl HeadEnd {
 
     fn holds_end(&self, input: &[u8]) -> bool {
         let from = self.searched.saturating_sub(3);
-        input.get(from..).is_some_and(|fresh| memmem::find(fresh, b"\r\n\r\n").is_some())
+        let ends = |end: &[u8]| input.get(from..).is_some_and(|fresh| memmem::find(fresh, end).is_some());
+        ends(b"\n\r\n") || ends(b"\n\n")
     }
 }
 
@@ -45,11 +46,12 @@ mod tests {
 
     #[test]
     fn an_end_is_noticed_wherever_the_input_was_cut() {
-        let text = b"GET / HTTP/1.1\r\nA: b\r\n\r\n";
-        for cut in 1..text.len() {
-            let mut end = HeadEnd::default();
-            assert!(end.is_due(&text[..cut]));
-            assert!(end.is_due(text), "cut at {cut}");
+        for text in [&b"GET / HTTP/1.1\r\nA: b\r\n\r\n"[..], b"GET / HTTP/1.1\nA: b\n\n"] {
+            for cut in 1..text.len() {
+                let mut end = HeadEnd::default();
+                assert!(end.is_due(&text[..cut]));
+                assert!(end.is_due(text), "cut at {cut}");
+            }
         }
     }
 
