@@ -61,7 +61,7 @@ pub fn answer(input: &[u8], method: Method, step: usize) -> Result<Message, End>
     loop {
         let mut head = ResponseHead::default();
         let mut end = HeadEnd::default();
-        let taken = grow(rest.len(), step, |seen| response::parse(&rest[..seen], &mut end, &mut head));
+        let taken = grow(rest.len(), step, |seen| response::parse(&rest[..seen], 4096, &mut end, &mut head));
         let taken = taken.map_err(|_| End::Refused)?.ok_or(End::Partial)?;
         rest = &rest[taken..];
         let framing = Framing::of_response(method, head.status, head.version, &head.fields)

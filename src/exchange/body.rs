@@ -14,6 +14,13 @@ pub trait BodySource {
 
     /// The length the client declared, if it did.
     fn declared_len(&self) -> Option<u64>;
+
+    /// The whole body, where the client declared no length and all of it is at hand.
+    ///
+    /// *Errors*: what is at hand is broken.
+    fn take_whole(&mut self) -> Result<Option<Vec<u8>>, BodyError> {
+        Ok(None)
+    }
 }
 
 /// Why a request body could not be read whole.

@@ -3,7 +3,6 @@
 use super::Configuration;
 use crate::conf::Listen;
 use crate::exchange::Address;
-use crate::proxy::tls::ServerTls;
 use crate::proxy::{Accept, Arrival, Entrance, Plain};
 use crate::runtime::{Accepted, Acceptor, Inherited, Order, resolve};
 use tokio::sync::watch;
@@ -20,22 +19,19 @@ pub(super) fn open(
     orders: &watch::Receiver<Order>,
 ) -> Result<Vec<(Door, Entrance)>, String> {
     let mut doors = Vec::with_capacity(sockets.len());
+    // *Kong parity*: one listener with `http2` turns it on for all, as nginx does for a server.
+    let http2 = shared.conf.proxy_listen.iter().any(|listen| listen.http2);
     for inherited in sockets {
         let is_its = |listen: &&Listen| resolve(&listen.address).as_ref() == Ok(&inherited.address);
         let Some(listen) = shared.conf.proxy_listen.iter().find(is_its) else { continue };
-        let entrance =
-            Entrance { proxy_protocol: listen.proxy_protocol, http2: listen.http2, tls: tls(shared, listen) };
+        let tls = shared.tls.proxy.as_ref().filter(|_| listen.ssl).cloned();
+        let entrance = Entrance { proxy_protocol: listen.proxy_protocol, http2, tls };
         let address = inherited.address.clone();
         let acceptor =
             Acceptor::new(inherited, orders.clone()).map_err(|error| format!("{address}: {error}"))?;
         doors.push((Door(acceptor), entrance));
     }
     Ok(doors)
-}
-
-fn tls(shared: &Configuration, listen: &Listen) -> Option<ServerTls> {
-    let tls = if listen.http2 { &shared.tls.http2 } else { &shared.tls.http1 };
-    tls.as_ref().filter(|_| listen.ssl).cloned()
 }
 
 impl Accept for Door {

@@ -33,10 +33,8 @@ pub struct Configuration {
 /// TLS of the listeners that speak it; `None` where none does.
 #[derive(Debug)]
 pub struct Tls {
-    /// Of proxy listeners with `http2`.
-    pub http2: Option<ServerTls>,
-    /// Of proxy listeners without.
-    pub http1: Option<ServerTls>,
+    /// Of proxy listeners.
+    pub proxy: Option<ServerTls>,
     /// Of the Admin API.
     pub admin: Option<ServerTls>,
     /// Of the Status API.
@@ -45,18 +43,16 @@ pub struct Tls {
 
 impl Tls {
     fn new(conf: &Conf, published: &Arc<Published>) -> Result<Tls, TlsError> {
-        let proxy = |http2| {
-            let wanted = conf.proxy_listen.iter().any(|listen| listen.ssl && listen.http2 == http2);
-            wanted.then(|| ServerTls::new(conf, published.clone(), http2)).transpose()
-        };
+        let any = |has: fn(&Listen) -> bool| conf.proxy_listen.iter().any(has);
+        let http2 = any(|listen| listen.http2);
+        let proxy = any(|listen| listen.ssl).then(|| ServerTls::new(conf, published.clone(), http2));
         let api = |listens: &[Listen], api| {
             let wanted = listens.iter().any(|listen| listen.ssl);
             let http2 = listens.iter().any(|listen| listen.ssl && listen.http2);
             wanted.then(|| ServerTls::of_api(conf, api, http2)).transpose()
         };
         Ok(Tls {
-            http2: proxy(true)?,
-            http1: proxy(false)?,
+            proxy: proxy.transpose()?,
             admin: api(&conf.admin_listen, "admin")?,
             status: api(&conf.status_listen, "status")?,
         })

@@ -25,6 +25,8 @@ pub enum Format {
     Grpc,
     /// JSON with nothing but the message: for who asks for gRPC without speaking it.
     BareJson,
+    /// No type and no body: for who asks the gateway itself for gRPC without speaking it.
+    Blank,
 }
 
 impl Format {
@@ -36,6 +38,7 @@ impl Format {
             Format::Xml => "application/xml; charset=utf-8",
             Format::Plain => "text/plain; charset=utf-8",
             Format::Grpc => "application/grpc",
+            Format::Blank => " ",
         }
     }
 
@@ -71,6 +74,7 @@ impl Format {
             b"text/html" => Format::Html,
             b"application/xml" => Format::Xml,
             b"text/plain" | b"text/*" => Format::Plain,
+            b"application/grpc" => Format::Blank,
             _ => Format::Json,
         }
     }
@@ -132,7 +136,7 @@ impl Templates {
             Format::Html => &self.html,
             Format::Xml => &self.xml,
             Format::Plain => &self.plain,
-            Format::Grpc => return,
+            Format::Grpc | Format::Blank => return,
             Format::BareJson => "{\"message\":\"%s\"}",
         };
         let mut values = [message, request_id].into_iter();
@@ -207,12 +211,15 @@ pub const fn is_ours(status: u16) -> bool {
 }
 
 /// The page nginx has for a status that none of our bodies covers: 497, 501, 505.
+///
+/// *Kong parity*: it does not name the server.
 pub fn plain_page(status: u16, out: &mut Vec<u8>) {
     let (title, heading, note) = match status {
         497 => {
             let note = "The plain HTTP request was sent to HTTPS port";
             (format!("400 {note}"), "400 Bad Request".to_owned(), Some(note))
         }
+        302 => ("302 Found".to_owned(), "302 Found".to_owned(), None),
         _ => {
             let title = format!("{status} {}", status::reason(status));
             (title.clone(), title, None)
@@ -225,7 +232,7 @@ pub fn plain_page(status: u16, out: &mut Vec<u8>) {
         format!("<center><h1>{heading}</h1></center>"),
     ];
     lines.extend(note.map(|note| format!("<center>{note}</center>")));
-    lines.extend(["<hr><center>openresty</center>", "</body>", "</html>", ""].map(str::to_owned));
+    lines.extend(["</body>", "</html>", ""].map(str::to_owned));
     out.extend_from_slice(lines.join("\r\n").as_bytes());
 }
 
@@ -298,7 +305,7 @@ mod tests {
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "<html>\r\n<head><title>501 Not Implemented</title></head>\r\n<body>\r\n\
-             <center><h1>501 Not Implemented</h1></center>\r\n<hr><center>openresty</center>\r\n\
+             <center><h1>501 Not Implemented</h1></center>\r\n\
              </body>\r\n</html>\r\n"
         );
     }

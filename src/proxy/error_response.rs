@@ -42,12 +42,15 @@ fn page(worker: &Worker, exchange: &mut Exchange, status: u16) {
         let format = Format::underneath(&request.head.fields, request.grpc, default);
         fill(worker, exchange, format, &error_pages::message(status));
     } else {
-        exchange.response.head.fields.set(b"Content-Type", b"text/html");
-        let body = &mut exchange.response.body;
-        error_pages::plain_page(status, body);
-        exchange.response.is_page = true;
-        set_length(exchange);
+        plain_page(exchange, status);
     }
+}
+
+fn plain_page(exchange: &mut Exchange, status: u16) {
+    exchange.response.head.fields.set(b"Content-Type", b"text/html");
+    error_pages::plain_page(status, &mut exchange.response.body);
+    exchange.response.is_page = true;
+    set_length(exchange);
 }
 
 /// Makes the body of a response that a plugin ended with a status and nothing else, by `ngx.exit`.
@@ -58,7 +61,18 @@ pub fn finish_bare(worker: &Worker, exchange: &mut Exchange) {
         return;
     }
     exchange.response.source = Source::Error;
-    page(worker, exchange, exchange.response.head.status);
+    let status = exchange.response.head.status;
+    if matches!(status, 494 | 497) {
+        exchange.response.head.status = 400;
+    }
+    page(worker, exchange, status);
+}
+
+/// Makes the response that sends a client elsewhere, with nginx's page.
+pub fn redirect(exchange: &mut Exchange, status: u16, location: &[u8]) {
+    begin(exchange, status, Source::Exit);
+    exchange.response.head.fields.append(b"Location", location);
+    plain_page(exchange, status);
 }
 
 /// Clears what an upstream said and sets the status.

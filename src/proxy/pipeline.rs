@@ -158,7 +158,11 @@ async fn access<D: Downstream>(
     if routing::speaks_grpc(exchange) {
         return Err(ProxyError::Internal("gRPC upstreams are not served yet".to_owned()));
     }
-    read_body(worker, exchange).await?;
+    if let Err(error) = read_body(worker, exchange).await {
+        // *Kong parity*: from here on the request counts as proxied.
+        exchange.lua.proxied = true;
+        return Err(error);
+    }
     Ok(Next::Forward)
 }
 
@@ -167,13 +171,15 @@ fn is_answered(exchange: &Exchange) -> bool {
     exchange.response.source != Source::None
 }
 
-/// Whether a plugin has the connection closed without a response: by nginx's own status for that.
+/// Whether a plugin has the connection closed without a response: by the statuses with which nginx does so.
 fn wants_close(exchange: &Exchange) -> bool {
-    const CLOSE: u16 = 444;
     let response = &exchange.response;
-    response.head.status == CLOSE
-        && !response.head_sent
-        && matches!(response.source, Source::Script | Source::Exit)
+    let closes = match response.head.status {
+        444 => true,
+        408 | 499 => response.wants_page,
+        _ => false,
+    };
+    closes && !response.head_sent && matches!(response.source, Source::Script | Source::Exit)
 }
 
 /// Reads the whole request body first, unless the route streams it.
@@ -182,6 +188,12 @@ fn wants_close(exchange: &Exchange) -> bool {
 async fn read_body(worker: &Worker, exchange: &mut Exchange) -> Result<(), ProxyError> {
     let streams = routing::matched_route(exchange).is_some_and(|route| !route.request_buffering);
     if streams {
+        // What has come whole already has a length.
+        if let RequestBody::Unread(source) = &mut exchange.request.body
+            && let Some(whole) = source.take_whole()?
+        {
+            exchange.request.body = RequestBody::Memory(whole);
+        }
         return Ok(());
     }
     let Some(source) = exchange.request.body.take_source() else { return Ok(()) };
@@ -318,6 +330,7 @@ async fn relay<D: Downstream>(
         log::notice!(&LogContext(exchange) => "response buffering was turned off: connection upgrade (websocket)");
         exchange.lua.buffered = false;
     }
+    exchange.response.head.fields.reserve_server();
     if filter_head(worker, exchange)? == PhaseOutcome::Exited {
         return send_own(worker, exchange, client).await;
     }
@@ -446,7 +459,8 @@ pub(super) fn filter_head(worker: &Worker, exchange: &mut Exchange) -> Result<Ph
         outcome = PhaseOutcome::Exited;
     }
     response_fields::add_own(exchange, settings);
-    response_fields::add_charset(&mut exchange.response.head.fields, settings.charset.as_deref());
+    let head = &mut exchange.response.head;
+    response_fields::add_charset(&mut head.fields, head.status, settings.charset.as_deref());
     request_debug::leave(exchange);
     request_debug::tell_client(exchange);
     exchange.response.head_sent = true;

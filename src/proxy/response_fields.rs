@@ -21,8 +21,22 @@ pub fn keep_end_to_end(exchange: &mut Exchange, websocket: bool) {
     if !wants_trailers {
         fields.remove_known(Known::Trailer);
     }
+    if fields.known(Known::ContentType) == Some(b"") {
+        fields.remove_known(Known::ContentType);
+    }
+    for once in [Known::Date, Known::Server, Known::Location] {
+        keep_first(fields, once);
+    }
     if fields.iter_known().any(|(known, name, _)| known == Known::Other && is_for_nginx(name)) {
         fields.retain(|name, _| !is_for_nginx(name));
+    }
+}
+
+/// *Kong parity*: nginx ignores further lines of fields that a response has once.
+fn keep_first(fields: &mut Fields, known: Known) {
+    if fields.known_values(known).nth(1).is_some() {
+        let mut seen = false;
+        fields.retain(|name, _| Known::of(name) != known || !std::mem::replace(&mut seen, true));
     }
 }
 
@@ -115,18 +129,19 @@ pub fn add_own(exchange: &mut Exchange, settings: &Settings) {
 /// Appends this gateway to the response's `Via`.
 fn add_via(fields: &mut Fields) {
     let own = concat!("1.1 kong/", env!("CARGO_PKG_VERSION")).as_bytes();
-    match fields.known(Known::Via) {
-        Some(theirs) => {
-            let both = [theirs, b", ", own].concat();
-            fields.set_valid(b"Via", &both);
-        }
-        None => fields.append_valid(b"Via", own),
+    let theirs: Vec<&[u8]> = fields.known_values(Known::Via).collect();
+    if theirs.is_empty() {
+        return fields.append_valid(b"Via", own);
     }
+    let all = [&theirs[..], &[own]].concat().join(&b", "[..]);
+    fields.set_valid(b"Via", &all);
 }
 
 /// Adds the configured charset to a text type that names none.
-pub fn add_charset(fields: &mut Fields, charset: Option<&str>) {
-    let Some(charset) = charset else { return };
+///
+/// *Kong parity*: nginx leaves redirects alone.
+pub fn add_charset(fields: &mut Fields, status: u16, charset: Option<&str>) {
+    let Some(charset) = charset.filter(|_| !matches!(status, 301 | 302)) else { return };
     let Some(value) = fields.known(Known::ContentType) else { return };
     const TYPES: [&[u8]; 6] = [
         b"text/html",
@@ -188,16 +203,19 @@ mod tests {
             ("application/json", "application/json"),
         ] {
             let mut fields = fields(&[("Content-Type", before)]);
-            add_charset(&mut fields, Some("UTF-8"));
+            add_charset(&mut fields, 301, Some("UTF-8"));
+            assert_eq!(fields.known(Known::ContentType), Some(before.as_bytes()));
+            add_charset(&mut fields, 200, Some("UTF-8"));
             assert_eq!(fields.known(Known::ContentType), Some(after.as_bytes()));
         }
     }
 
     #[test]
     fn via_is_appended_to_the_upstreams() {
-        let mut fields = fields(&[("Via", "1.0 other")]);
+        let mut fields = fields(&[("Via", "1.0 other"), ("Via", "1.1 next")]);
         add_via(&mut fields);
-        assert_eq!(fields.known(Known::Via), Some(&b"1.0 other, 1.1 kong/3.9.3"[..]));
+        let values: Vec<_> = fields.known_values(Known::Via).collect();
+        assert_eq!(values, [&b"1.0 other, 1.1 next, 1.1 kong/3.9.3"[..]]);
     }
 
     #[test]

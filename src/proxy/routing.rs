@@ -111,12 +111,12 @@ impl Refusal {
             }
             Refusal::HttpsOnly(status @ (301 | 302 | 307 | 308)) => redirect(exchange, status),
             Refusal::HttpsOnly(_) => {
+                upgrade(exchange, b"Connection", b"Upgrade", b"TLS/1.2, HTTP/1.1");
                 error_response::tell(worker, exchange, 426, "Please use HTTPS protocol");
-                upgrade(exchange, b"TLS/1.2, HTTP/1.1");
             }
             Refusal::NeedsHttp2 => {
+                upgrade(exchange, b"connection", b"upgrade", b"HTTP/2");
                 error_response::tell(worker, exchange, 426, "Please use HTTP2 protocol");
-                upgrade(exchange, b"HTTP/2");
             }
             Refusal::NotGrpc => {
                 error_response::tell(worker, exchange, 415, "Non-gRPC request matched gRPC route");
@@ -133,14 +133,13 @@ impl Refusal {
     }
 }
 
-fn upgrade(exchange: &mut Exchange, protocol: &[u8]) {
-    exchange.response.head.fields.append(b"Connection", b"Upgrade");
-    exchange.response.head.fields.append(b"Upgrade", protocol);
+/// Tells the protocol that is wanted. *Kong parity*: the names' case is that of the message.
+fn upgrade(exchange: &mut Exchange, connection: &[u8], upgrade: &[u8], protocol: &[u8]) {
+    exchange.response.head.fields.append(connection, b"Upgrade");
+    exchange.response.head.fields.append(upgrade, protocol);
 }
 
 fn redirect(exchange: &mut Exchange, status: u16) {
-    error_response::begin(exchange, status, Source::Exit);
     let location = [b"https://", &*exchange.request.forwarded.host, &*exchange.request.head.target].concat();
-    exchange.response.head.fields.append(b"Location", &location);
-    error_response::set_length(exchange);
+    error_response::redirect(exchange, status, &location);
 }

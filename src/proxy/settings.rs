@@ -69,6 +69,8 @@ pub struct Settings {
     pub proxy_ssl_verify: bool,
     /// How long an upstream's chain may be, where the service does not say.
     pub proxy_ssl_verify_depth: u32,
+    /// `proxy_buffer_size`: most bytes of an upstream's response head.
+    pub proxy_buffer_size: usize,
     /// HTTP/2 streams at once per connection.
     pub http2_max_concurrent_streams: u32,
 }
@@ -121,6 +123,7 @@ impl Settings {
             },
             proxy_ssl_verify: http.proxy_ssl_verify,
             proxy_ssl_verify_depth: http.proxy_ssl_verify_depth as u32,
+            proxy_buffer_size: http.proxy_buffer_size as usize,
             http2_max_concurrent_streams: http.http2_max_concurrent_streams as u32,
         }
     }

@@ -193,6 +193,9 @@ local function new(kong)
         ngx.header["grpc-message"] = GRPC_MESSAGE[grpc_status]
       end
     end
+    if is_grpc then
+      body = body or ""
+    end
     return native.finish(body)
   end
 

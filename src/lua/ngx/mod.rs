@@ -28,6 +28,8 @@ pub mod worker;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use response::ends_bare;
+
 use super::frame::Frame;
 use super::vm::Settings;
 use super::{context, thread};

@@ -457,7 +457,7 @@ fn replace(status: i64) -> Result<(), Flow> {
         response.pieces.clear();
         response.is_page = false;
         response.is_replaced = true;
-        response.wants_page = has_page(status);
+        response.wants_page = ends_bare(status);
         response.head.fields.remove(b"Content-Encoding");
         response.head.fields.remove(b"Transfer-Encoding");
         response.head.fields.set(b"Content-Length", b"0");
@@ -482,7 +482,7 @@ fn set_exit_status(status: i64) -> Result<(), Flow> {
                 response.head.status = status;
                 response.head.reason.clear();
             }
-            response.wants_page = !exited && response.body.is_empty() && has_page(status);
+            response.wants_page = !exited && response.body.is_empty() && ends_bare(status);
         }
         if !exited {
             response.source = Source::Script;
@@ -491,9 +491,10 @@ fn set_exit_status(status: i64) -> Result<(), Flow> {
     })
 }
 
-/// Whether nginx has a page for a status.
-const fn has_page(status: u16) -> bool {
-    matches!(status, 301..=303 | 307 | 308 | 400..=417 | 421 | 422 | 425 | 426 | 428 | 429 | 431 | 451 | 494..=497 | 500..=508 | 510 | 511)
+/// Whether nginx ends a response of a status and nothing else by itself: with a page of its own or of ours, or
+/// by closing the connection.
+pub(crate) const fn ends_bare(status: u16) -> bool {
+    matches!(status, 301..=303 | 307 | 308 | 400..=406 | 408..=417 | 421 | 429 | 494..=497 | 499..=507)
 }
 
 fn redirect(frame: &Frame) -> Answer {

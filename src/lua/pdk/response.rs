@@ -3,6 +3,7 @@
 use crate::exchange::{Exchange, Phase, Source, Try};
 use crate::http::same_but_dashes;
 use crate::lua::frame::{Answer, Frame};
+use crate::lua::ngx::ends_bare;
 use crate::lua::{context, task};
 use std::ffi::c_int;
 use std::net::SocketAddr;
@@ -58,13 +59,19 @@ pub fn header<'a>(exchange: &'a Exchange, name: &[u8]) -> Option<(&'a [u8], usiz
 }
 
 /// Gives the response its body and ends the phase.
+///
+/// *Kong parity*: without a body the status gets nginx's page, if it has one.
 fn finish(frame: &Frame) -> Answer {
-    let body = frame.optional_bytes(1)?.unwrap_or_default();
+    let given = frame.optional_bytes(1)?;
+    let body = given.unwrap_or_default();
     context::with_exchange(|exchange| {
         exchange.response.body.clear();
         exchange.response.pieces.clear();
         exchange.response.body.extend_from_slice(body);
         exchange.response.source = Source::Exit;
+        exchange.response.wants_page = given.is_none()
+            && matches!(exchange.phase, Phase::Rewrite | Phase::Access | Phase::Response)
+            && ends_bare(exchange.response.head.status);
         exchange.lua.exited = true;
         if exchange.phase == Phase::Access {
             exchange.lua.buffered = false;

@@ -64,7 +64,7 @@ fn ends_connection(exchange: &Exchange) -> bool {
     let response = &exchange.response;
     response.source == Source::Error
         && !response.is_unexpected
-        && matches!(response.head.status, 400 | 413 | 414 | 494 | 497 | 500 | 501 | 505)
+        && matches!(response.head.status, 400 | 413 | 414 | 497 | 500 | 501)
 }
 
 /// Whether a plugin set `Connection: close`.
@@ -106,10 +106,14 @@ impl Downstream for H1Client<'_> {
     fn head(&mut self, exchange: &mut Exchange) {
         self.decide_keep_alive(exchange);
         let head = &exchange.response.head;
+        let relayed = exchange.response.source == Source::Upstream && !exchange.lua.buffered;
         let bodyless = matches!(head.status, 100..=199 | 204);
         let unsent = bodyless || head.status == 304 || exchange.request.head.method == Method::HEAD;
         let length = match head.fields.known(Known::ContentLength) {
-            Some(text) if !bodyless => std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()),
+            // *Kong parity*: nginx passes on the length that an upstream gives a 204.
+            Some(text) if !bodyless || (relayed && head.status == 204) => {
+                std::str::from_utf8(text).ok().and_then(|text| text.parse().ok())
+            }
             _ => None,
         };
         self.body = match length {
@@ -122,7 +126,8 @@ impl Downstream for H1Client<'_> {
             }
         };
         let form = ResponseForm {
-            source: exchange.response.source,
+            relayed,
+            length_first: relayed || exchange.response.is_page,
             length,
             chunked: self.body == Outgoing::Chunked,
             keep_alive: self.keep_alive,

@@ -1,6 +1,6 @@
 //! An exchange's end at an HTTP/2 client: one stream.
 
-use crate::exchange::{BodyError, BodySource, Exchange};
+use crate::exchange::{BodyError, BodySource, Exchange, Source};
 use crate::http::{Known, Method, ResponseHead, date};
 use crate::proxy::deadline::Deadline;
 use crate::proxy::settings::Settings;
@@ -118,7 +118,8 @@ impl Downstream for H2Client<'_> {
         self.head_sent = head.fields.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum();
         self.head = match response(head) {
             Ok(mut response) => {
-                if !head.fields.has(Known::Date) {
+                let relayed = exchange.response.source == Source::Upstream && !exchange.lua.buffered;
+                if !relayed && !head.fields.has(Known::Date) {
                     let mut now = Vec::new();
                     date::append_now(&mut now);
                     if let Ok(now) = HeaderValue::from_bytes(&now) {

@@ -103,6 +103,37 @@ impl Link {
         }
     }
 
+    /// The whole of a chunked body, if it is at hand and the client waits for nothing.
+    fn take_whole(&mut self) -> Result<Option<Vec<u8>>, BodyError> {
+        let Incoming::Chunked(decoder) = &self.incoming else { return Ok(None) };
+        if self.expects_continue {
+            return Ok(None);
+        }
+        let (mut decoder, mut body, mut at) = (decoder.clone(), Vec::new(), 0);
+        let unread = self.wire.unread();
+        loop {
+            match decoder.next(unread.get(at..).unwrap_or_default()) {
+                Ok(Piece::Data { skip, len }) => {
+                    at += skip;
+                    body.extend_from_slice(unread.get(at..at + len).unwrap_or_default());
+                    at += len;
+                    if self.limit > 0 && body.len() as u64 > self.limit {
+                        return Err(BodyError::TooLarge);
+                    }
+                }
+                Ok(Piece::More) => return Ok(None),
+                Ok(Piece::End { skip }) => {
+                    self.wire.consume(at + skip);
+                    self.received += body.len() as u64;
+                    self.incoming = Incoming::Done;
+                    self.wire.reading.clear();
+                    return Ok(Some(body));
+                }
+                Err(Malformed) => return Err(BodyError::Malformed),
+            }
+        }
+    }
+
     /// Drops what is at hand of the body.
     pub fn drop_body_at_hand(&mut self) {
         while let Ok(piece) = self.incoming.next(self.wire.unread()) {
@@ -129,6 +160,10 @@ impl BodySource for LinkBody {
 
     fn declared_len(&self) -> Option<u64> {
         self.0.borrow().declared
+    }
+
+    fn take_whole(&mut self) -> Result<Option<Vec<u8>>, BodyError> {
+        self.0.borrow_mut().take_whole()
     }
 }
 

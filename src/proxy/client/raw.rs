@@ -1,7 +1,7 @@
 //! A client's HTTP/1 connection in the hands of Lua code.
 
 use super::Link;
-use crate::exchange::{RawConnection, RawLink, Source};
+use crate::exchange::{RawConnection, RawLink};
 use crate::http::ResponseHead;
 use crate::proxy::buffers;
 use crate::proxy::h1::Incoming;
@@ -20,7 +20,13 @@ const MOST_QUEUED: usize = 64 * 1024;
 impl RawLink for RefCell<Link> {
     fn head(&self, head: &ResponseHead) {
         let mut link = self.borrow_mut();
-        let form = ResponseForm { source: Source::Script, length: None, chunked: false, keep_alive: false };
+        let form = ResponseForm {
+            relayed: false,
+            length_first: false,
+            length: None,
+            chunked: false,
+            keep_alive: false,
+        };
         encode::response(link.wire.output(), head, form);
     }
 

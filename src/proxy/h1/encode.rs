@@ -1,13 +1,15 @@
 //! Heads onto the wire.
 
-use crate::exchange::Source;
-use crate::http::{Known, ResponseHead, Version, date, status};
+use crate::http::{Known, NO_REASON, ResponseHead, Version, date, status};
 
 /// What a response to an HTTP/1 client says about its body and the connection.
 #[derive(Debug, Clone, Copy)]
 pub struct ResponseForm {
-    /// Who made the response: nginx writes the length of an upstream's early, of its own in place.
-    pub source: Source,
+    /// Whether it is an upstream's, as it came: nginx gives dates to its own only.
+    pub relayed: bool,
+    /// Whether the length stands before `Connection`, as nginx writes that of an upstream's response and of
+    /// its own pages, or where the fields have it.
+    pub length_first: bool,
     /// The body's length, when it is told by `Content-Length`.
     pub length: Option<u64>,
     /// Whether the body is chunked.
@@ -17,7 +19,7 @@ pub struct ResponseForm {
 }
 
 /// Writes a response head for an HTTP/1 client, in the order of lines that nginx has: `Date` unless
-/// the fields bring one, `Content-Type`, framing, `Connection`, then all other fields as they stand.
+/// the fields bring one or an upstream left it out, `Content-Type`, framing, `Connection`, then all other fields as they stand.
 ///
 /// The fields' own framing lines are left out: framing is the connection's business.
 ///
@@ -25,7 +27,7 @@ pub struct ResponseForm {
 pub fn response(out: &mut Vec<u8>, head: &ResponseHead, form: ResponseForm) {
     status_line(out, head);
     let fields = &head.fields;
-    if !fields.has(Known::Date) {
+    if !form.relayed && !fields.has(Known::Date) {
         out.extend_from_slice(b"Date: ");
         date::append_now(out);
         out.extend_from_slice(b"\r\n");
@@ -33,7 +35,7 @@ pub fn response(out: &mut Vec<u8>, head: &ResponseHead, form: ResponseForm) {
     if let Some(content_type) = fields.known(Known::ContentType) {
         line(out, b"Content-Type", content_type);
     }
-    let in_place = form.source != Source::Upstream && fields.has(Known::ContentLength);
+    let in_place = !form.length_first && fields.has(Known::ContentLength);
     if let (Some(length), false) = (form.length, in_place) {
         number_line(out, b"Content-Length", length);
     }
@@ -75,7 +77,11 @@ fn connection(out: &mut Vec<u8>, head: &ResponseHead, keep_alive: bool) {
 pub fn status_line(out: &mut Vec<u8>, head: &ResponseHead) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(itoa::Buffer::new().format(head.status).as_bytes());
-    let phrase = if head.reason.is_empty() { status::reason(head.status).as_bytes() } else { &head.reason };
+    let phrase = match head.reason.as_slice() {
+        b"" => status::reason(head.status).as_bytes(),
+        NO_REASON => b"",
+        reason => reason,
+    };
     out.push(b' ');
     out.extend_from_slice(phrase);
     out.extend_from_slice(b"\r\n");
@@ -112,13 +118,17 @@ pub fn number_line(out: &mut Vec<u8>, name: &[u8], number: u64) {
 mod tests {
     use super::*;
 
-    fn written(source: Source, length: Option<u64>, lines: &[(&str, &str)]) -> String {
+    fn written(relayed: bool, length: Option<u64>, lines: &[(&str, &str)]) -> String {
         let mut head = ResponseHead { status: 200, ..Default::default() };
         head.fields.append(b"Date", b"now");
         lines.iter().for_each(|(name, value)| head.fields.append(name.as_bytes(), value.as_bytes()));
         let mut out = Vec::new();
         let chunked = length.is_none();
-        response(&mut out, &head, ResponseForm { source, length, chunked, keep_alive: true });
+        response(
+            &mut out,
+            &head,
+            ResponseForm { relayed, length_first: relayed, length, chunked, keep_alive: true },
+        );
         String::from_utf8(out).unwrap()
     }
 
@@ -126,12 +136,12 @@ mod tests {
     fn lines_stand_in_the_order_nginx_has() {
         let lines = [("X-A", "1"), ("Content-Length", "9"), ("Content-Type", "text/plain"), ("Server", "s")];
         assert_eq!(
-            written(Source::Upstream, Some(5), &lines),
+            written(true, Some(5), &lines),
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\
              Date: now\r\nX-A: 1\r\nServer: s\r\n\r\n"
         );
         assert_eq!(
-            written(Source::Exit, Some(5), &lines),
+            written(false, Some(5), &lines),
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: keep-alive\r\n\
              Date: now\r\nX-A: 1\r\nContent-Length: 5\r\nServer: s\r\n\r\n"
         );
@@ -141,7 +151,7 @@ mod tests {
     fn framing_lines_of_the_fields_never_reach_the_wire() {
         let lines = [("Transfer-Encoding", "gzip"), ("Content-Length", "7")];
         assert_eq!(
-            written(Source::Upstream, None, &lines),
+            written(true, None, &lines),
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\nDate: now\r\n\r\n"
         );
     }
@@ -149,7 +159,7 @@ mod tests {
     #[test]
     fn a_connection_that_is_set_stands_beside_the_one_that_tells_what_happens() {
         assert_eq!(
-            written(Source::Exit, Some(0), &[("Connection", "Upgrade")]),
+            written(false, Some(0), &[("Connection", "Upgrade")]),
             "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\nDate: now\r\n\
              Connection: Upgrade\r\n\r\n"
         );

@@ -96,8 +96,8 @@ impl ServerTls {
             config.ticketer = aws_lc_rs::Ticketer::new()?;
         }
         config.alpn_protocols = match http2 {
-            true => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-            false => vec![b"http/1.1".to_vec()],
+            true => vec![b"h2".to_vec(), b"http/1.1".to_vec(), b"http/1.0".to_vec()],
+            false => vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()],
         };
         Ok(ServerTls { config: Arc::new(config), versions: versions.into(), chooser })
     }

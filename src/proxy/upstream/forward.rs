@@ -199,7 +199,8 @@ impl Attempt {
         self.sent = true;
         self.streamed = streams;
         let timeouts = exchange.upstream.timeouts;
-        let mut sending = Sending::new(&mut connection, &mut payload, timeouts);
+        let head_max = worker.settings.proxy_buffer_size;
+        let mut sending = Sending::new(&mut connection, &mut payload, timeouts, head_max);
         loop {
             let head = &mut exchange.response.head;
             poll_fn(|cx| match sending.poll(cx, head) {

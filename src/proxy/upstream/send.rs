@@ -23,6 +23,8 @@ pub struct Sending<'a, 'b> {
     /// Whether writing failed; the peer may have answered nevertheless.
     broken: Option<io::Error>,
     end: HeadEnd,
+    /// Most bytes of a response head.
+    head_max: usize,
 }
 
 impl<'a, 'b> Sending<'a, 'b> {
@@ -31,10 +33,19 @@ impl<'a, 'b> Sending<'a, 'b> {
         connection: &'a mut Connection,
         payload: &'a mut Payload<'b>,
         timeouts: Timeouts,
+        head_max: usize,
     ) -> Sending<'a, 'b> {
         connection.wire.writing.set(u64::from(timeouts.write));
         connection.wire.reading.clear();
-        Sending { connection, payload, timeouts, finished: false, broken: None, end: HeadEnd::default() }
+        Sending {
+            connection,
+            payload,
+            timeouts,
+            finished: false,
+            broken: None,
+            end: HeadEnd::default(),
+            head_max,
+        }
     }
 
     /// Sends on, and reads the response head into `head` when it comes.
@@ -47,7 +58,7 @@ impl<'a, 'b> Sending<'a, 'b> {
         loop {
             let wire = &mut self.connection.wire;
             if !wire.unread().is_empty()
-                && let Some(taken) = response::parse(wire.unread(), &mut self.end, head)?
+                && let Some(taken) = response::parse(wire.unread(), self.head_max, &mut self.end, head)?
             {
                 wire.consume(taken);
                 self.end.reset();
