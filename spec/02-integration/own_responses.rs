@@ -1,5 +1,7 @@
 //! Responses that plugins make, what filters see of them, and what the Admin API tells of the node.
 
+use std::io::{Read, Write};
+
 use crate::support::{Connection, Setup, Upstream, get};
 
 /// Each `body_filter` call logs what it got.
@@ -60,6 +62,76 @@ services:
         assert_eq!(connection.get(path, &[]).text(), "all", "{path}");
     }
     assert_eq!(gateway.error_log().matches("filtered once").count(), 3);
+}
+
+/// What Kong 3.9.3 answered where a plugin ended a request with a status and no body: the type, and how the body
+/// begins.
+const BARE: [(u16, Option<&str>, &str); 22] = [
+    (200, None, ""),
+    (205, None, ""),
+    (301, Some("text/html"), "<html>\r\n<head><title>301 Moved Permanently</title></head>"),
+    (302, Some("text/html"), "<html>\r\n<head><title>302 Found</title></head>"),
+    (403, Some("text/html; charset=UTF-8"), "<html>\r\n<head><title>403 Forbidden</title></head>"),
+    (404, Some("text/plain; charset=utf-8"), "Not found\nrequest_id: "),
+    (407, None, ""),
+    (409, Some("text/html; charset=UTF-8"), "<html>\r\n<head><title>409 Conflict</title></head>"),
+    (411, Some("text/plain; charset=utf-8"), "Length required\nrequest_id: "),
+    (
+        415,
+        Some("text/html; charset=UTF-8"),
+        "<html>\r\n<head><title>415 Unsupported Media Type</title></head>",
+    ),
+    (417, Some("text/plain; charset=utf-8"), "Expectation failed\nrequest_id: "),
+    (421, Some("text/html; charset=UTF-8"), "<html>\r\n<head><title>421 Misdirected Request</title></head>"),
+    (422, None, ""),
+    (426, None, ""),
+    (429, Some("text/html; charset=UTF-8"), "<html>\r\n<head><title>429 Too Many Requests</title></head>"),
+    (431, None, ""),
+    (451, None, ""),
+    (504, Some("text/plain; charset=utf-8"), "The upstream server is timing out\nrequest_id: "),
+    (
+        505,
+        Some("text/html; charset=UTF-8"),
+        "<html>\r\n<head><title>505 HTTP Version Not Supported</title></head>",
+    ),
+    (507, Some("text/html; charset=UTF-8"), "<html>\r\n<head><title>507 Insufficient Storage</title></head>"),
+    (511, None, ""),
+    (599, None, ""),
+];
+
+#[test]
+fn a_status_without_a_body_is_ended_as_kongs_nginx_ends_it() {
+    let upstream = Upstream::start();
+    let gateway = Setup::declarative(format!(
+        "_format_version: '3.0'
+services:
+- url: {}
+  routes: [{{name: r, paths: [/]}}]
+  plugins:
+  - name: pre-function
+    config: {{access: ['kong.response.exit(tonumber(kong.request.get_header(\"X-Status\")))']}}
+",
+        upstream.url()
+    ))
+    .start();
+    for (status, content_type, body) in BARE {
+        let reply = get(gateway.proxy, "/", &[("X-Status", &status.to_string())]);
+        assert_eq!((reply.status, reply.field("Content-Type")), (status, content_type));
+        assert!(
+            reply.text().starts_with(body) && reply.body.is_empty() == body.is_empty(),
+            "{}",
+            reply.text()
+        );
+        assert!(!reply.text().contains("openresty"), "{}", reply.text());
+    }
+    // These end the connection without a word.
+    for status in [408, 444, 499] {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", gateway.proxy)).unwrap();
+        write!(stream, "GET / HTTP/1.1\r\nHost: a\r\nX-Status: {status}\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
+        assert!(answer.is_empty(), "{status}: {read:?} {}", String::from_utf8_lossy(&answer));
+    }
 }
 
 #[test]

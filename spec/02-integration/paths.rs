@@ -162,7 +162,9 @@ services:
         let reply = get(gateway.proxy, "/x//%41?y=1", &[("Host", &format!("r{status}.test:8000"))]);
         assert_eq!(reply.status, status);
         assert_eq!(reply.field("Location"), Some(format!("https://r{status}.test/x//%41?y=1").as_str()));
-        assert!(reply.body.is_empty(), "{}", reply.text());
+        let title = if status == 302 { "302 Found".to_owned() } else { format!("{status} {}", reply.reason) };
+        assert!(reply.text().contains(&format!("<center><h1>{title}</h1></center>")), "{}", reply.text());
+        assert_eq!(reply.field("Content-Type").map(|value| &value[..9]), Some("text/html"));
     }
     let told = |host, proto| get(gateway.proxy, "/", &[("Host", host), ("X-Forwarded-Proto", proto)]).status;
     assert_eq!(told("r426.test", "https"), 200);
