@@ -1,14 +1,15 @@
 //! From a call to its answer: the rules that hold for all endpoints, then the endpoint's handler.
 
-use http::{Method, header};
+use http::{HeaderName, Method, header};
 
 use super::access_log::Logs;
 use super::arguments;
 use super::call::Call;
-use super::endpoint::{Action, Endpoints, Matched};
+use super::endpoint::{Action, Endpoint, Endpoints, Matched};
 use super::handlers::{config, entities, health, information, schemas, tags, writes};
 use super::node::Node;
-use super::reply::Reply;
+use super::reply::{Body, Reply};
+use crate::http::page;
 
 /// An API over a node: the Admin API or the Status API.
 pub struct Api {
@@ -29,7 +30,8 @@ impl Api {
 
     /// The Status API of a node.
     pub fn status(node: Box<dyn Node>) -> Self {
-        Api::over(node, Endpoints::status(), false)
+        let is_dbless = node.identity().is_dbless;
+        Api::over(node, Endpoints::status(is_dbless), false)
     }
 
     /// The same API with logs of its own.
@@ -55,7 +57,8 @@ impl Api {
         if self.is_admin {
             return self.with_cors(call, reply);
         }
-        reply.with(header::ACCESS_CONTROL_ALLOW_ORIGIN, call.header("origin").unwrap_or("*"))
+        let asked = asked_headers(call).map(|asked| (header::ACCESS_CONTROL_ALLOW_HEADERS, asked));
+        in_front(reply, [allowed_origin(call.header("origin").unwrap_or("*")), asked])
     }
 
     async fn routed(&self, call: &Call) -> Reply {
@@ -68,13 +71,16 @@ impl Api {
             return self.node.answer_by_plugin(number, call, &matched.parameters).await;
         }
         if endpoint.action == Action::Disabled {
-            return Reply::not_found();
+            return disabled(endpoint, call);
         }
         if call.method == Method::OPTIONS {
-            return options(call, &endpoint.allowed());
+            if endpoint.action == Action::Wasm && endpoint.pattern.contains("filter-chains") {
+                return without_wasm();
+            }
+            return options(&endpoint.allowed(), asked_headers(call));
         }
         if !endpoint.methods.contains(&call.method.as_str()) {
-            return Reply::method_not_allowed();
+            return if call.method == Method::HEAD { nothing() } else { Reply::method_not_allowed() };
         }
         if let Some(refusal) = arguments::excess(call) {
             return refusal;
@@ -93,7 +99,7 @@ impl Api {
             Action::SetHealth(available) => health::set(node, *available, call, matched).await,
             Action::Ready if !reads => information::drain(node, call),
             Action::Resolver => information::resolver(node).await,
-            Action::Wasm => Reply::message(400, "this endpoint is only available when wasm is enabled"),
+            Action::Wasm => without_wasm(),
             _ if !reads => writes::write(node, call, matched).await,
             Action::Root => information::root(node),
             Action::Endpoints => information::endpoints(&self.endpoints),
@@ -104,7 +110,6 @@ impl Api {
             Action::Timers => information::timers(node).await,
             Action::LogLevel => information::log_level(node),
             Action::Clustering => information::clustering(node),
-            Action::Robots => Reply::text("text/plain", "User-agent: *\nDisallow: /"),
             Action::Tags => tags::all(node, call).await,
             Action::Tag => tags::one(node, call, matched).await,
             Action::Collection(_)
@@ -129,10 +134,38 @@ impl Api {
             None => sent.unwrap_or("*"),
             Some(first) => sent.filter(|sent| allowed.iter().any(|origin| origin == sent)).unwrap_or(first),
         };
-        reply
-            .with(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin)
-            .with(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true")
+        let credentials = Some((header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"));
+        let asked = asked_headers(call).map(|asked| (header::ACCESS_CONTROL_ALLOW_HEADERS, asked));
+        in_front(reply, [allowed_origin(origin), credentials, asked])
     }
+}
+
+/// Which origin may call; an empty one is not told.
+fn allowed_origin(origin: &str) -> Option<(HeaderName, &str)> {
+    (!origin.is_empty()).then_some((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin))
+}
+
+/// Puts field lines in front of those of a reply.
+fn in_front<'a>(mut reply: Reply, fields: impl IntoIterator<Item = Option<(HeaderName, &'a str)>>) -> Reply {
+    let fields = fields.into_iter().flatten().map(|(name, value)| (name, value.to_owned()));
+    reply.headers.splice(0..0, fields);
+    reply
+}
+
+/// *Kong parity*: a path that is not served all the same knows which methods it would take.
+fn disabled(endpoint: &Endpoint, call: &Call) -> Reply {
+    let is_known = call.method == Method::OPTIONS || endpoint.methods.contains(&call.method.as_str());
+    if is_known { Reply::not_found() } else { Reply::method_not_allowed() }
+}
+
+fn without_wasm() -> Reply {
+    Reply::message(400, "this endpoint is only available when wasm is enabled")
+}
+
+/// The answer to HEAD where there is nothing to GET.
+fn nothing() -> Reply {
+    let body = Body::Bytes { bytes: Vec::new(), is_sized: false };
+    Reply { body, ..Reply::empty(200) }.with(header::CONTENT_TYPE, page::MEDIA_TYPE)
 }
 
 /// Whether a body is sent in a form that no endpoint takes; `/config` takes YAML too.
@@ -149,12 +182,19 @@ fn is_body_refused(call: &Call) -> bool {
         || takes_yaml && (is("application/yaml") || is("text/yaml")))
 }
 
-fn options(call: &Call, allowed: &str) -> Reply {
-    let headers = call.header("access-control-request-headers").unwrap_or("Content-Type");
-    Reply::empty(204)
-        .with(header::ALLOW, allowed)
-        .with(header::ACCESS_CONTROL_ALLOW_METHODS, allowed)
-        .with(header::ACCESS_CONTROL_ALLOW_HEADERS, headers)
+fn options(allowed: &str, asked: Option<&str>) -> Reply {
+    let reply =
+        Reply::empty(204).with(header::ACCESS_CONTROL_ALLOW_METHODS, allowed).with(header::ALLOW, allowed);
+    match asked {
+        Some(_) => reply,
+        None => reply.with(header::ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type"),
+    }
+}
+
+/// The field lines that a browser asks to be allowed.
+fn asked_headers(call: &Call) -> Option<&str> {
+    let asked = call.header("access-control-request-headers");
+    asked.filter(|_| call.method == Method::OPTIONS)
 }
 
 /// The arguments of a write, or the answer to a body that cannot be read.

@@ -59,8 +59,6 @@ pub enum Action {
     Wasm,
     /// Always 404, as in Kong.
     Disabled,
-    /// `/robots.txt`.
-    Robots,
     /// `/status/dns`: what the resolver did.
     Resolver,
     /// Only code in Lua knows it.
@@ -156,12 +154,19 @@ impl Endpoints {
         endpoints
     }
 
-    /// The Status API.
-    pub fn status() -> Self {
+    /// The Status API; that of a node with a database does not tell of upstreams.
+    pub fn status(is_dbless: bool) -> Self {
         let mut endpoints = Self::default();
         endpoints.add("/status", &READ, Action::Status);
         endpoints.add("/status/ready", &["GET", "HEAD", "POST"], Action::Ready);
         endpoints.add("/status/dns", &READ, Action::Resolver);
+        if is_dbless {
+            endpoints.add_status_of_upstreams();
+        }
+        endpoints
+    }
+
+    fn add_status_of_upstreams(&mut self) {
         let targets = || Relation {
             child: "targets".to_owned(),
             field: "upstream".to_owned(),
@@ -173,10 +178,8 @@ impl Endpoints {
             ("targets/all", Action::Children(targets())),
             ("targets/:targets", Action::Child(targets())),
         ] {
-            endpoints.add(&format!("/upstreams/:upstreams/{path}"), &READ, action);
+            self.add(&format!("/upstreams/:upstreams/{path}"), &READ, action);
         }
-        endpoints.add("/robots.txt", &READ, Action::Robots);
-        endpoints
     }
 
     /// Adds the endpoint of a plugin, or lets the plugin answer methods of an endpoint that is there.
@@ -214,8 +217,7 @@ impl Endpoints {
 
     /// All patterns, parameters in braces, sorted by segments.
     pub fn paths(&self) -> Vec<String> {
-        let mut paths: Vec<String> =
-            self.table.iter().filter(|endpoint| endpoint.action != Action::Robots).map(braced).collect();
+        let mut paths: Vec<String> = self.table.iter().map(braced).collect();
         paths.sort_by_key(|path| path.replace('/', "\0"));
         paths
     }
@@ -266,7 +268,6 @@ impl Endpoints {
         self.add("/clustering/data-planes", &READ, Action::Clustering);
         self.add("/clustering/status", &READ, Action::Clustering);
         self.add("/snis/:snis/certificate", &ENTITY, Action::Disabled);
-        self.add("/robots.txt", &READ, Action::Robots);
     }
 
     fn add_debug(&mut self, is_control_plane: bool) {

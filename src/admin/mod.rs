@@ -3,7 +3,7 @@
 //! [`serve`] takes open listeners and an [`Api`] and runs on the control thread. A request is read
 //! completely into a [`call`], looked up in the table of `endpoint`s, which follows from the
 //! [`Model`](crate::db::Model) of the entities, and answered by one of `handlers` with a `reply`, whose
-//! body `json` writes. All that handlers know of the process is the trait [`Node`].
+//! body `json` writes and `wire` puts into a response. What nginx would refuse by itself is answered by `refusal`. All that handlers know of the process is the trait [`Node`].
 //!
 //! What entities there are, with a database or without, is behind `access`.
 //!
@@ -19,10 +19,12 @@ pub mod endpoint;
 mod handlers;
 pub mod json;
 mod node;
+mod refusal;
 pub mod reply;
 mod server;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 pub use access_log::Logs;
 pub use api::Api;

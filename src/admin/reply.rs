@@ -1,11 +1,8 @@
 //! Answers before they are put on the wire.
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use http_body_util::Full;
+use http::HeaderName;
 use serde_json::{Map, Value, json};
 
-use super::json;
 use crate::db::DbError;
 use crate::observability::log;
 
@@ -23,14 +20,21 @@ pub struct Reply {
 /// What an answer says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
-    /// Nothing.
+    /// Nothing; an error gets nginx's page then.
     Empty,
+    /// nginx's page for the status, with what is particular about it.
+    Page(Option<&'static str>),
     /// JSON.
     Json(Value),
     /// Something else, with its media type.
     Text(&'static str, String),
     /// Bytes whose media type stands among the field lines, if anywhere.
-    Bytes(Vec<u8>),
+    Bytes {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// Whether their number is told beforehand.
+        is_sized: bool,
+    },
 }
 
 impl Reply {
@@ -73,33 +77,6 @@ impl Reply {
     pub fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
-    }
-
-    /// The answer as hyper sends it; `HEAD` keeps the field lines and drops the body.
-    pub(super) fn into_response(self, is_head: bool) -> Response<Full<Bytes>> {
-        let (media_type, body) = match self.body {
-            Body::Json(body) => (Some("application/json; charset=utf-8"), json::encode(&body).into_bytes()),
-            Body::Text(media_type, text) => (Some(media_type), text.into_bytes()),
-            Body::Bytes(bytes) => (None, bytes),
-            Body::Empty => (None, Vec::new()),
-        };
-        let length = body.len();
-        let mut response = Response::new(Full::new(if is_head { Bytes::new() } else { Bytes::from(body) }));
-        *response.status_mut() =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let headers = response.headers_mut();
-        if let Some(media_type) = media_type {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-        }
-        if self.status != 204 && self.status != 304 {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        for (name, value) in self.headers {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                headers.append(name, value);
-            }
-        }
-        response
     }
 }
 

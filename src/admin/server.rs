@@ -5,9 +5,8 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http::{Method, Request, Response, Version, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,7 +18,9 @@ use tokio_rustls::TlsAcceptor;
 use super::access_log::{Answered, Client, Entry};
 use super::api::Api;
 use super::call::Call;
+use super::refusal;
 use super::reply::Reply;
+use super::wire::{self, Envelope, Payload};
 use crate::observability::{Level, log};
 
 /// How long a connection may wait for a request, as long as nginx waits by default.
@@ -43,8 +44,6 @@ pub enum Socket {
 
 /// How long a client may take for its TLS handshake: nginx's `client_header_timeout`.
 const HANDSHAKE: Duration = Duration::from_secs(60);
-
-const LATENCY: HeaderName = HeaderName::from_static("x-kong-admin-latency");
 
 /// Serves an API on its listeners until it is dropped.
 ///
@@ -143,7 +142,7 @@ where
     }
 }
 
-async fn respond(api: &Api, client: Client, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn respond(api: &Api, client: Client, request: Request<Incoming>) -> Response<Payload> {
     let entry = Entry {
         client,
         method: request.method().clone(),
@@ -152,49 +151,65 @@ async fn respond(api: &Api, client: Client, request: Request<Incoming>) -> Respo
         headers: request.headers().clone(),
         begin: Instant::now(),
     };
-    let mut response = answered(api, request, entry.begin).await;
-    if stays_open(&entry) {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
-    }
-    let body = response.body().size_hint().exact().unwrap_or_default() as usize;
-    api.logs
-        .write(&entry, &Answered { status: response.status().as_u16(), headers: response.headers(), body });
+    let response = answered(api, request, &entry).await;
+    let answered = Answered {
+        status: response.status().as_u16(),
+        headers: response.headers(),
+        body: response.body().len(),
+    };
+    api.logs.write(&entry, &answered);
     response
 }
 
-/// Whether an HTTP/1.1 client is told that its connection stays open; nginx tells it each time.
-fn stays_open(entry: &Entry) -> bool {
+async fn answered(api: &Api, request: Request<Incoming>, entry: &Entry) -> Response<Payload> {
+    let is_head = request.method() == Method::HEAD;
+    let closes = Envelope { stays_open: told(entry, false), is_head, ..Envelope::default() };
+    if let Some(refused) = refusal::of(&request) {
+        return wire::response(refused, &closes);
+    }
+    let stays_open = told(entry, true);
+    if request.uri().path() == "/robots.txt" {
+        let robots = Reply::text("text/plain; charset=UTF-8", "User-agent: *\nDisallow: /");
+        return wire::response(robots, &Envelope { stays_open, ..closes });
+    }
+    let identity = api.node().identity();
+    let (reply, stays_open) = match read(request, identity.max_body).await {
+        Ok(call) => (api.answer(&call).await, stays_open),
+        Err(refusal) => (refusal, closes.stays_open),
+    };
+    let latency = identity.latency_header.then(|| entry.begin.elapsed().as_millis() as u64);
+    let envelope = Envelope {
+        stays_open,
+        latency,
+        is_server_named: identity.server_header,
+        has_chunks: entry.version == Version::HTTP_11,
+        is_head,
+    };
+    wire::response(reply, &envelope)
+}
+
+/// Whether the client is told that its connection stays open; nginx tells it each time, HTTP/2 never.
+fn told(entry: &Entry, may_stay: bool) -> Option<bool> {
     let connection = entry.headers.get_all(header::CONNECTION).iter();
     let mut options = connection.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    entry.version == Version::HTTP_11 && !options.any(|option| option.trim().eq_ignore_ascii_case("close"))
-}
-
-async fn answered(api: &Api, request: Request<Incoming>, begin: Instant) -> Response<Full<Bytes>> {
-    let is_head = request.method() == Method::HEAD;
-    let identity = api.node().identity();
-    let reply = match read(request, identity.max_body).await {
-        Ok(call) => api.answer(&call).await,
-        Err(refusal) => refusal,
-    };
-    let mut response = reply.into_response(is_head);
-    let headers = response.headers_mut();
-    if identity.latency_header {
-        headers.insert(LATENCY, HeaderValue::from(begin.elapsed().as_millis() as u64));
+    let mut wants = |wanted: &str| options.any(|option| option.trim().eq_ignore_ascii_case(wanted));
+    match entry.version {
+        Version::HTTP_11 => Some(may_stay && !wants("close")),
+        Version::HTTP_10 => Some(may_stay && wants("keep-alive")),
+        _ => None,
     }
-    if identity.server_header {
-        let server = concat!("kong/", env!("CARGO_PKG_VERSION"));
-        headers.insert(header::SERVER, HeaderValue::from_static(server));
-    }
-    response
 }
 
 async fn read(request: Request<Incoming>, max_body: usize) -> Result<Call, Reply> {
     let (head, body) = request.into_parts();
     let limit = if max_body == 0 { usize::MAX } else { max_body };
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Reply::empty(413));
+    }
     let body = match Limited::new(body, limit).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
-            return Err(Reply::message(413, "Request body too large"));
+            return Err(Reply::empty(413));
         }
         Err(_) => return Err(Reply::empty(400)),
     };

@@ -9,7 +9,7 @@
 //! - [`RequestHead`], [`ResponseHead`]: start line and fields
 //! - [`Method`], [`Version`], [`Scheme`]
 //! - [`date`]: dates as HTTP writes them
-//! - [`status`]: reason phrases as nginx writes them
+//! - [`status`]: reason phrases as nginx writes them; [`page`]: its pages for errors
 //! - [`uri`], [`nginx_uri`], [`query`]: normal form and escaping of paths, `$uri`, query arguments
 
 pub mod date;
@@ -17,6 +17,7 @@ mod fields;
 mod head;
 mod known;
 pub mod nginx_uri;
+pub mod page;
 pub mod query;
 pub mod status;
 pub mod uri;

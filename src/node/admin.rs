@@ -155,7 +155,9 @@ fn reply(answer: PluginAnswer) -> Reply {
         let name = http::HeaderName::from_bytes(name).ok()?;
         Some((name, String::from_utf8_lossy(value).into_owned()))
     });
-    Reply { status: answer.status, headers: fields.collect(), body: Body::Bytes(answer.body) }
+    let is_sized = answer.fields.iter().any(|(name, _)| !own(name));
+    let body = Body::Bytes { bytes: answer.body, is_sized };
+    Reply { status: answer.status, headers: fields.collect(), body }
 }
 
 fn counts() -> Statistics {
