@@ -96,7 +96,14 @@ impl Declared<'_> {
 
     pub(super) fn refuse_upsert(&self, kind: &str, place: &Place, mut entity: Entity) -> DbError {
         match place {
-            Place::Key(key) => entity.extend(key.clone()),
+            Place::Key(key) => {
+                let schema = self.registry.named(kind);
+                let checked = schema.map_or(Ok(()), |schema| schema.validate_primary_key(key, false));
+                if let Err(errors) = checked {
+                    return DbError::invalid_primary_key(errors);
+                }
+                entity.extend(key.clone());
+            }
             Place::Field(name, value) => drop(entity.insert(name.clone(), value.clone())),
         }
         self.check_new(kind, entity).err().unwrap_or_else(|| refuse(Write::Upsert, kind, field(place)))

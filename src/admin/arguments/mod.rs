@@ -33,9 +33,14 @@ enum Form {
 /// # Errors
 /// The answer to a JSON body that is none.
 pub fn all(call: &Call) -> Result<Map<String, Value>, Reply> {
-    let mut arguments = tree::nested(call.arguments());
+    let mut arguments = query(call);
     arguments.extend(body(call)?);
     Ok(arguments)
+}
+
+/// The arguments of the query string, `a[]=1` read as a list.
+pub fn query(call: &Call) -> Map<String, Value> {
+    tree::nested(call.arguments())
 }
 
 /// The arguments of the body: those of a JSON object, of a form or of a multipart form.
@@ -47,7 +52,9 @@ pub fn body(call: &Call) -> Result<Map<String, Value>, Reply> {
         Form::Json => match serde_json::from_slice(&call.body) {
             Ok(Value::Object(arguments)) => Ok(arguments),
             Ok(Value::Array(_)) => Ok(Map::new()),
-            _ => Err(Reply::message(400, "Cannot parse JSON body")),
+            // *Kong parity*: nothing in Kong expects a body that is neither an object nor a list
+            Ok(_) => Err(Reply::unexpected()),
+            Err(_) => Err(Reply::message(400, "Cannot parse JSON body")),
         },
         Form::Urlencoded => Ok(tree::nested(decode(&call.body))),
         Form::Multipart => {

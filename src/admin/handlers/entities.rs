@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::keys;
-use super::pages::{self, escaped, latest_targets};
+use super::pages::{self, latest_targets};
 use crate::admin::access::Access;
 use crate::admin::call::Call;
 use crate::admin::endpoint::{Action, Matched, Relation};
@@ -42,17 +42,14 @@ impl Read<'_> {
         {
             return self.consumer_by_custom_id(custom_id).await;
         }
-        let more = ["tags", "size"].map(|name| {
-            let value = self.call.argument(name);
-            value.map(|value| format!("&{name}={}", escaped(&value))).unwrap_or_default()
-        });
+        let more = pages::repeated(self.call);
         let request = pages::request(self.call, model.has_tags)?;
         let page = self.access.page(kind, &request).await?;
         let mut rows = Vec::with_capacity(page.rows.len());
         for row in &page.rows {
             rows.push(self.shown(kind, row).await?);
         }
-        Ok(pages::answer(rows, page.offset, &format!("/{}", model.path_name()), &more.concat()).into())
+        Ok(pages::answer(rows, page.offset, &format!("/{}", model.path_name()), &more).into())
     }
 
     async fn entity(&self, kind: &str) -> Result<Reply, Reply> {

@@ -19,8 +19,9 @@ use crate::http::query;
 /// A size out of bounds, tags that are no filter.
 pub(super) fn request(call: &Call, has_tags: bool) -> Result<PageRequest, DbError> {
     let mut request = PageRequest::first();
-    if let Some(size) = call.argument("size") {
-        let size = arguments::number(&size).and_then(|size| size.as_f64());
+    let query = arguments::query(call);
+    if let Some(size) = query.get("size") {
+        let size = size.as_str().and_then(arguments::number).and_then(|size| size.as_f64());
         let size = size.ok_or_else(|| DbError::invalid_size("size must be a number"))?;
         let max = PageRequest::MAX_SIZE;
         if size.fract() != 0.0 || size < 1.0 || size > max as f64 {
@@ -30,9 +31,22 @@ pub(super) fn request(call: &Call, has_tags: bool) -> Result<PageRequest, DbErro
     }
     request.offset = call.argument("offset");
     if has_tags {
-        request.tags = tags::filter(call.arguments().get("tags"))?;
+        request.tags = tags::filter(query.get("tags"))?;
     }
     Ok(request)
+}
+
+/// What the path of the next page repeats of the query.
+pub(super) fn repeated(call: &Call) -> String {
+    let query = arguments::query(call);
+    let more = ["tags", "size"].map(|name| {
+        let value = match query.get(name)? {
+            Value::Array(values) => values.first()?,
+            value => value,
+        };
+        Some(format!("&{name}={}", escaped(&arguments::text(value))))
+    });
+    more.into_iter().flatten().collect()
 }
 
 /// A page as the API answers with it; `path` is that of the list, `more` what the next page repeats.
@@ -76,7 +90,7 @@ pub(super) fn by_age(a: &Arc<Entity>, b: &Arc<Entity>) -> Ordering {
 }
 
 /// Text as a part of a query string.
-pub(super) fn escaped(text: &str) -> String {
+fn escaped(text: &str) -> String {
     let mut out = Vec::new();
     query::escape_component(&mut out, text.as_bytes());
     String::from_utf8_lossy(&out).into_owned()

@@ -16,7 +16,8 @@ const MAX_TAGS: usize = 5;
 
 /// The tags of all entities.
 pub(in crate::admin) async fn all(node: &dyn Node, call: &Call) -> Reply {
-    list(node, call, "/tags", None).await.unwrap_or_else(Reply::from)
+    let more = pages::repeated(call);
+    list(node, call, ("/tags", &more), None).await.unwrap_or_else(Reply::from)
 }
 
 /// The entities with one tag.
@@ -29,7 +30,7 @@ pub(in crate::admin) async fn one(node: &dyn Node, call: &Call, matched: &Matche
         return DbError::invalid_unique("tag", message).into();
     }
     let path = format!("/tags/{}", matched.parameters.first().map_or("", String::as_str));
-    list(node, call, &path, Some(&wanted)).await.unwrap_or_else(Reply::from)
+    list(node, call, (&path, ""), Some(&wanted)).await.unwrap_or_else(Reply::from)
 }
 
 /// The filter of a query: `a,b` for all of several tags, `a/b` for any.
@@ -49,17 +50,16 @@ pub(super) fn filter(argument: Option<&Value>) -> Result<Option<TagFilter>, DbEr
     }
     let printable =
         |text: &str| text.bytes().all(|byte| (0x20..=0x7e).contains(&byte) || (0x80..=0xf4).contains(&byte));
-    let split = |separator: char| -> Vec<String> {
-        let trimmed = text.strip_suffix(separator).unwrap_or(text);
-        trimmed.split(separator).map(str::to_owned).collect()
-    };
+    let split = |separator: char| -> Vec<String> { text.split(separator).map(str::to_owned).collect() };
     let (tags, all) = match (text.contains(','), text.contains('/')) {
         (_, false) => (split(','), true),
         (false, true) => (split('/'), false),
         (true, true) => return Err(wrong("invalid filter syntax")),
     };
     let is_utf8 = !text.contains(char::REPLACEMENT_CHARACTER);
-    if !is_utf8 || !printable(text) || tags.iter().any(String::is_empty) {
+    // nothing has the tag after a separator at the end, which is the empty one
+    let is_empty = |(index, tag): (usize, &String)| tag.is_empty() && (index == 0 || index + 1 < tags.len());
+    if !is_utf8 || !printable(text) || tags.iter().enumerate().any(is_empty) {
         return Err(wrong("invalid filter syntax"));
     }
     if tags.len() > MAX_TAGS {
@@ -68,13 +68,18 @@ pub(super) fn filter(argument: Option<&Value>) -> Result<Option<TagFilter>, DbEr
     Ok(Some(if all { TagFilter::All(tags) } else { TagFilter::Any(tags) }))
 }
 
-/// A page of tags.
-async fn list(node: &dyn Node, call: &Call, path: &str, wanted: Option<&str>) -> Result<Reply, DbError> {
+/// A page of tags; `next` is the path of the following one and what it repeats of the query.
+async fn list(
+    node: &dyn Node,
+    call: &Call,
+    next: (&str, &str),
+    wanted: Option<&str>,
+) -> Result<Reply, DbError> {
     let request = pages::request(call, false)?;
     let page = Access::of(node).page_tags(wanted, request.size, request.offset.as_deref()).await?;
     let rows = page.rows.into_iter();
     let rows = rows.map(|row| json!({"entity_name": row.kind, "entity_id": row.id, "tag": row.tag}));
-    Ok(pages::answer(rows.collect(), page.offset, path, "").into())
+    Ok(pages::answer(rows.collect(), page.offset, next.0, next.1).into())
 }
 
 #[cfg(test)]
@@ -94,6 +99,7 @@ mod tests {
         assert_eq!(read("a"), Ok(Some(TagFilter::All(names(&["a"])))));
         assert_eq!(read("a,b"), Ok(Some(TagFilter::All(names(&["a", "b"])))));
         assert_eq!(read("a/b"), Ok(Some(TagFilter::Any(names(&["a", "b"])))));
+        assert_eq!(read("a,"), Ok(Some(TagFilter::All(names(&["a", ""])))));
     }
 
     #[test]

@@ -54,6 +54,40 @@ fn id(entity: &Entity) -> &str {
 }
 
 #[test]
+fn a_change_that_names_another_key_finds_nothing_and_is_checked_first() {
+    run(|client| async move {
+        let service = client.made("/services", json!({"name": "a", "host": "x"})).await;
+        let path = format!("/services/{}", id(&service));
+        let other = "00000005-0000-4000-8000-000000000005";
+        let (status, body) = client.told("PATCH", &path, json!({"id": other, "port": "x"})).await;
+        assert_eq!((status, &body["code"]), (400, &json!(2)));
+        let (status, body) = client.told("PATCH", &path, json!({"id": other})).await;
+        assert_eq!((status, &body["code"], &body["fields"]["id"]), (404, &json!(6), &service["id"]));
+        let (status, body) = client.told("PATCH", &path, json!({"id": service["id"]})).await;
+        assert_eq!((status, &body["id"]), (200, &service["id"]));
+        let (status, body) = client.told("PATCH", "/services/a", json!({"id": other})).await;
+        assert_eq!((status, &body["id"]), (200, &service["id"]));
+    });
+}
+
+#[test]
+fn lists_are_filtered_by_tags_however_these_are_written() {
+    run(|client| async move {
+        for (name, tags) in [("a", json!(["t1"])), ("b", json!(["t1", "t2"])), ("c", json!(["t2"]))] {
+            client.made("/services", json!({"name": name, "host": "x", "tags": tags})).await;
+        }
+        for (query, count) in [("t1", 2), ("t1,t2", 1), ("t1/t2", 3), ("t1,", 0)] {
+            let page = client.get(&format!("/services?tags={query}")).await.json();
+            assert_eq!(page["data"].as_array().unwrap().len(), count, "{query}");
+        }
+        let page = client.get("/services?tags[]=t1").await.json();
+        assert_eq!(page["data"].as_array().unwrap().len(), 2);
+        let next = client.get("/tags?size=3").await.json()["next"].clone();
+        assert!(next.as_str().unwrap().ends_with("&size=3"), "{next}");
+    });
+}
+
+#[test]
 fn an_entity_is_made_changed_replaced_and_removed() {
     run(|client| async move {
         let service = client.made("/services", json!({"name": "a", "host": "x"})).await;

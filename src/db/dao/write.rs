@@ -190,7 +190,14 @@ impl Dao {
     ) -> Result<Entity, DbError> {
         kind.check_options(options)?;
         let Some(known) = known else { return Err(self.not_found(kind, place, &given)) };
+        // *Kong parity*: where the change names another key than the path, nothing is found; it is told last
+        let names_another = matches!(&place, Place::Key(key) if key.iter().any(|(name, part)| {
+            given.get(name).is_some_and(|given| given != part)
+        }));
         let Planned { changes, names } = self.plan_update(kind, &known, given, options).await?;
+        if names_another {
+            return Err(place.not_found());
+        }
         self.write_and_show(kind, changes, names, options).await
     }
 
@@ -207,7 +214,8 @@ impl Dao {
         let names = Names::taken_from(kind, &mut given)?;
         let key = kind.model.primary_key_of(known);
         self.check_names(&names, Some(&key)).await?;
-        let entity = self.prepare_update(kind, &given, known, options).await?;
+        let mut entity = self.prepare_update(kind, &given, known, options).await?;
+        entity.extend(key.clone());
         let expiry = expiry(options, &entity, true);
         let write = Write::Update(Place::Key(key.clone()), entity, expiry);
         let mut changes = vec![Change::new(kind.model, self.workspace_of(options), write)];
