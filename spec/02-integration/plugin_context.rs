@@ -33,7 +33,7 @@ const PROXIED: &str = "
   ctx.KONG_WAITING_TIME ctx.KONG_RECEIVE_TIME ctx.KONG_PROXY_LATENCY
   shared.kong shared.kong_locks shared.kong_cluster_events shared.kong_db_cache shared.kong_db_cache_miss
   shared.kong_core_db_cache shared.kong_core_db_cache_miss shared.kong_secrets
-  shared.kong_rate_limiting_counters shared.kong_healthchecks shared.kong_dns_cache shared.prometheus_metrics
+  shared.kong_rate_limiting_counters shared.kong_healthchecks shared.prometheus_metrics
   var.http_apikey var.request_id worker config";
 
 /// After a request that a plugin ended.

@@ -135,8 +135,11 @@ fn the_prometheus_plugin_brings_its_dictionaries() {
     assert_eq!(size("custom_cache"), Some(2 << 20));
     assert_eq!(size("other"), Some(1 << 20));
     assert_eq!(size("kong_db_cache"), Some(128 << 20));
-    assert_eq!(size("stream_prometheus_metrics"), Some(5 << 20));
+    assert_eq!((size("stream_prometheus_metrics"), size("kong_dns_cache")), (None, None));
     assert!(conf.nginx.shared_dicts.contains(&SharedDict { name: "kong".to_owned(), size: 5 << 20 }));
+    let conf = load(&[("stream_listen", "127.0.0.1:9000"), ("new_dns_client", "on")]);
+    let has = |name: &str| conf.nginx.shared_dicts.iter().any(|dict| dict.name == name);
+    assert!(has("stream_prometheus_metrics") && has("stream_kong") && has("kong_dns_cache"));
 }
 
 #[test]

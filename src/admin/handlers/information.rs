@@ -25,6 +25,8 @@ pub(in crate::admin) fn root(node: &dyn Node) -> Reply {
     let workers: Vec<u32> = statistics.workers.iter().map(|(pid, _)| *pid).collect();
     let mut configuration = node.configuration();
     configuration.insert("log_level".to_owned(), Value::from(node.log_level()));
+    let configuration: Map<String, Value> =
+        configuration.into_iter().map(|(name, value)| (name, without_empty_list(value))).collect();
     Reply::json(
         200,
         json!({
@@ -40,6 +42,14 @@ pub(in crate::admin) fn root(node: &dyn Node) -> Reply {
             "pids": {"master": statistics.master_pid, "workers": workers},
         }),
     )
+}
+
+/// *Kong parity*: a property that is an empty list is shown as `{}`, what Lua makes of an empty table.
+fn without_empty_list(value: Value) -> Value {
+    match value {
+        Value::Array(items) if items.is_empty() => Value::Object(Map::new()),
+        value => value,
+    }
 }
 
 /// `/endpoints`: all paths.
@@ -208,16 +218,20 @@ fn configured_plugins(node: &dyn Node) -> Vec<Value> {
 }
 
 /// How numbers of bytes are shown.
-struct Size {
-    /// The divisor and the suffix; none for plain numbers.
-    unit: Option<(f64, &'static str)>,
-    decimals: usize,
+enum Size {
+    /// As a number.
+    Bytes,
+    /// As the text of a number.
+    Text,
+    /// Divided, with so many decimals and a suffix.
+    Divided(f64, usize, &'static str),
 }
 
 impl Size {
     fn new(unit: &str, scale: Option<f64>) -> Result<Self, String> {
         let unit = match unit.to_ascii_lowercase().as_str() {
-            "" | "b" => return Ok(Size { unit: None, decimals: 0 }),
+            "b" => return Ok(Size::Bytes),
+            "" => return Ok(Size::Text),
             _ if scale.is_some_and(|scale| scale < 0.0) => {
                 return Err("scale must be equal or greater than 0".to_owned());
             }
@@ -227,15 +241,21 @@ impl Size {
             _ => return Err(format!("invalid unit '{unit}' (expected 'k/K', 'm/M', or 'g/G')")),
         };
         const MOST: f64 = 99.0;
-        Ok(Size { unit: Some(unit), decimals: scale.unwrap_or(2.0).min(MOST) as usize })
+        let decimals = scale.unwrap_or(2.0).min(MOST) as usize;
+        Ok(Size::Divided(unit.0, decimals, unit.1))
     }
 
     fn show(&self, bytes: u64) -> Value {
-        match self.unit {
-            Some((divisor, suffix)) => {
-                Value::from(format!("{:.*} {suffix}", self.decimals, bytes as f64 / divisor))
+        match *self {
+            Size::Bytes => Value::from(bytes),
+            Size::Text => Value::from(bytes.to_string()),
+            Size::Divided(divisor, decimals, suffix) => {
+                // halves are rounded up, not to the even digit
+                let scale = 10f64.powi(decimals as i32);
+                let rounded = (bytes as f64 / divisor * scale + 0.5).floor() / scale;
+                let shown = if rounded.is_finite() { rounded } else { bytes as f64 / divisor };
+                Value::from(format!("{shown:.decimals$} {suffix}"))
             }
-            None => Value::from(bytes),
         }
     }
 }

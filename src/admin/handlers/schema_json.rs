@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::schema::{Check, Deprecation, Field, Kind, Record, Validator};
+use crate::schema::{Check, Deprecation, Field, Kind, LuaPattern, PatternRule, Record, Validator};
 
 /// A record: its fields and the rules between them.
 pub(super) fn record(record: &Record) -> Value {
@@ -81,6 +81,12 @@ fn nested(field: &Field, out: &mut Map<String, Value>) {
         }
         Kind::Record(Some(record)) => {
             out.insert("fields".to_owned(), fields(record));
+            if !record.shorthand_fields.is_empty() {
+                let shorthands = record.shorthand_fields.iter();
+                let shown =
+                    shorthands.map(|shorthand| json!({ &shorthand.name: definition(&shorthand.field) }));
+                out.insert("shorthand_fields".to_owned(), shown.collect());
+            }
             if !record.entity_checks.is_empty() {
                 out.insert("entity_checks".to_owned(), record.entity_checks.iter().map(check).collect());
             }
@@ -110,8 +116,25 @@ fn argument(validator: &Validator) -> Option<Value> {
         }
         Validator::StartsWith(prefix) => Value::from(prefix.as_str()),
         Validator::MutuallyExclusiveSubsets(subsets) => json!(subsets.as_ref()),
+        Validator::Match(pattern) | Validator::NotMatch(pattern) => Value::from(pattern.source()),
+        Validator::MatchNone(rules) | Validator::MatchAll(rules) => rules.iter().map(rule).collect(),
+        Validator::MatchAny(patterns, err) => {
+            let patterns: Vec<&str> = patterns.iter().map(LuaPattern::source).collect();
+            with_err(json!({ "patterns": patterns }), err.as_deref())
+        }
         _ => return None,
     })
+}
+
+fn rule(rule: &PatternRule) -> Value {
+    with_err(json!({ "pattern": rule.pattern.source() }), rule.err.as_deref())
+}
+
+fn with_err(mut shown: Value, err: Option<&str>) -> Value {
+    if let (Some(fields), Some(err)) = (shown.as_object_mut(), err) {
+        fields.insert("err".to_owned(), Value::from(err));
+    }
+    shown
 }
 
 fn check(check: &Check) -> Value {

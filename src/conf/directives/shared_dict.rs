@@ -42,6 +42,13 @@ pub(super) fn read(values: &Values, errors: &mut Vec<String>) -> Vec<SharedDict>
     for name in prometheus_dicts(values) {
         dicts.push(SharedDict { name: name.to_owned(), size: 5 * MIB });
     }
+    // *Kong parity*: what nobody can use is not there either
+    let has_streams = values.texts("stream_listen").iter().any(|listen| listen != "off");
+    let has_resolver = values.is_on("new_dns_client");
+    dicts.retain(|dict| match dict.name.as_str() {
+        "kong_dns_cache" => has_resolver,
+        name => has_streams || !name.starts_with("stream_"),
+    });
     let mut seen = std::collections::HashSet::new();
     dicts.retain(|dict| seen.insert(dict.name.clone()));
     dicts
