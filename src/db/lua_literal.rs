@@ -143,13 +143,18 @@ fn quote(text: &str) -> String {
     }
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
-    for character in text.chars() {
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
         match character {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
             '\n' => quoted.push_str("\\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\0' => quoted.push_str("\\0"),
+            control if control.is_ascii_control() => {
+                // all three digits only where another digit follows
+                let code = u32::from(control);
+                let is_digit_next = characters.peek().is_some_and(char::is_ascii_digit);
+                quoted.push_str(&if is_digit_next { format!("\\{code:03}") } else { format!("\\{code}") });
+            }
             other => quoted.push(other),
         }
     }
@@ -214,6 +219,13 @@ mod tests {
         assert_eq!(compact(&json!("a[[b")), "[=[a[[b]=]");
         assert_eq!(compact(&json!("x]")), "[=[x]]=]");
         assert_eq!(compact(&json!("say \"x\"")), "\"say \\\"x\\\"\"");
+    }
+
+    #[test]
+    fn control_characters_are_written_as_numbers() {
+        assert_eq!(compact(&json!("a\tb")), "\"a\\9b\"");
+        assert_eq!(compact(&json!("a\t1\r")), "\"a\\0091\\13\"");
+        assert_eq!(compact(&json!("\u{7f}")), "\"\\127\"");
     }
 
     #[test]

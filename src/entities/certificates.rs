@@ -38,7 +38,7 @@ fn key_matches(entity: &Map<String, Value>, cert: &str, key: &str, message: &str
         return Ok(());
     };
     let of_cert = public_key(cert);
-    let of_key = tls::private_key_spki(key);
+    let of_key = tls::private_key_spki(key).or_else(|| tls::public_key_spki(key));
     match (of_cert, of_key) {
         (Some(of_cert), Some(of_key)) if tls::same_key(&of_cert, &of_key) => Ok(()),
         _ => Err(Some(message.into())),

@@ -45,8 +45,11 @@ fn check_key(entity: &Map<String, Value>) -> Verdict {
 }
 
 fn check_jwk(text: &str, kid: Option<&Value>) -> Verdict {
-    let Ok(Value::Object(key)) = serde_json::from_str::<Value>(text) else {
-        return refuse("could not json decode jwk string");
+    let key = match serde_json::from_str::<Value>(text) {
+        Ok(Value::Object(key)) => key,
+        // a list is a table without the key's name to Lua
+        Ok(Value::Array(_)) => Map::new(),
+        _ => return refuse("could not json decode jwk string"),
     };
     if key.get("kid") != kid {
         return refuse("kid in jwk.kid must be equal to keys.kid");

@@ -84,7 +84,8 @@ fn null_when(protocol: Field, field: &str) -> Check {
 
 /// The four fields that a URL stands for.
 fn expand_url(value: &Value) -> Option<Map<String, Value>> {
-    let text = value.as_str().unwrap_or_default();
+    // Kong takes null for the text that Lua prints it as
+    let text = if value.is_null() { "userdata: NULL" } else { value.as_str().unwrap_or_default() };
     let url = Url::parse(text)?;
     let number = url.port.and_then(|port| port.parse::<u32>().ok());
     let by_port = match number {

@@ -184,9 +184,10 @@ fn adjust(
     }
     let value = match &field.kind {
         Kind::Record(Some(record)) if recurses(field, value.as_ref(), context) => {
+            // *Kong parity*: false is no record and not refused either
             let value = match value {
-                Some(value) => Some(value),
-                None => missing(field, None, options)?,
+                None | Some(Value::Bool(false)) => missing(field, None, options)?,
+                value => value,
             };
             return match value {
                 Some(value) if is_table(&value) => {

@@ -81,8 +81,8 @@ fn other_entities_refuse_what_kong_refuses() {
         "certificates",
         json!({"cert": "x", "key": "{vault://env/key}"}),
         json!({
-        "cert": "invalid certificate: x509.new: error:688010A:asn1 encoding routines:asn1_item_embed_d2i:\
-                 nested asn1 error:asn1/tasn_dec.c:349:"}),
+        "cert": "invalid certificate: x509.new: error:680007B:asn1 encoding routines:ASN1_get_object:\
+                 header too long:asn1/asn1_lib.c:105:"}),
     );
 }
 

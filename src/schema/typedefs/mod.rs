@@ -7,6 +7,7 @@
 pub mod address;
 mod keys;
 pub mod names;
+mod not_der;
 pub mod path;
 mod plugins;
 mod routing;

@@ -8,18 +8,19 @@ use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate};
 
 use super::address::{refuse, text};
+use super::not_der;
 use crate::schema::callback::Verdict;
 use crate::schema::reference::is_reference;
 
-/// What OpenSSL says about bytes that hold no certificate or key.
-const NOT_ASN1: &str =
-    "error:688010A:asn1 encoding routines:asn1_item_embed_d2i:nested asn1 error:asn1/tasn_dec.c:349:";
+/// What OpenSSL says about a private key that none of its decoders reads.
+const NO_DECODER: &str =
+    "error:1E08010C:DECODER routines:OSSL_DECODER_from_bio:unsupported:encode_decode/decoder_lib.c:102:";
 
 /// `typedefs.certificate`.
 pub fn certificate(value: &Value) -> Verdict {
     match certificate_der(text(value)) {
         Some(_) => Ok(()),
-        None => refuse(format!("invalid certificate: x509.new: {NOT_ASN1}")),
+        None => refuse(format!("invalid certificate: x509.new: {}", not_der::reason(text(value)))),
     }
 }
 
@@ -29,7 +30,7 @@ pub fn key(value: &Value) -> Verdict {
     if private_key_spki(key).is_some() || public_key_spki(key).is_some() {
         return Ok(());
     }
-    refuse(format!("invalid key: pkey.new:load_key: {NOT_ASN1}"))
+    refuse(format!("invalid key: pkey.new:load_key: {}", not_der::reason(key)))
 }
 
 /// The DER of the first certificate of a PEM text.
@@ -119,7 +120,7 @@ pub fn pem_pair(value: &Value) -> Verdict {
         Some(pem) => match private_key_spki(text(pem)) {
             Some(der) => Some(der),
             None => {
-                return refuse(format!("could not load private keypkey.new:load_key: {NOT_ASN1}"));
+                return refuse(format!("could not load private keypkey.new:load_key: {NO_DECODER}"));
             }
         },
         None => None,

@@ -1,16 +1,20 @@
 local pkey = require "resty.openssl.pkey"
 local typedefs = require "kong.db.schema.typedefs"
 
-local SHARED_AND_CURVES = { "HS256", "HS384", "HS512", "ES256", "ES384", "ES512" }
--- Those whose credentials must have a public key.
-local OTHERS = { "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA" }
+local ALGORITHMS = {
+  "HS256", "HS384", "HS512",
+  "RS256", "RS384", "RS512",
+  "ES256", "ES384", "ES512",
+  "PS256", "PS384", "PS512",
+  "EdDSA",
+}
 
-local algorithms, patterns = {}, {}
-for i, name in ipairs(SHARED_AND_CURVES) do
-  algorithms[i] = name
-end
-for i, name in ipairs(OTHERS) do
-  algorithms[#algorithms + 1], patterns[i] = name, "^" .. name .. "$"
+-- Those whose credentials must have a public key.
+local patterns = {}
+for _, name in ipairs(ALGORITHMS) do
+  if not name:find("^[HE]S") then
+    patterns[#patterns + 1] = "^" .. name .. "$"
+  end
 end
 
 local function check_key(text)
@@ -35,7 +39,7 @@ local secrets = {
     { key = { type = "string", required = false, unique = true, auto = true } },
     { secret = { type = "string", auto = true } },
     { rsa_public_key = { type = "string" } },
-    { algorithm = { type = "string", default = "HS256", one_of = algorithms } },
+    { algorithm = { type = "string", default = "HS256", one_of = ALGORITHMS } },
     { tags = typedefs.tags },
   },
   entity_checks = { { conditional = {
