@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admin_answers;
 mod api_logs;
 mod cassandra;
 mod cassandra_centers;
