@@ -71,6 +71,17 @@ fn a_change_that_names_another_key_finds_nothing_and_is_checked_first() {
 }
 
 #[test]
+fn of_a_foreign_key_only_the_primary_key_counts() {
+    run(|client| async move {
+        let key = json!({"id": "11111111-1111-4111-8111-111111111111"});
+        let service = json!({"id": key["id"], "name": "x"});
+        let (status, body) =
+            client.told("POST", "/routes", json!({"paths": ["/a"], "service": service})).await;
+        assert_eq!((status, &body["fields"]["service"]), (400, &key));
+    });
+}
+
+#[test]
 fn lists_are_filtered_by_tags_however_these_are_written() {
     run(|client| async move {
         for (name, tags) in [("a", json!(["t1"])), ("b", json!(["t1", "t2"])), ("c", json!(["t2"]))] {

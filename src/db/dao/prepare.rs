@@ -61,6 +61,9 @@ impl Dao {
                 continue;
             };
             if parent.validate_primary_key(given, true).is_ok() {
+                // what else is said of the other entity does not count
+                let key = parent.extract_pk_values(given);
+                entity.insert(name.to_owned(), Value::Object(key));
                 continue;
             }
             let mut missing = Entity::new();
