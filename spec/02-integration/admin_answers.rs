@@ -226,6 +226,12 @@ fn bodies(gateway: &Gateway) {
     ] {
         assert_eq!(shown(method, path, body), (status, message.to_owned()), "{method} {path}");
     }
+    let pasted =
+        ask(gateway.admin, "POST", "/schemas/consumers/validate", &[JSON], "{\"username\":\"a\nb\"}");
+    assert_eq!(
+        (pasted.status, pasted.json()["message"].as_str()),
+        (200, Some("schema validation successful"))
+    );
     let root = ask(gateway.admin, "GET", "/", &[], "").json();
     assert_eq!(root["configuration"]["trusted_ips"], json!({}));
     let status = ask(gateway.admin, "GET", "/status?unit=g", &[], "").json();

@@ -3,6 +3,7 @@
 //! A JSON body is a tree of typed values already; a form's names are read as paths into one (`tree`), and what a
 //! schema says of a field gives its text a type (`types`).
 
+mod json_body;
 mod multipart;
 mod tree;
 mod types;
@@ -49,12 +50,12 @@ pub fn query(call: &Call) -> Map<String, Value> {
 /// The answer to a JSON body that is none.
 pub fn body(call: &Call) -> Result<Map<String, Value>, Reply> {
     match form(call) {
-        Form::Json => match serde_json::from_slice(&call.body) {
-            Ok(Value::Object(arguments)) => Ok(arguments),
-            Ok(Value::Array(_)) => Ok(Map::new()),
+        Form::Json => match json_body::read(&call.body) {
+            Some(Value::Object(arguments)) => Ok(arguments),
+            Some(Value::Array(_)) => Ok(Map::new()),
             // *Kong parity*: nothing in Kong expects a body that is neither an object nor a list
-            Ok(_) => Err(Reply::unexpected()),
-            Err(_) => Err(Reply::message(400, "Cannot parse JSON body")),
+            Some(_) => Err(Reply::unexpected()),
+            None => Err(Reply::message(400, "Cannot parse JSON body")),
         },
         Form::Urlencoded => Ok(tree::nested(decode(&call.body))),
         Form::Multipart => {
