@@ -9,7 +9,9 @@ pub const MEDIA_TYPE: &str = "text/html; charset=UTF-8";
 ///
 /// *Kong parity*: nginx's page, without the line that names the server.
 pub fn plain(status: u16, note: Option<&str>) -> String {
-    let heading = format!("{status} {}", reason(status));
+    // the one page whose phrase differs from that of the status line
+    let phrase = if status == 302 { "Found" } else { reason(status) };
+    let heading = format!("{status} {phrase}");
     let title = note.map_or_else(|| heading.clone(), |note| format!("{status} {note}"));
     let note = note.map(|note| format!("<center>{note}</center>\r\n")).unwrap_or_default();
     format!(
@@ -30,6 +32,7 @@ mod tests {
             page.starts_with("<html>\r\n<head><title>405 Not Allowed</title></head>\r\n<body>\r\n"),
             "{page}"
         );
+        assert!(plain(302, None).contains("<h1>302 Found</h1>"));
         let page = plain(400, Some("Request Header Or Cookie Too Large"));
         assert_eq!(page.len(), 198);
         assert!(page.contains("<title>400 Request Header Or Cookie Too Large</title>"), "{page}");

@@ -6,7 +6,7 @@
 //! `error_default_type`.
 
 use crate::conf::Conf;
-use crate::http::{Fields, Known, status};
+use crate::http::{Fields, Known, page};
 use crate::observability::log;
 use std::path::Path;
 
@@ -214,26 +214,11 @@ pub const fn is_ours(status: u16) -> bool {
 ///
 /// *Kong parity*: it does not name the server.
 pub fn plain_page(status: u16, out: &mut Vec<u8>) {
-    let (title, heading, note) = match status {
-        497 => {
-            let note = "The plain HTTP request was sent to HTTPS port";
-            (format!("400 {note}"), "400 Bad Request".to_owned(), Some(note))
-        }
-        302 => ("302 Found".to_owned(), "302 Found".to_owned(), None),
-        _ => {
-            let title = format!("{status} {}", status::reason(status));
-            (title.clone(), title, None)
-        }
+    let page = match status {
+        497 => page::plain(400, Some("The plain HTTP request was sent to HTTPS port")),
+        _ => page::plain(status, None),
     };
-    let mut lines = vec![
-        "<html>".to_owned(),
-        format!("<head><title>{title}</title></head>"),
-        "<body>".to_owned(),
-        format!("<center><h1>{heading}</h1></center>"),
-    ];
-    lines.extend(note.map(|note| format!("<center>{note}</center>")));
-    lines.extend(["</body>", "</html>", ""].map(str::to_owned));
-    out.extend_from_slice(lines.join("\r\n").as_bytes());
+    out.extend_from_slice(page.as_bytes());
 }
 
 #[cfg(test)]
