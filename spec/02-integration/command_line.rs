@@ -48,7 +48,7 @@ fn versions_are_printed_alone_or_with_those_of_the_parts() {
     check(&[
         (&[], "version", 0, "3.9.3\n", ""),
         (&[], "version -a", 0, "Kong: 3.9.3\nngx_lua: ", ""),
-        (&[], "version --all", 0, "\nLua: ", ""),
+        (&[], "version --all", 0, "\nLua: LuaJIT 2.1.0-20231117.1\n", ""),
         (&[], "version --vv", 0, "Kong: 3.9.3\n", ""),
     ]);
 }
@@ -69,6 +69,20 @@ fn a_secret_is_read_from_the_environment_whatever_its_spelling() {
         (&[secret, ("KONG_VAULT_ENV_PREFIX", "SECRETS_")], "vault get env/test", 0, "a value\n", ""),
         (&[secret, ("KONG_VAULT_ENV_PREFIX", "SECRETS-")], "vault get env/test", 0, "a value\n", ""),
         (&[("MANY", r#"{"one":"1"}"#)], "vault get env/many/one", 0, "1\n", ""),
+        (
+            &[("MANY", r#"{"one":1}"#)],
+            "vault get env/many/one",
+            1,
+            "",
+            "unexpected number value in JSON secret",
+        ),
+        (
+            &[("MANY", "x")],
+            "vault get env/many/one",
+            1,
+            "",
+            "value (nil): Expected value but found invalid token at",
+        ),
     ]);
 }
 
@@ -90,6 +104,7 @@ fn a_configuration_file_is_checked_and_every_error_named() {
         (&[], &format!("check {}", at("bad")), 1, "", "[error] log_level has an invalid value: 'loud'"),
         (&[], "check inexistent.conf", 1, "", "[error] no file at: inexistent.conf"),
         (&[], "prepare -c inexistent.conf", 1, "", "Error: no file at: inexistent.conf"),
+        (&[], &format!("check {} --v", at("good")), 0, "[verbose] prefix in use: /", ""),
     ]);
 }
 
@@ -110,7 +125,14 @@ fn commands_about_a_database_answer_where_there_is_none() {
             "Error: 'kong config db_import' only works with a database.\nWhen using database=off, reload your \
              declarative configuration\nusing the /config endpoint.\n",
         ),
-        (&[off], "config parse /nonexistent.yml", 1, "", "Error: "),
+        (&[off], "config parse /nonexistent.yml", 1, "", "/nonexistent.yml: No such file or directory\n"),
+        (
+            &[off],
+            "config parse a.lua",
+            1,
+            "",
+            "[warn] db_import of .lua files is deprecated; please convert your file",
+        ),
         (&[off], "migrations list", 0, "Executed migrations:", ""),
         (&[off], "migrations up", 0, "Database is already up-to-date\n", ""),
     ]);
@@ -158,6 +180,32 @@ fn lifetime(file: &str) -> i64 {
     let (_, pem) = parse_x509_pem(&fs::read(file).unwrap()).unwrap();
     let validity = pem.parse_x509().unwrap().validity().clone();
     validity.not_after.timestamp() - validity.not_before.timestamp()
+}
+
+#[test]
+fn commands_that_lay_a_prefix_out_make_it_and_refuse_what_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(at("file"), "").unwrap();
+    let off = ("KONG_DATABASE", "off");
+    for command in ["start", "prepare", "restart", "reload"] {
+        let error = format!("Error: {} is not a directory\n", at("file"));
+        check(&[(&[off], &format!("{command} -p {}", at("file")), 1, "", &error)]);
+    }
+    for command in ["restart", "reload"] {
+        let prefix = at(command);
+        let note = format!("prefix directory {prefix} not found, trying to create it\n");
+        let error = format!("Error: no file at: {prefix}/.kong_env\n");
+        check(&[(&[off], &format!("{command} -p {prefix}"), 1, &note, &error)]);
+        assert!(Path::new(&prefix).is_dir());
+    }
+    let template = at("none.lua");
+    let missing = format!("no such file: {template}\n");
+    for command in ["start", "prepare"] {
+        let prefix = at("prefix");
+        fs::create_dir_all(&prefix).unwrap();
+        check(&[(&[off], &format!("{command} -p {prefix} --nginx-conf {template}"), 1, "", &missing)]);
+    }
 }
 
 #[test]

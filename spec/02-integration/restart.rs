@@ -29,12 +29,14 @@ fn a_restart_ends_the_running_node_and_starts_one_where_none_runs() {
         if round == 2 {
             out(&gateway.command("stop", &[]));
         }
-        assert_eq!(out(&kong(&["restart", "-c", &conf])), "Kong started\n");
+        let expected = if round == 2 { "Kong started\n" } else { "Kong stopped\nKong started\n" };
+        assert_eq!(out(&kong(&["restart", "-c", &conf])), expected);
         assert_ne!(gateway.master(), master);
         master = gateway.master();
     }
     let prefix = gateway.prefix.display().to_string();
-    assert_eq!(out(&kong(&["restart", "--prefix", &prefix, "-c", &conf])), "Kong started\n");
+    let restarted = out(&kong(&["restart", "--prefix", &prefix, "-c", &conf]));
+    assert_eq!(restarted, "Kong stopped\nKong started\n");
     assert!(gateway.is_running());
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{Command, Invocation};
+use super::{Command, Invocation, narration};
 use crate::conf::{Conf, DEFAULT_FILES, Sources};
 
 /// The command.
@@ -26,8 +26,11 @@ Options:
 fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     let [default, ..] = DEFAULT_FILES;
     let path = invocation.positional.first().map_or(default, String::as_str);
-    match Conf::load(&Sources::new(Some(Path::new(path)))) {
-        Ok(_) => {
+    let sources = Sources::new(Some(Path::new(path)));
+    narration::tell_sources(&invocation.console, &sources);
+    match Conf::load(&sources) {
+        Ok(conf) => {
+            narration::tell_values(&invocation.console, &conf);
             invocation.console.info(format!("configuration at {path} is valid"));
             Ok(ExitCode::SUCCESS)
         }

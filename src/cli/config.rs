@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, ensure};
 
-use super::{Command, Invocation, Opt, node};
+use super::{Command, Console, Invocation, Opt, node};
 use crate::conf::{Conf, Database, absolute};
 use crate::db::Dao;
 use crate::db::declarative::{Configuration, Reader, transfer};
 use crate::entities::Registry;
 use crate::node::{dao_of_command, schemas_of_command};
+use crate::observability::{Level, log};
 
 const DEFAULT_FILE: &str = "./kong.yml";
 const EXAMPLE: &str = include_str!("config_example.yml");
@@ -70,13 +71,15 @@ fn parse(invocation: &Invocation, conf: &Conf) -> anyhow::Result<ExitCode> {
     // The VM holds the functions of plugins' schemas: it must outlive the reader.
     let (_vm, registry) = schemas_of_command(conf).map_err(anyhow::Error::msg)?;
     let reader = Reader::new(&registry);
-    let path = path.to_string_lossy();
-    read(&reader, &path)?;
+    read(&reader, &path.to_string_lossy(), &invocation.console)?;
     invocation.console.info("parse successful");
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(reader: &Reader, path: &str) -> anyhow::Result<Configuration> {
+fn read(reader: &Reader, path: &str, console: &Console) -> anyhow::Result<Configuration> {
+    if path.ends_with(".lua") {
+        console.warn("db_import of .lua files is deprecated; please convert your file into .yaml or .json");
+    }
     reader.read_file(path).map_err(|error| {
         let places: String = error.places(path).iter().map(|place| format!("\n{place}")).collect();
         anyhow!("Failed parsing:\n{error}{places}")
@@ -108,13 +111,14 @@ fn db_import(invocation: &Invocation, conf: &Conf) -> anyhow::Result<ExitCode> {
         file(invocation).context("expected a declarative configuration file; see `kong config --help`")?;
     let (_vm, registry) = schemas_of_command(conf).map_err(anyhow::Error::msg)?;
     let reader = Reader::new(&registry);
-    let configuration = read(&reader, &path.to_string_lossy())?;
-    invocation.console.info("parse successful, beginning import");
+    let console = &invocation.console;
     with_database(conf, &reader, &registry, async |dao| {
+        let configuration = read(&reader, &path.to_string_lossy(), console)?;
+        console.info("parse successful, beginning import");
         let imported = transfer::import(&dao, &reader, configuration).await;
         imported.map_err(|error| anyhow!("Failed importing:\n{error}"))
     })?;
-    invocation.console.info("import successful");
+    console.info("import successful");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -125,6 +129,8 @@ fn db_export(invocation: &Invocation, conf: &Conf) -> anyhow::Result<ExitCode> {
     conf.storage()?;
     let (_vm, registry) = schemas_of_command(conf).map_err(anyhow::Error::msg)?;
     let reader = Reader::new(&registry);
+    // What of the stored values is deprecated is no news to whoever exports them.
+    log::set_level(Level::Error);
     let text = with_database(conf, &reader, &registry, async |dao| Ok(transfer::export(&dao).await?))?;
     std::fs::write(&path, text).with_context(|| format!("could not write {}", path.display()))?;
     Ok(ExitCode::SUCCESS)

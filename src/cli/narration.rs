@@ -1,5 +1,7 @@
 //! What `--v` and `--vv` tell about where a configuration comes from.
 
+use std::path::Path;
+
 use super::Console;
 use crate::conf::{Conf, ConfValue, DEFAULT_FILES, Sources};
 
@@ -22,6 +24,11 @@ pub fn tell_sources(console: &Console, sources: &Sources) {
         let shown = if Conf::is_sensitive(&name) { MASK } else { value.as_str() };
         console.debug(format!("KONG_{} ENV found with \"{shown}\"", name.to_uppercase()));
     }
+}
+
+/// Tells that the configuration of a node is read which was started.
+pub fn tell_env_file(console: &Console, file: &Path) {
+    console.verbose(format!("reading config file at {}", file.display()));
 }
 
 /// Tells the outcome: the prefix, and every value, secrets masked.

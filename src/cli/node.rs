@@ -27,20 +27,58 @@ pub fn announced(invocation: &Invocation, purpose: Purpose) -> anyhow::Result<Co
 
 /// The same, or that of the node which runs in the prefix, if one was ever started there.
 pub fn running_or_configured(invocation: &Invocation) -> anyhow::Result<Conf> {
-    let conf = configured(invocation, Purpose::Inspect)?;
-    if conf.kong_env().exists() { Ok(Conf::from_prefix(&conf.prefix)?) } else { Ok(conf) }
+    let mut conf = configured(invocation, Purpose::Inspect)?;
+    if conf.kong_env().exists() {
+        narration::tell_env_file(&invocation.console, &conf.kong_env());
+        conf = Conf::from_prefix(&conf.prefix)?;
+    }
+    narration::tell_values(&invocation.console, &conf);
+    Ok(conf)
+}
+
+/// Makes the prefix that the command line asks for, and says so, if there is none. A configuration that is wrong
+/// is told by whatever reads it next, for use.
+///
+/// *Kong parity*: commands that are about to lay a prefix out do this before anything else. Those that only need a
+/// configuration do not need a prefix here.
+///
+/// *Errors*: the prefix is a file, or cannot be made.
+pub fn make_prefix(invocation: &Invocation) -> anyhow::Result<()> {
+    let Ok(conf) = configured(invocation, Purpose::Stop) else { return Ok(()) };
+    let prefix = &conf.prefix;
+    if prefix.exists() {
+        ensure!(prefix.is_dir(), "{} is not a directory", prefix.display());
+        return Ok(());
+    }
+    println!("prefix directory {} not found, trying to create it", prefix.display());
+    fs::create_dir_all(prefix).with_context(|| format!("could not create directory {}", prefix.display()))
+}
+
+/// Refuses a template of `--nginx-conf` that is not there; the others have no effect here.
+///
+/// *Errors*: there is no such file.
+pub fn check_template(invocation: &Invocation) -> anyhow::Result<()> {
+    match invocation.text("nginx-conf").filter(|path| !Path::new(path).exists()) {
+        Some(missing) => anyhow::bail!("no such file: {missing}"),
+        None => Ok(()),
+    }
 }
 
 /// The configuration of the node that was started in the prefix.
 ///
 /// *Errors*: there is no such prefix, or no node was started in it.
 pub fn started(invocation: &Invocation) -> anyhow::Result<Conf> {
-    let prefix = configured(invocation, Purpose::Stop)?.prefix;
+    let asked = configured(invocation, Purpose::Stop)?;
+    let prefix = &asked.prefix;
     ensure!(prefix.exists(), "no such prefix: {}", prefix.display());
     let env = prefix.join(".kong_env");
     ensure!(env.exists(), "Kong is not running at {}", prefix.display());
+    narration::tell_values(&invocation.console, &asked);
+    narration::tell_env_file(&invocation.console, &env);
     let sources = Sources::kong_env(&env).flag("prefix", prefix.to_str()).purpose(Purpose::Stop);
-    Conf::load(&sources).with_context(|| format!("could not read {}", env.display()))
+    let conf = Conf::load(&sources).with_context(|| format!("could not read {}", env.display()))?;
+    narration::tell_values(&invocation.console, &conf);
+    Ok(conf)
 }
 
 /// Whether the process of the node's pid file is alive.

@@ -1,9 +1,8 @@
 //! `kong prepare`: lays a prefix out without starting a node.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::anyhow;
 
 use super::{Command, Invocation, Opt, node};
 use crate::conf::{Purpose, prefix};
@@ -31,14 +30,14 @@ Options:
 };
 
 fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
+    node::make_prefix(invocation)?;
     let conf = node::announced(invocation, Purpose::Inspect)?;
     let place = conf.prefix.clone();
-    if let Some(template) = invocation.text("nginx-conf").filter(|path| !Path::new(path).exists()) {
-        bail!("could not prepare Kong prefix at {}: no such file: {template}", place.display());
-    }
+    node::check_template(invocation)
+        .map_err(|error| anyhow!("could not prepare Kong prefix at {}: {error}", place.display()))?;
     invocation.console.verbose(format!("preparing nginx prefix directory at {}", place.display()));
     let prepared = prefix::prepare(conf)
-        .map_err(|error| anyhow::anyhow!("could not prepare Kong prefix at {}: {error}", place.display()))?;
+        .map_err(|error| anyhow!("could not prepare Kong prefix at {}: {error}", place.display()))?;
     for note in prepared.notes {
         invocation.console.info(note);
     }

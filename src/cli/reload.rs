@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{bail, ensure};
 use nix::sys::signal::Signal;
 
-use super::{Command, Invocation, Opt, node, stop};
+use super::{Command, Invocation, Opt, narration, node, stop};
 use crate::conf::{Purpose, absolute};
 use crate::runtime::pid_file::PidFile;
 use crate::runtime::request::{self, Reload};
@@ -41,23 +41,27 @@ Options:
 /// configuration serves by then.
 fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     // Only where the node runs is asked here; what its secrets are it asks for itself.
+    node::make_prefix(invocation)?;
     let conf = node::configured(invocation, Purpose::Stop)?;
-    let prefix = &conf.prefix;
-    ensure!(prefix.exists(), "no such prefix: {}", prefix.display());
+    let (prefix, console) = (&conf.prefix, &invocation.console);
+    ensure!(conf.kong_env().exists(), "no file at: {}", conf.kong_env().display());
+    narration::tell_values(console, &conf);
+    narration::tell_env_file(console, &conf.kong_env());
+    node::check_template(invocation)?;
     ensure!(PidFile::of(prefix).is_running(), "nginx not running in prefix: {}", prefix.display());
     let asked = Reload::new(
         invocation.text("conf").map(|path| absolute(Path::new(path))),
         std::env::vars().filter(|(name, _)| name.starts_with("KONG_")).collect(),
     );
-    invocation.console.debug("asking the master process to reload");
+    console.debug("asking the master process to reload");
     match request::reload(prefix, &asked) {
         Ok(Ok(())) => {}
         Ok(Err(reason)) => bail!(reason),
         Err(error) => {
-            invocation.console.debug(format!("no answer is to be had ({error}), sending a signal"));
-            stop::signal(&conf, Signal::SIGHUP, &invocation.console)?;
+            console.debug(format!("no answer is to be had ({error}), sending a signal"));
+            stop::signal(&conf, Signal::SIGHUP, console)?;
         }
     }
-    invocation.console.info("Kong reloaded");
+    console.info("Kong reloaded");
     Ok(ExitCode::SUCCESS)
 }

@@ -34,17 +34,19 @@ Options:
 const ENDING: Duration = Duration::from_secs(8);
 
 fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
+    node::make_prefix(invocation)?;
     let conf = match invocation.text("prefix") {
         Some(_) => stop::started(invocation)?,
         None => node::configured(invocation, Purpose::Stop)?,
     };
-    stop_running(&conf);
+    stop_running(&conf, &invocation.console);
     start::execute(invocation)
 }
 
 /// Stops the node if one runs; that none does is no error here.
-fn stop_running(conf: &Conf) {
-    if stop::signal(conf, Signal::SIGTERM, &Console::quiet()).is_ok() {
+fn stop_running(conf: &Conf, console: &Console) {
+    if stop::signal(conf, Signal::SIGTERM, console).is_ok() {
         stop::wait_for_end(conf, ENDING);
+        console.info("Kong stopped");
     }
 }

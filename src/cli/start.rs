@@ -57,8 +57,10 @@ pub(super) const OPTIONS: &[Opt] = &[
 /// Starts a node, unless one runs in the prefix.
 pub(super) fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     let console = &invocation.console;
+    node::make_prefix(invocation)?;
     let conf = node::announced(invocation, Purpose::Start)?;
     ensure!(!node::is_running(&conf), "Kong is already running in {}", conf.prefix.display());
+    node::check_template(invocation)?;
     let file = conf.file.clone();
     let conf = prepare(conf, console)?;
     check_database(invocation, &conf)?;

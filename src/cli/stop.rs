@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{anyhow, ensure};
 use nix::sys::signal::Signal;
 
-use super::{Command, Console, Invocation, Opt, node};
+use super::{Command, Console, Invocation, Opt, narration, node};
 use crate::conf::{Conf, Purpose, Sources};
 use crate::runtime::pid_file::PidFile;
 
@@ -42,10 +42,16 @@ fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
 ///
 /// *Kong parity*: the errors.
 pub(super) fn started(invocation: &Invocation) -> anyhow::Result<Conf> {
-    let prefix = node::configured(invocation, Purpose::Stop)?.prefix;
+    let asked = node::configured(invocation, Purpose::Stop)?;
+    let prefix = &asked.prefix;
     ensure!(prefix.exists(), "no such prefix: {}", prefix.display());
-    let env = Sources::kong_env(&prefix.join(".kong_env"));
-    Ok(Conf::load(&env.flag("prefix", prefix.to_str()).purpose(Purpose::Stop))?)
+    let file = prefix.join(".kong_env");
+    narration::tell_values(&invocation.console, &asked);
+    narration::tell_env_file(&invocation.console, &file);
+    let env = Sources::kong_env(&file).flag("prefix", prefix.to_str());
+    let conf = Conf::load(&env.purpose(Purpose::Stop))?;
+    narration::tell_values(&invocation.console, &conf);
+    Ok(conf)
 }
 
 /// Sends a signal to the node's master.
