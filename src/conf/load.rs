@@ -11,6 +11,23 @@ use super::value::ConfValue;
 use super::values::Values;
 use super::{Conf, ConfError, checks, derived, legacy, paths, references, table};
 
+/// Numbers that have no meaning when they are set to nothing.
+const NEEDED_NUMBERS: [&str; 13] = [
+    "cluster_data_plane_purge_delay",
+    "cluster_max_payload",
+    "lua_max_post_args",
+    "lua_max_req_headers",
+    "lua_max_resp_headers",
+    "lua_max_uri_args",
+    "pg_max_concurrent_queries",
+    "pg_semaphore_timeout",
+    "tracing_sampling_rate",
+    "upstream_keepalive_idle_timeout",
+    "upstream_keepalive_max_requests",
+    "upstream_keepalive_pool_size",
+    "worker_state_update_frequency",
+];
+
 impl Conf {
     /// Reads, checks and completes a configuration.
     ///
@@ -61,6 +78,10 @@ fn read_values(raw: &BTreeMap<String, String>, findings: &mut Findings) -> Value
         let kind = table::find(name).map_or(Kind::Text, |property| property.kind);
         match ConfValue::read(text, kind) {
             Ok(Some(value)) => values.set(name, value),
+            Ok(None) if name == "prefix" => findings.errors.push("prefix must not be empty".to_owned()),
+            Ok(None) if NEEDED_NUMBERS.contains(&name.as_str()) => {
+                findings.errors.push(format!("{name} is not a number: ''"));
+            }
             Ok(None) => {}
             Err(_) => findings.errors.push(format!("{name} is not a number: '{text}'")),
         }

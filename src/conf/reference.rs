@@ -77,9 +77,9 @@ pub enum ReferenceError {
         "could not get value from external vault (could not get subfield value: unable to json decode value ({value}): {reason})"
     )]
     NotJson {
-        /// The secret.
+        /// What the secret is as JSON, if it is: `nil` if it is not.
         value: String,
-        /// The parser's answer.
+        /// Why it is no JSON: `nil` if it is.
         reason: String,
     },
     /// The JSON object has no such field.
@@ -87,7 +87,7 @@ pub enum ReferenceError {
         "could not get value from external vault (could not get subfield value: subfield {0} not found in JSON secret)"
     )]
     NoField(String),
-    /// The field is no text and no number.
+    /// The field is no text.
     #[error(
         "could not get value from external vault (could not get subfield value: unexpected {kind} value in JSON secret for subfield {field})"
     )]
@@ -150,22 +150,34 @@ impl Reference {
     /// Picks the reference's field out of the secret: the secret itself, or a field of the JSON object
     /// that it must then be.
     ///
-    /// *Errors*: the secret is no JSON object, or has no such field, or the field is no plain value.
+    /// *Errors*: the secret is no JSON object, or has no such field, or the field is no text.
     pub fn select(&self, secret: &str) -> Result<String, ReferenceError> {
         let Some(field) = &self.key else { return Ok(secret.to_owned()) };
-        let object: serde_json::Value = serde_json::from_str(secret).map_err(|error| {
-            ReferenceError::NotJson { value: secret.to_owned(), reason: error.to_string() }
-        })?;
+        let nil = || "nil".to_owned();
+        let object: serde_json::Value = serde_json::from_str(secret)
+            .map_err(|error| ReferenceError::NotJson { value: nil(), reason: as_cjson(secret, &error) })?;
+        if !object.is_object() && !object.is_array() {
+            let value = object.as_str().map_or_else(|| object.to_string(), str::to_owned);
+            return Err(ReferenceError::NotJson { value, reason: nil() });
+        }
         let wrong = |kind| Err(ReferenceError::WrongField { kind, field: field.clone() });
         match object.get(field) {
             None => Err(ReferenceError::NoField(field.clone())),
             Some(serde_json::Value::String(text)) => Ok(text.clone()),
-            Some(serde_json::Value::Number(number)) => Ok(number.to_string()),
+            Some(serde_json::Value::Number(_)) => wrong("number"),
             Some(serde_json::Value::Bool(_)) => wrong("boolean"),
             Some(serde_json::Value::Null) => wrong("userdata"),
             Some(serde_json::Value::Array(_) | serde_json::Value::Object(_)) => wrong("table"),
         }
     }
+}
+
+/// What cjson says of a text that is no JSON.
+fn as_cjson(text: &str, error: &serde_json::Error) -> String {
+    let before: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    let found = if error.is_eof() { "T_END" } else { "invalid token" };
+    let character = before + error.column() + usize::from(error.is_eof());
+    format!("Expected value but found {found} at character {}", character.max(1))
 }
 
 /// The resource and the field: the last of several segments is the field, unless the path ends with a
@@ -229,7 +241,14 @@ mod tests {
         assert_eq!(select("{vault://env/db}", "plain"), Ok("plain".to_owned()));
         assert_eq!(select("{vault://env/db/a}", r#"{"a":"hunter2"}"#), Ok("hunter2".to_owned()));
         assert_eq!(select("{vault://env/db/a}", "{}"), Err(ReferenceError::NoField("a".to_owned())));
-        assert!(matches!(select("{vault://env/db/a}", "plain"), Err(ReferenceError::NotJson { .. })));
+        let words = |secret| select("{vault://env/db/a}", secret).unwrap_err().to_string();
+        let why = "could not get value from external vault (could not get subfield value: ";
+        let not_json = "unable to json decode value (nil): Expected value but found";
+        assert_eq!(words("plain"), format!("{why}{not_json} invalid token at character 1)"));
+        assert_eq!(words(""), format!("{why}{not_json} T_END at character 1)"));
+        assert_eq!(words("1"), format!("{why}unable to json decode value (1): nil)"));
+        let number = "unexpected number value in JSON secret for subfield a)";
+        assert_eq!(words(r#"{"a":1}"#), format!("{why}{number}"));
         assert!(matches!(
             select("{vault://env/db/a}", r#"{"a":{}}"#),
             Err(ReferenceError::WrongField { .. })

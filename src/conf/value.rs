@@ -109,10 +109,9 @@ impl From<&str> for ConfValue {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotANumber;
 
-/// Splits a list. An empty text has no items; an empty item between commas is one.
+/// Splits a list. An empty text has no items, a comma at the end begins none; an empty item between commas is one.
 fn split(raw: &str) -> impl Iterator<Item = &str> {
-    let items = if raw.is_empty() { None } else { Some(raw.split(',').map(str::trim)) };
-    items.into_iter().flatten()
+    raw.split_terminator(',').map(str::trim)
 }
 
 #[cfg(test)]
@@ -137,6 +136,8 @@ mod tests {
             ConfValue::list(["foobar", "hello-world", "bundled"])
         );
         assert_eq!(read("a,,b"), ConfValue::list(["a", "", "b"]));
+        assert_eq!(read("a,"), ConfValue::list(["a"]));
+        assert_eq!(read(","), ConfValue::list([""]));
         assert_eq!(read(""), ConfValue::Array(vec![]));
     }
 

@@ -29,13 +29,14 @@ pub fn check_worker_state_update_frequency(values: &Values, findings: &mut Findi
 }
 
 /// Properties with a least value, and how Kong words it.
-const AT_LEAST: [(&str, f64, &str); 6] = [
+const AT_LEAST: [(&str, f64, &str); 7] = [
     ("lua_time_limit", 0.0, "0 or greater"),
     ("cluster_data_plane_purge_delay", 60.0, "60 or greater"),
     ("cluster_max_payload", 4_194_304.0, "4194304 (4MB) or greater"),
     ("upstream_keepalive_pool_size", 0.0, "0 or greater"),
     ("upstream_keepalive_max_requests", 0.0, "0 or greater"),
     ("upstream_keepalive_idle_timeout", 0.0, "0 or greater"),
+    ("resolver_error_ttl", 0.0, "0 or greater"),
 ];
 
 /// Least values of hybrid mode and of upstream connections.

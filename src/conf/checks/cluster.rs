@@ -14,10 +14,7 @@ pub fn check(values: &mut Values, findings: &mut Findings) {
     match role.as_str() {
         "control_plane" => check_control_plane(values, findings),
         "data_plane" => check_data_plane(values, findings),
-        _ if !values.texts("cluster_dp_labels").is_empty() => {
-            findings.error("cluster_dp_labels can only be used when role = \"data_plane\"");
-        }
-        _ => {}
+        _ => check_traditional(values, findings),
     }
     if values.is_on("cluster_incremental_sync") && !values.is_on("cluster_rpc") {
         findings.warn("Cluster incremental sync has been forcibly disabled, please enable cluster RPC.");
@@ -33,6 +30,19 @@ fn check_certificates(values: &mut Values, findings: &mut Findings) {
         pem::check_text(values, "cluster_cert_key", Content::Key, findings);
     }
     pem::check_text(values, "cluster_ca_cert", Content::Certificate, findings);
+}
+
+fn check_traditional(values: &Values, findings: &mut Findings) {
+    if !values.texts("cluster_dp_labels").is_empty() {
+        findings.error("cluster_dp_labels can only be used when role = \"data_plane\"");
+    }
+    check_cluster_proxy(values, findings);
+}
+
+fn check_cluster_proxy(values: &Values, findings: &mut Findings) {
+    if values.is_on("cluster_use_proxy") && values.text("proxy_server").is_none() {
+        findings.error("cluster_use_proxy is turned on but no proxy_server is configured");
+    }
 }
 
 fn check_control_plane(values: &Values, findings: &mut Findings) {
@@ -76,9 +86,7 @@ fn check_data_plane(values: &mut Values, findings: &mut Findings) {
         trusted.push(authority);
         values.set("lua_ssl_trusted_certificate", ConfValue::list(trusted));
     }
-    if values.is_on("cluster_use_proxy") && values.text("proxy_server").is_none() {
-        findings.error("cluster_use_proxy is turned on but no proxy_server is configured");
-    }
+    check_cluster_proxy(values, findings);
     if let Err(error) = labels::check(&values.texts("cluster_dp_labels")) {
         findings.error(error);
     }
@@ -157,6 +165,10 @@ mod tests {
         assert_eq!(errors(&properties), ["cluster_use_proxy is turned on but no proxy_server is configured"]);
         properties.push(("proxy_server", "http://proxy:1"));
         assert!(errors(&properties).is_empty());
+        assert_eq!(
+            errors(&[("cluster_use_proxy", "on")]),
+            ["cluster_use_proxy is turned on but no proxy_server is configured"]
+        );
     }
 
     #[test]

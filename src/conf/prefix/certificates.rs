@@ -1,7 +1,7 @@
 //! Self-signed certificates: for listeners without one, and for `kong hybrid gen_cert`.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -13,6 +13,8 @@ use crate::conf::value::ConfValue;
 use crate::conf::{Conf, ConfError};
 
 const DAY: Duration = Duration::from_secs(86400);
+/// The last second that a certificate's date can name, of the year 9999, after 1970.
+const END_OF_CALENDAR: Duration = Duration::from_secs(253_402_300_799);
 const DEFAULT_LIFETIME: Duration = DAY.saturating_mul(20 * 365);
 
 /// Listeners, by the switch that says whether one has TLS, the properties of their certificates, and the
@@ -106,6 +108,8 @@ pub fn cluster_certificate(days: u64) -> Result<CertifiedKey, ConfError> {
 
 fn self_signed(name: DistinguishedName, lifetime: Duration) -> CertificateParams {
     let now = SystemTime::now();
+    let lifetime =
+        lifetime.min(END_OF_CALENDAR.saturating_sub(now.duration_since(UNIX_EPOCH).unwrap_or_default()));
     let mut params = CertificateParams::default();
     params.distinguished_name = name;
     params.not_before = now.into();
@@ -147,6 +151,7 @@ mod tests {
         let certificate = pem.parse_x509().unwrap();
         assert_eq!(certificate.subject().to_string(), "CN=kong_clustering");
         assert!(certificate.basic_constraints().unwrap().is_none());
+        assert!(cluster_certificate(u64::MAX).is_ok(), "the calendar ends before");
         let lifetime =
             certificate.validity().not_after.timestamp() - certificate.validity().not_before.timestamp();
         assert_eq!(lifetime, 3 * 86400);

@@ -20,6 +20,7 @@ mod owner;
 use std::fs;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 
 use super::value::ConfValue;
@@ -126,7 +127,8 @@ fn make_directory(path: &Path) -> Result<(), ConfError> {
 }
 
 fn touch_logs(conf: &Conf) -> Result<(), ConfError> {
-    for property in LOGS {
+    let has_manager = !is_off(conf, "admin_gui_listen");
+    for property in LOGS.into_iter().filter(|name| has_manager || !name.starts_with("admin_gui_")) {
         let target = conf.value(property).and_then(ConfValue::as_str).unwrap_or_default();
         let file = target.split_whitespace().next().unwrap_or_default();
         if !file.starts_with("logs/") {
@@ -138,6 +140,10 @@ fn touch_logs(conf: &Conf) -> Result<(), ConfError> {
         owner::give_to_workers(&path, conf)?;
     }
     Ok(())
+}
+
+fn is_off(conf: &Conf, listen: &str) -> bool {
+    conf.value(listen).and_then(|list| list.texts().next()).is_none_or(|first| first == "off")
 }
 
 fn combine_authorities(conf: &Conf) -> Result<(), ConfError> {
@@ -167,7 +173,9 @@ fn write_debug_token(conf: &Conf) -> Result<(), ConfError> {
 }
 
 fn failed(action: &str, path: &Path, error: &std::io::Error) -> ConfError {
-    ConfError::Prefix(format!("could not {action} {}: {error}", path.display()))
+    let reason = error.raw_os_error().map(|code| Errno::from_raw(code).desc().to_owned());
+    let reason = reason.unwrap_or_else(|| error.to_string());
+    ConfError::Prefix(format!("could not {action} {}: {reason}", path.display()))
 }
 
 #[cfg(test)]
