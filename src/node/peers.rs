@@ -2,9 +2,10 @@
 
 use crate::balancer::{BalancerError, Balancers, HashSource, PickInput, UpstreamSpec, hash_value};
 use crate::balancer::{Outcome as TryOutcome, Peer as BalancerPeer};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, LogContext};
 use crate::http::Known;
 use crate::http::query::{Args, DEFAULT_MAX_ARGS};
+use crate::observability::log;
 use crate::persistent::Slots;
 use crate::proxy::ProxyError;
 use crate::proxy::upstream::{Outcome, Peer, PeerPicker};
@@ -74,8 +75,15 @@ impl PeerPicker for BalancedPeers {
                 tried: &balancing.tried,
                 cache_only: !exchange.upstream.tries.is_empty(),
             };
-            let peer = self.balancers.pick(&input).await.map_err(|error| no_peer(&error))?;
-            Ok(take(exchange, &host, peer))
+            match self.balancers.pick(&input).await {
+                Ok(peer) => Ok(take(exchange, &host, peer)),
+                Err(error) => {
+                    if error.dns_error().is_some() {
+                        log::error!(&LogContext(exchange) => "DNS resolution failed: {error}");
+                    }
+                    Err(no_peer(&error))
+                }
+            }
         })
     }
 

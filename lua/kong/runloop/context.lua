@@ -16,18 +16,26 @@ local _M = {}
 -- Entities as tables, of the newest generation that a request had.
 local generation, routes, services = -1, {}, {}
 
+-- In Kong they say which workspace they are of.
+local function in_workspace(made)
+  if made and made.ws_id == nil then
+    made.ws_id = kong.default_workspace
+  end
+  return made
+end
+
 local function entity(kind, index, of_generation, make)
   if not index then
     return nil
   elseif of_generation < generation then
-    return make()
+    return in_workspace(make())
   elseif of_generation > generation then
     generation, routes, services = of_generation, {}, {}
   end
   local known = kind == "route" and routes or services
   local found = known[index]
   if not found then
-    found = make()
+    found = in_workspace(make())
     known[index] = found
   end
   return found

@@ -6,6 +6,8 @@ local PHASES = require("kong.pdk.private.phases").phases
 local abs, floor, fmt, huge, ipairs, pairs, sort, tostring, type =
   math.abs, math.floor, string.format, math.huge, ipairs, pairs, table.sort, tostring, type
 
+local ngx_log, DEBUG = ngx.log, ngx.DEBUG
+
 -- The phases a handler can have, by their bits.
 local PHASE_BITS = {}
 for _, phase in ipairs { "init_worker", "certificate", "rewrite", "access", "response", "header_filter",
@@ -67,7 +69,8 @@ end
 function _M.load(name)
   local found, handler = module.load_module_if_exists("kong.plugins." .. name .. ".handler")
   if not found then
-    return nil, name .. " plugin is enabled but not installed;\n" .. handler
+    ngx_log(DEBUG, handler)
+    return nil, name .. " plugin is enabled but not installed;\nno plugin found"
   elseif type(handler) ~= "table" then
     return nil, fmt("Plugin %q cannot be loaded because its handler is not a table", name)
   end

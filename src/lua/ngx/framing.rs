@@ -29,6 +29,8 @@ pub(super) fn push(frame: &Frame, exchange: &Exchange, table: c_int, raw: bool) 
 fn connection(exchange: &Exchange) -> &'static str {
     match exchange.response.head.status {
         101 => "upgrade",
+        // *Kong parity*: by then the connection is no longer the request's.
+        _ if exchange.phase == Phase::Log => "close",
         _ if exchange.request.wants_keep_alive() => "keep-alive",
         _ => "close",
     }

@@ -315,9 +315,12 @@ impl Runner {
             self.inner.vm.evaluate_now(&self.inner.functions.running, Context::of(exchange), push, read);
         let name = running.ok().and_then(|(_, name)| name).unwrap_or_default();
         let context = LogContext(exchange);
+        if let Some(hook) = hook_of(exchange.phase).filter(|_| !matches!(error, LuaError::Stopped { .. })) {
+            log::error!(&context => "failed to run {hook}: {}", error.report());
+            return PhaseOutcome::Failed;
+        }
         // Of an error that a client sees, the request tells the route.
-        let unseen = matches!(error, LuaError::Stopped { .. }) || exchange.phase == Phase::Log;
-        match exchange.route_name().filter(|_| unseen) {
+        match exchange.route_name().filter(|_| matches!(error, LuaError::Stopped { .. })) {
             Some(route) => {
                 log::error!(&context => "[kong] runner.rs:{} [{name}] route \"{route}\": {}", line!(), error.report());
             }
@@ -546,6 +549,17 @@ fn push_number(number: i64) -> impl Fn(&Frame) -> i32 {
     move |frame| {
         frame.push_integer(number);
         1
+    }
+}
+
+/// What nginx calls the phases whose errors Kong leaves to it to tell.
+fn hook_of(phase: Phase) -> Option<&'static str> {
+    match phase {
+        Phase::Rewrite => Some("rewrite_by_lua*"),
+        Phase::HeaderFilter => Some("header_filter_by_lua*"),
+        Phase::BodyFilter => Some("body_filter_by_lua*"),
+        Phase::Log => Some("log_by_lua*"),
+        _ => None,
     }
 }
 

@@ -181,8 +181,9 @@ local function request_record(ngx_table, kong_table, ctx, request_uri, headers)
 end
 
 
--- The tries of the balancer, a list in JSON also where there was none.
-local function tries_of(balancer_data)
+-- The tries of the balancer, a list in JSON also where there was none; nil where there is no route.
+local function tries_of(ctx)
+  local balancer_data = ctx.route and ctx.balancer_data
   local tries = balancer_data and balancer_data.tries
   return tries and setmetatable(tries, array_mt)
 end
@@ -192,7 +193,7 @@ end
 local function record(ngx_table, kong_table)
   local ctx = ngx_table.ctx
   return {
-    tries = tries_of(ctx.balancer_data),
+    tries = tries_of(ctx),
     client_ip = ngx_table.var.remote_addr,
     started_at = kong_table.request.get_start_time(),
     authenticated_entity = authenticated_entity(ctx),
