@@ -199,13 +199,6 @@ fn commands_that_lay_a_prefix_out_make_it_and_refuse_what_is_none() {
         check(&[(&[off], &format!("{command} -p {prefix}"), 1, &note, &error)]);
         assert!(Path::new(&prefix).is_dir());
     }
-    let template = at("none.lua");
-    let missing = format!("no such file: {template}\n");
-    for command in ["start", "prepare"] {
-        let prefix = at("prefix");
-        fs::create_dir_all(&prefix).unwrap();
-        check(&[(&[off], &format!("{command} -p {prefix} --nginx-conf {template}"), 1, "", &missing)]);
-    }
 }
 
 #[test]

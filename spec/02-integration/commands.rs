@@ -24,7 +24,7 @@ fn prepared() -> tempfile::TempDir {
 
 #[test]
 fn commands_name_a_prefix_that_does_not_exist() {
-    for command in ["stop", "quit", "reload", "health"] {
+    for command in ["stop", "quit", "health"] {
         let output = kong(&[command, "-p", "/nonexistent/prefix"]);
         assert_eq!(output.status.code(), Some(1), "{command}");
         assert_eq!(

@@ -1,7 +1,7 @@
 //! request-transformer, response-transformer, file-log and the functions, as clients and upstreams
 //! see them.
 
-use crate::support::{Gateway, Setup, Upstream, get, request, spawn_raw};
+use crate::support::{Gateway, Setup, Upstream, free_port, get, request, spawn_raw};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -149,6 +149,20 @@ fn response_transformer_changes_headers_and_json() {
 }
 
 #[test]
+fn file_log_tells_what_each_try_came_to() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("requests.log");
+    let dead = format!("http://127.0.0.1:{}", free_port());
+    let gateway = start(&dead, "file-log", &[("logged", &format!("path: {}", file.display()))]);
+    assert_eq!(get(gateway.proxy, "/logged", &[]).status, 502);
+    let lines = || fs::read_to_string(&file).unwrap_or_default();
+    gateway.eventually("a line", |_| lines().lines().count() == 1);
+    let line: Value = serde_json::from_str(&lines()).expect("JSON");
+    assert_eq!(line["upstream_status"], "502, 502, 502, 502, 502, 502");
+    assert_eq!(line["tries"].as_array().map(Vec::len), Some(6));
+}
+
+#[test]
 fn file_log_writes_one_json_line_for_each_request() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("requests.log");
@@ -178,6 +192,10 @@ fn file_log_writes_one_json_line_for_each_request() {
         assert_eq!(line["upstream_status"], format!("20{number}"));
         assert_eq!(line["client_ip"], "127.0.0.1");
         assert_eq!(line["route"]["name"], "logged");
+        for entity in ["route", "service"] {
+            assert_eq!(line[entity]["ws_id"], line["workspace"]);
+        }
+        assert_eq!(line["response"]["headers"]["connection"], "close");
         assert_eq!(line["mine"], "of lua");
         assert_eq!(line["tries"].as_array().map(Vec::len), Some(1));
         for name in ["request", "proxy", "kong"] {

@@ -54,16 +54,6 @@ pub fn make_prefix(invocation: &Invocation) -> anyhow::Result<()> {
     fs::create_dir_all(prefix).with_context(|| format!("could not create directory {}", prefix.display()))
 }
 
-/// Refuses a template of `--nginx-conf` that is not there; the others have no effect here.
-///
-/// *Errors*: there is no such file.
-pub fn check_template(invocation: &Invocation) -> anyhow::Result<()> {
-    match invocation.text("nginx-conf").filter(|path| !Path::new(path).exists()) {
-        Some(missing) => anyhow::bail!("no such file: {missing}"),
-        None => Ok(()),
-    }
-}
-
 /// The configuration of the node that was started in the prefix.
 ///
 /// *Errors*: there is no such prefix, or no node was started in it.

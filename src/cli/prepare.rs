@@ -1,8 +1,9 @@
 //! `kong prepare`: lays a prefix out without starting a node.
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 
 use super::{Command, Invocation, Opt, node};
 use crate::conf::{Purpose, prefix};
@@ -33,8 +34,9 @@ fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     node::make_prefix(invocation)?;
     let conf = node::announced(invocation, Purpose::Inspect)?;
     let place = conf.prefix.clone();
-    node::check_template(invocation)
-        .map_err(|error| anyhow!("could not prepare Kong prefix at {}: {error}", place.display()))?;
+    if let Some(template) = invocation.text("nginx-conf").filter(|path| !Path::new(path).exists()) {
+        bail!("could not prepare Kong prefix at {}: no such file: {template}", place.display());
+    }
     invocation.console.verbose(format!("preparing nginx prefix directory at {}", place.display()));
     let prepared = prefix::prepare(conf)
         .map_err(|error| anyhow!("could not prepare Kong prefix at {}: {error}", place.display()))?;

@@ -47,7 +47,6 @@ fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     ensure!(conf.kong_env().exists(), "no file at: {}", conf.kong_env().display());
     narration::tell_values(console, &conf);
     narration::tell_env_file(console, &conf.kong_env());
-    node::check_template(invocation)?;
     ensure!(PidFile::of(prefix).is_running(), "nginx not running in prefix: {}", prefix.display());
     let asked = Reload::new(
         invocation.text("conf").map(|path| absolute(Path::new(path))),

@@ -60,7 +60,6 @@ pub(super) fn execute(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     node::make_prefix(invocation)?;
     let conf = node::announced(invocation, Purpose::Start)?;
     ensure!(!node::is_running(&conf), "Kong is already running in {}", conf.prefix.display());
-    node::check_template(invocation)?;
     let file = conf.file.clone();
     let conf = prepare(conf, console)?;
     check_database(invocation, &conf)?;

@@ -74,6 +74,33 @@ impl Upstream {
         received.clear();
         *self = Upstream { host, path, received, ..Upstream::default() };
     }
+
+    /// Appends what each try came to, the answer of the last one last: `$upstream_status`. False when no peer was
+    /// tried.
+    ///
+    /// *Kong parity*: a try that ended without a status is a dash.
+    pub fn append_statuses(&self, out: &mut Vec<u8>) -> bool {
+        let answered = (self.status != 0).then_some(self.status);
+        let failed = |tried: &Try| tried.failure.map(|failure| failure.code);
+        let Some((last, earlier)) = self.tries.split_last() else {
+            append_status(answered, out);
+            return answered.is_some();
+        };
+        for tried in earlier {
+            append_status(failed(tried).or(Some(0)), out);
+            out.extend_from_slice(b", ");
+        }
+        append_status(answered.or(failed(last)).or(Some(0)), out);
+        true
+    }
+}
+
+fn append_status(status: Option<u16>, out: &mut Vec<u8>) {
+    match status {
+        Some(0) => out.push(b'-'),
+        Some(status) => out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes()),
+        None => {}
+    }
 }
 
 /// One attempt to reach a peer.

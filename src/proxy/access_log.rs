@@ -46,7 +46,7 @@ pub fn variable(exchange: &Exchange, name: &str, out: &mut Vec<u8>) -> bool {
         "connection" => number(out, exchange.client.serial),
         "connection_requests" => number(out, exchange.client.requests.get()),
         "kong_request_id" | "request_id" => out.extend_from_slice(exchange.id.as_bytes()),
-        "upstream_status" => return upstream_status(exchange, out),
+        "upstream_status" => return exchange.upstream.append_statuses(out),
         "upstream_addr" => return upstream_addr(exchange, out),
         "ssl_protocol" => return tls_text(exchange, out, |tls| tls.version),
         "ssl_cipher" => return tls_text(exchange, out, |tls| tls.cipher),
@@ -102,26 +102,6 @@ fn basic_user(fields: &Fields, out: &mut Vec<u8>) -> bool {
     let user = pair.split(|b| *b == b':').next().unwrap_or_default();
     out.extend_from_slice(user);
     !user.is_empty()
-}
-
-/// Appends what each try came to, the last one's answer last.
-fn upstream_status(exchange: &Exchange, out: &mut Vec<u8>) -> bool {
-    let upstream = &exchange.upstream;
-    let (last, earlier) = match upstream.tries.split_last() {
-        Some((last, earlier)) => (last.failure.map_or(0, |failure| failure.code), earlier),
-        None => (0, &[][..]),
-    };
-    for tried in earlier {
-        number(out, u64::from(tried.failure.map_or(0, |failure| failure.code)));
-        out.extend_from_slice(b", ");
-    }
-    let status = if upstream.status != 0 { upstream.status } else { last };
-    if status != 0 {
-        number(out, u64::from(status));
-    } else if !earlier.is_empty() {
-        out.push(b'-');
-    }
-    status != 0 || !earlier.is_empty()
 }
 
 fn upstream_addr(exchange: &Exchange, out: &mut Vec<u8>) -> bool {

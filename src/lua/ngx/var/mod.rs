@@ -242,7 +242,7 @@ fn read_upstream(exchange: &Exchange, name: &[u8], out: &mut Vec<u8>) -> Value {
         b"uri" => put(out, &upstream.path),
         b"host" => some(out, upstream.host_header.as_deref()),
         b"scheme" => put(out, upstream.scheme.as_str()),
-        b"status" if upstream.status > 0 => number(out, upstream.status),
+        b"status" => upstream.append_statuses(out).then_some(()),
         b"addr" => {
             upstream.tries.first()?;
             for (index, attempt) in upstream.tries.iter().enumerate() {
