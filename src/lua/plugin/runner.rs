@@ -315,16 +315,17 @@ impl Runner {
             self.inner.vm.evaluate_now(&self.inner.functions.running, Context::of(exchange), push, read);
         let name = running.ok().and_then(|(_, name)| name).unwrap_or_default();
         let context = LogContext(exchange);
-        if let Some(hook) = hook_of(exchange.phase).filter(|_| !matches!(error, LuaError::Stopped { .. })) {
-            log::error!(&context => "failed to run {hook}: {}", error.report());
-            return PhaseOutcome::Failed;
-        }
+        let (phase, report) = (exchange.phase, error.report());
+        let is_stopped = matches!(error, LuaError::Stopped { .. });
         // Of an error that a client sees, the request tells the route.
-        match exchange.route_name().filter(|_| matches!(error, LuaError::Stopped { .. })) {
-            Some(route) => {
-                log::error!(&context => "[kong] runner.rs:{} [{name}] route \"{route}\": {}", line!(), error.report());
+        let route = exchange.route_name().filter(|_| is_stopped || phase == Phase::Log);
+        let route = route.map_or_else(String::new, |route| format!("route \"{route}\": "));
+        match hook_of(phase).filter(|_| !is_stopped) {
+            Some(hook) if phase == Phase::Log => {
+                log::error!(&context => "failed to run {hook}: [{name}] {route}{report}");
             }
-            _ => log::error!(&context => "[kong] runner.rs:{} [{name}] {}", line!(), error.report()),
+            Some(hook) => log::error!(&context => "failed to run {hook}: {report}"),
+            None => log::error!(&context => "[kong] runner.rs:{} [{name}] {route}{report}", line!()),
         }
         PhaseOutcome::Failed
     }
