@@ -6,5 +6,5 @@ redefined = false
 globals = { "kong", "native_ngx_log", "ngx" }
 read_globals = { "table.new" }
 -- The prelude is what replaces these.
-files["lua/host/prelude.lua"] = { globals = { "coroutine.resume", "coroutine.status", "coroutine.wrap" } }
+files["lua/host/prelude.lua"] = { globals = { "coroutine.create", "coroutine.resume", "coroutine.status", "coroutine.wrap" } }
 files["spec/**/*_spec.lua"] = { std = "+busted" }

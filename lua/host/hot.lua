@@ -9,7 +9,7 @@ local error, getmetatable, next, pairs, type = error, getmetatable, next, pairs,
 local NOTHING, BOOLEAN, NUMBER, TEXT = 0, 1, 2, 3
 
 ffi.cdef [[
-  typedef struct { double number; const char *data; size_t len; uint32_t flags; } kong_ngx_found;
+  typedef struct { double number; const char *data; size_t len; int32_t flags; } kong_ngx_found;
   typedef struct {
     double (*now)(void);
     int (*var)(const char *name, size_t len, kong_ngx_found *out);

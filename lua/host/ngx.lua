@@ -2,7 +2,7 @@
 local ngx, HAS_JIT = ...
 
 local error, rawget, rawset, setmetatable = error, rawget, rawset, setmetatable
-local type = type
+local tostring, type = tostring, type
 local find, gsub, lower = string.find, string.gsub, string.lower
 
 -- Host functions that only this file uses leave the public table.
@@ -31,18 +31,33 @@ end
 
 -- ngx.var
 
+-- What the variables that stand for nothing of the request begin with.
+local FIRST = {
+  kong_proxy_mode = "http",
+  upstream_connection = "keep-alive",
+  upstream_te = "",
+  upstream_upgrade = "",
+}
+
 local function read_var(_, name)
   local value = get_var(name)
   if value == nil then
     local vars = free_vars()
-    return vars and vars[name]
+    value = vars and vars[name]
+    if value == nil then
+      return FIRST[name]
+    end
+    return value or nil
   end
   return value
 end
 
 local function write_var(_, name, value)
+  if value ~= nil and type(value) ~= "string" then
+    value = tostring(value)
+  end
   if set_var(name, value) then
-    free_vars(true)[name] = value and value .. "" or ""
+    free_vars(true)[name] = value or false
   end
 end
 
@@ -51,8 +66,12 @@ ngx.var = setmetatable({}, { __index = read_var, __newindex = write_var })
 -- ngx.header and ngx.arg
 
 ngx.header = setmetatable({}, {
-  __index = function(_, name) return get_header(name) end,
-  __newindex = function(_, name, value) set_header(name, value) end,
+  __index = function(_, name)
+    return get_header(type(name) == "string" and name or tostring(name))
+  end,
+  __newindex = function(_, name, value)
+    set_header(type(name) == "string" and name or tostring(name), value)
+  end,
 })
 
 ngx.arg = setmetatable({}, {
@@ -76,25 +95,32 @@ local fields_mt = {
   end,
 }
 
-local function with_lookup(get)
-  local function finish(raw, fields, err)
-    if not raw then
-      setmetatable(fields, fields_mt)
-    end
-    return fields, err
+local function finish(raw, fields, err)
+  if not raw then
+    setmetatable(fields, fields_mt)
   end
-
-  return function(max, raw)
-    return finish(raw, get(max, raw))
-  end
+  return fields, err
 end
 
-ngx.req.get_headers = with_lookup(ngx.req.get_headers)
-ngx.resp.get_headers = with_lookup(ngx.resp.get_headers)
+-- Errors name these two.
+local get_req_headers, get_resp_headers = ngx.req.get_headers, ngx.resp.get_headers
+
+function ngx.req.get_headers(max, raw)
+  return finish(raw, get_req_headers(max, raw))
+end
+
+function ngx.resp.get_headers(max, raw)
+  return finish(raw, get_resp_headers(max, raw))
+end
 
 -- Fields of `ngx` itself
 
-local computed = { status = get_status, headers_sent = headers_sent }
+local function is_subrequest()
+  headers_sent() -- where there is no request, it says so
+  return false
+end
+
+local computed = { status = get_status, headers_sent = headers_sent, is_subrequest = is_subrequest }
 local settable = { ctx = set_ctx, status = set_status }
 
 setmetatable(ngx, {

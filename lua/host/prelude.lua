@@ -1,7 +1,8 @@
 -- The coroutine functions that let host calls wait inside user coroutines, and the global `ngx`.
 local ngx, _, SENTINEL = ...
 
-local error = error
+local error, type = error, type
+local getinfo = debug.getinfo
 local create, resume, status, yield = coroutine.create, coroutine.resume, coroutine.status, coroutine.yield
 local thread_status = ngx.thread._status
 ngx.thread._status = nil
@@ -20,6 +21,18 @@ function coroutine.resume(thread, ...)
   return pass_wait(thread, resume(thread, ...))
 end
 
+-- nginx's coroutines run Lua functions only.
+local function check_body(name, body)
+  if type(body) ~= "function" or getinfo(body, "S").what == "C" then
+    error("bad argument #1 to '" .. name .. "' (Lua function expected)", 3)
+  end
+end
+
+function coroutine.create(body)
+  check_body("create", body)
+  return create(body)
+end
+
 local function results(ok, ...)
   if ok then
     return ...
@@ -28,6 +41,7 @@ local function results(ok, ...)
 end
 
 function coroutine.wrap(body)
+  check_body("wrap", body)
   local thread = create(body)
   return function(...)
     return results(pass_wait(thread, resume(thread, ...)))

@@ -2,22 +2,31 @@
 local ngx = ngx
 local error, ipairs = error, ipairs
 
-local _M = { version = "0.1.29" }
+local _M = { version = "0.1.28" }
+
+-- Phases in which an upstream is there already.
+local LATE = { header_filter = true, body_filter = true, log = true }
 
 local function refuse()
-  if ngx.get_phase() == "init" then
+  local phase = ngx.get_phase()
+  if phase == "init" then
     error("no request found", 3)
   end
-  return nil, "API disabled in the current context"
+  return nil, LATE[phase] and "API disabled in the current context" or "no upstream found"
 end
 
 for _, name in ipairs {
-  "bind_to_local_addr", "enable_keepalive", "get_last_failure", "recreate_request", "set_current_peer",
+  "bind_to_local_addr", "enable_keepalive", "recreate_request", "set_current_peer",
   "set_more_tries", "set_timeouts", "set_upstream_tls",
 } do
   _M[name] = function()
     return refuse()
   end
+end
+
+function _M.get_last_failure()
+  local _, err = refuse()
+  return nil, nil, err
 end
 
 return _M

@@ -8,7 +8,7 @@ local sub = string.sub
 -- The longest result where nothing else is asked for.
 local LONGEST = 4096
 
-local _M = { version = "0.1.29" }
+local _M = { version = "0.1.28" }
 
 
 -- The responder that the leaf of a DER chain names; nil where it names none.

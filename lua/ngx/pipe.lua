@@ -9,7 +9,7 @@ local LONGEST_TIMEOUT = 2 ^ 32 - 1
 local LONGEST_OF_SOCKET = 2 ^ 31 - 1
 local TIMEOUTS = { "write_timeout", "stdout_read_timeout", "stderr_read_timeout", "wait_timeout" }
 
-local _M = { version = "0.1.29" }
+local _M = { version = "0.1.28" }
 local methods = {}
 local mt = { __index = methods }
 

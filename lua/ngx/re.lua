@@ -6,7 +6,7 @@ local error, tostring, type = error, tostring, type
 local set_jit_stack_size = ngx.re._jit_stack_size
 ngx.re._jit_stack_size = nil
 
-local _M = { version = "0.1.29" }
+local _M = { version = "0.1.28" }
 
 
 -- The next match behind the start of a field: an empty one at that very start separates nothing.

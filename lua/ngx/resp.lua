@@ -2,7 +2,7 @@
 local resp = ngx.resp
 
 return {
-  version = "0.1.29",
+  version = "0.1.28",
   add_header = resp.add_header,
   set_status = resp.set_status,
   -- There are no conditional requests that this gateway answers by itself.

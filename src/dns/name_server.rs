@@ -54,8 +54,12 @@ pub(super) async fn ask(
 
 async fn ask_one(server: SocketAddr, wait: Duration, question: &Message) -> Result<Message, String> {
     let packet = question.to_vec().map_err(|error| error.to_string())?;
-    let failed =
-        |what: &str, error: &dyn std::fmt::Display| format!("failed to {what} UDP server {server}: {error}");
+    let failed = |what: &str, error: &dyn std::fmt::Display| {
+        // As nginx says it.
+        let error = error.to_string();
+        let words = error.split(" (os error").next().unwrap_or_default().to_ascii_lowercase();
+        format!("failed to {what} UDP server {server}: {words}")
+    };
     let local: SocketAddr = match server {
         SocketAddr::V4(_) => ([0, 0, 0, 0], 0).into(),
         SocketAddr::V6(_) => ([0_u16; 8], 0).into(),

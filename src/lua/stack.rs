@@ -101,6 +101,34 @@ impl Frame {
         unsafe { ffi::lua_insert(self.state(), at) }
     }
 
+    /// Whether the value at `at` is a function written in Lua.
+    pub fn is_lua_function(&self, at: c_int) -> bool {
+        // SAFETY: any index is allowed.
+        unsafe { ffi::lua_isfunction(self.state(), at) != 0 && ffi::lua_iscfunction(self.state(), at) == 0 }
+    }
+
+    /// Takes all fields out of the table at `at`.
+    pub fn clear_table(&self, at: c_int) {
+        let at = self.absolute(at);
+        self.push_nil();
+        while self.next(at) {
+            self.pop(1);
+            self.push_value(-1);
+            self.push_nil();
+            self.raw_set(at);
+        }
+    }
+
+    /// Puts the value on top at `at`, which may be one above those there are, and pops it.
+    pub fn replace(&self, at: c_int) {
+        while self.top() <= at {
+            self.push_nil();
+            self.insert(-2);
+        }
+        // SAFETY: `at` is an index of the stack below the top.
+        unsafe { ffi::lua_replace(self.state(), at) }
+    }
+
     /// Sets `table[name]` to the value on top and pops it. No metamethods.
     ///
     /// *Invariant*: the value at `table` is a table.

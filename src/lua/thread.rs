@@ -3,7 +3,7 @@
 use super::context::{self, Context};
 use super::coroutine::Coroutine;
 use super::error::LuaError;
-use super::frame::{Answer, Flow, Frame, Kind};
+use super::frame::{Answer, Flow, Frame};
 use super::origin::{self, Origin};
 use super::task::{self, Parked, Resume, Step};
 use super::vm::Vm;
@@ -126,7 +126,9 @@ pub(super) fn install(frame: &Frame, table: c_int) {
 
 /// Starts a light thread, which runs at once until it first waits.
 fn spawn(frame: &Frame) -> Answer {
-    frame.expect(1, Kind::Function, c"function")?;
+    if !frame.is_lua_function(1) {
+        return Err(Flow::Argument(1, "Lua function expected".into()));
+    }
     context::require_waiting()?;
     let arguments = frame.top() - 1;
     let (coroutine, origin) = (Vm::current()?.coroutine(), origin::of_running(frame));
@@ -152,7 +154,7 @@ fn wait(frame: &Frame) -> Answer {
     let threads = task::threads();
     let mut waited = Vec::new();
     for at in 1..=frame.top() {
-        let state = frame.thread_at(at).ok_or(Flow::Type(at, c"coroutine"))?;
+        let state = frame.thread_at(at).ok_or(Flow::Argument(at, "lua thread expected".into()))?;
         match threads.find(state) {
             Some(thread) => waited.push(thread),
             None => return frame.fail("already waited or killed"),
@@ -175,7 +177,7 @@ fn wait(frame: &Frame) -> Answer {
 
 /// Ends a light thread where it waits.
 fn kill(frame: &Frame) -> Answer {
-    let state = frame.thread_at(1).ok_or(Flow::Type(1, c"coroutine"))?;
+    let state = frame.thread_at(1).ok_or(Flow::Argument(1, "lua thread expected".into()))?;
     let threads = task::threads();
     match threads.find(state) {
         None => frame.fail("already waited or killed"),

@@ -1,7 +1,7 @@
 -- ngx.ssl.clienthello: the phase in which it works is nginx's own; in those of plugins it throws.
 local error, ipairs, ngx = error, ipairs, ngx
 
-local _M = { version = "0.1.29" }
+local _M = { version = "0.1.28" }
 
 for _, name in ipairs {
   "get_client_hello_ciphers", "get_client_hello_ext", "get_client_hello_ext_present",

@@ -9,7 +9,7 @@ local error, pcall, select, type = error, pcall, select, type
 local DEFAULT_SIZE = 4096
 
 local _M = {
-  version = "0.1.29",
+  version = "0.1.28",
   FFI_OK = 0,
   FFI_ERROR = -1,
   FFI_AGAIN = -2,

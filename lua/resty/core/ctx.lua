@@ -1,7 +1,7 @@
 -- resty.core.ctx: `ngx.ctx` as functions.
 local ngx = ngx
 
-local _M = { _VERSION = "0.1.29", version = "0.1.29" }
+local _M = { _VERSION = "0.1.28", version = "0.1.28" }
 
 function _M.get_ctx_table(ctx)
   if ctx then

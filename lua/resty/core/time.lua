@@ -6,19 +6,17 @@ local floor, tonumber = math.floor, tonumber
 
 local CLOCK_MONOTONIC = 1
 
-ffi.cdef [[
-  typedef struct { long seconds; long nanoseconds; } kong_monotonic_time;
-  int clock_gettime(int clock, kong_monotonic_time *into);
-]]
+-- Declared once for the whole VM, as plugins find it.
+require "kong.declarations"
 
-local time = ffi.new("kong_monotonic_time[1]")
+local time = ffi.new("struct timespec[1]")
 
-local _M = { version = "0.1.29" }
+local _M = { version = "0.1.28" }
 
 function _M.monotonic_msec()
   C.clock_gettime(CLOCK_MONOTONIC, time)
   local now = time[0]
-  return tonumber(now.seconds) * 1000 + floor(tonumber(now.nanoseconds) / 1000000)
+  return tonumber(now.tv_sec) * 1000 + floor(tonumber(now.tv_nsec) / 1000000)
 end
 
 function _M.monotonic_time()

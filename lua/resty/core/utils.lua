@@ -1,7 +1,7 @@
 -- resty.core.utils: characters replaced one for one.
 local find, gsub = string.find, string.gsub
 
-local _M = { version = "0.1.29" }
+local _M = { version = "0.1.28" }
 
 local SPECIAL = "[%(%)%.%%%+%-%*%?%[%]%^%$]"
 

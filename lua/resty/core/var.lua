@@ -1,2 +1,2 @@
 -- resty.core.var: the functions of `ngx` that this part of the library brings are the host's own.
-return { version = "0.1.29" }
+return { version = "0.1.28" }

@@ -3,6 +3,7 @@ local ders = require "resty.openssl.auxiliary.ders"
 local native = require "kong.native"
 local ngx_ssl = require "ngx.ssl"
 local host_ssl = require "ngx.ssl.native"
+local x509_store = require "resty.openssl.x509.store"
 
 local error, ngx, type = error, ngx, type
 
@@ -38,7 +39,18 @@ function _M.disable_http2_alpn()
 end
 
 
+local WITHOUT_CHAIN = {
+  init = true, init_worker = true, timer = true, ssl_cert = true, ssl_client_hello = true,
+  header_filter = true, body_filter = true,
+}
+
 function _M.get_full_client_certificate_chain()
+  local phase = ngx.get_phase()
+  if WITHOUT_CHAIN[phase] then
+    error("API disabled in the current context", 2)
+  elseif phase ~= "preread" and ngx.var.https ~= "on" then
+    return nil, "connection is not TLS or TLS support for Nginx not enabled"
+  end
   return native.client_certificate_chain()
 end
 
@@ -54,8 +66,8 @@ end
 
 
 function _M.set_upstream_ssl_trusted_store(store)
-  if type(store) ~= "table" then
-    error("store expects a table but found " .. type(store), 2)
+  if not x509_store.istype(store) then
+    error("store expects a resty.openssl.x509.store object but found " .. type(store), 2)
   end
   return native.upstream_authorities(ders(store))
 end

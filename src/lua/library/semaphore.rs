@@ -63,7 +63,7 @@ pub(super) fn load(frame: &Frame) -> Answer {
         object::push_wrapped(frame, Semaphore { permits, waiting: Rc::default() });
         Ok(1)
     });
-    frame.push_text("0.1.29");
+    frame.push_text("0.1.28");
     frame.set_field(table, "version");
     Ok(1)
 }
@@ -71,7 +71,7 @@ pub(super) fn load(frame: &Frame) -> Answer {
 /// `wait(seconds)`. Those who wait are served in the order they came.
 fn wait(frame: &Frame) -> Answer {
     let semaphore = object::at::<Semaphore>(frame, 1)?;
-    let seconds = frame.number(2)?;
+    let seconds = frame.number(2).map_err(|_| Flow::raise("attempt to perform arithmetic on a nil value"))?;
     let limit = Duration::try_from_secs_f64(seconds).map_err(|_| Flow::raise("no negative number"))?;
     let phase = context::phase();
     if !phase.may_wait() {
@@ -99,7 +99,11 @@ fn wait(frame: &Frame) -> Answer {
                 frame.push_boolean(true);
                 Ok(1)
             }
-            _ => frame.fail("timeout"),
+            _ => {
+                frame.push_boolean(false);
+                frame.push_text("timeout");
+                Ok(2)
+            }
         }) as Resume
     })
 }
@@ -115,7 +119,8 @@ mod tests {
             local semaphore = require "ngx.semaphore"
             local s = semaphore.new(1)
             assert(s:wait(0) == true and s:count() == 0)
-            local ok, err = s:wait(0.005) assert(ok == nil and err == "timeout")
+            local ok, err = s:wait(0.005) assert(ok == false and err == "timeout")
+            ok, err = s:wait(0) assert(ok == nil and err == "timeout")
             local woken = 0
             local function sleeper() if s:wait(1) then woken = woken + 1 end end
             local a, b = ngx.thread.spawn(sleeper), ngx.thread.spawn(sleeper)

@@ -26,8 +26,7 @@ pub(super) fn install(frame: &Frame, table: c_int) {
     frame.set_function(table, "set_body_data", |frame| set_body(frame.bytes(1)?.to_vec()));
     frame.set_function(table, "set_body_file", |frame| {
         let path = frame.text(1)?;
-        let body = std::fs::read(&*path)
-            .map_err(|error| Flow::raise(format!("open() \"{path}\" failed ({error})")))?;
+        let body = std::fs::read(&*path).map_err(|_| Flow::raise(format!("stat() \"{path}\" failed")))?;
         if frame.truth(2) {
             // The caller gives the file away; one that cannot be removed stays.
             let _ = std::fs::remove_file(&*path);

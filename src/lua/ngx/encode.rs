@@ -23,6 +23,9 @@ pub(super) fn install(frame: &Frame, ngx: c_int) {
         Ok(1)
     });
     frame.set_function(ngx, "encode_args", |frame| {
+        if frame.kind(1) == Kind::None {
+            return Err(Flow::raise("expecting 1 argument but seen 0"));
+        }
         frame.expect(1, Kind::Table, c"table")?;
         frame.push_bytes(&encoded_args(frame, 1)?);
         Ok(1)
@@ -88,8 +91,15 @@ pub(in crate::lua) fn push_base64(frame: &Frame) {
 pub(super) fn loose(frame: &Frame, at: c_int) -> Result<&[u8], Flow> {
     match frame.kind(at) {
         Kind::None | Kind::Nil => Ok(b""),
-        Kind::Boolean => Ok(if frame.truth(at) { b"true" } else { b"false" }),
-        _ => frame.bytes(at),
+        Kind::Boolean if !frame.truth(at) => Ok(b""),
+        Kind::String | Kind::Number => frame.bytes(at),
+        _ => {
+            frame.push_field(mlua::ffi::LUA_GLOBALSINDEX, "tostring");
+            frame.push_value(at);
+            frame.call(1, 1)?;
+            frame.replace(at);
+            frame.bytes(at)
+        }
     }
 }
 
@@ -156,13 +166,13 @@ pub(in crate::lua) fn encoded_args(frame: &Frame, table: c_int) -> Result<Vec<u8
         // A copy: reading a number as text in place would end the walk.
         frame.push_value(-2);
         let name = match frame.kind(-1) {
-            Kind::String | Kind::Number => frame.bytes(-1)?.to_vec(),
+            Kind::String => frame.bytes(-1)?.to_vec(),
             _ => return Err(Flow::raise("attempt to use a non-string key in the \"args\" option table")),
         };
         frame.pop(1);
         if frame.kind(-1) == Kind::Table {
-            for index in 1..=frame.length(-1) {
-                frame.push_index(-1, index);
+            frame.push_nil();
+            while frame.next(-2) {
                 encode_value(frame, &name, &mut out)?;
                 frame.pop(1);
             }
@@ -218,7 +228,7 @@ fn escape_uri(frame: &Frame) -> Answer {
 fn is_escaped(kind: i64, byte: u8) -> bool {
     let special: &[u8] = match kind {
         0 => b"#%?",
-        1 => b"#%&+?",
+        1 => b"#%+?",
         3 => b"\"#%'",
         4 => b"\"%'",
         _ => b"%",

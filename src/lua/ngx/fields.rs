@@ -7,16 +7,17 @@ use crate::observability::log;
 use std::ffi::c_int;
 
 /// Field lines that are read when nobody says otherwise.
-const DEFAULT_MAX: usize = 100;
+pub(super) const DEFAULT_MAX: usize = 100;
 
-/// How many field lines `get_headers(max, raw)` may read: its first argument.
+/// How many field lines `get_headers(max, raw)` may read: its first argument; `negative` for one below 0.
 ///
 /// # Errors
 /// An argument that is no number.
-pub(super) fn most(frame: &Frame) -> Result<usize, Flow> {
+pub(super) fn most(frame: &Frame, negative: usize) -> Result<usize, Flow> {
     Ok(match frame.optional_number(1)? {
         None => DEFAULT_MAX,
-        Some(max) if max <= 0.0 => usize::MAX,
+        Some(max) if max.is_nan() || max <= -1.0 => negative,
+        Some(max) if max < 1.0 => usize::MAX,
         Some(max) => max as usize,
     })
 }
@@ -24,11 +25,19 @@ pub(super) fn most(frame: &Frame) -> Result<usize, Flow> {
 /// Pushes at most `max` field lines as a table; names in lower case unless the argument `raw` of
 /// `get_headers(max, raw)` says otherwise.
 pub(super) fn push_fields(frame: &Frame, fields: &Fields, max: usize) {
-    let raw = frame.truth(2);
     frame.push_table(0, fields.len().min(max));
-    let table = frame.top();
+    fill_fields(frame, fields.iter().take(max), frame.top());
+}
+
+/// As [`push_fields`], these lines into a table.
+pub(super) fn fill_fields<'a>(
+    frame: &Frame,
+    lines: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    table: c_int,
+) {
+    let raw = frame.truth(2);
     let mut lower = Vec::with_capacity(32);
-    for (name, value) in fields.iter().take(max) {
+    for (name, value) in lines {
         lower.clear();
         lower.extend_from_slice(name);
         if !raw {
@@ -76,8 +85,16 @@ pub(super) fn set_field(frame: &Frame, fields: &mut Fields, name: &[u8], at: c_i
         }
         return Ok(());
     }
-    fields.remove(name);
-    add_values(frame, fields, name, at)
+    // The first value takes the place of the field there is, the others come last.
+    frame.push_index(at, 1);
+    match value_at(frame, frame.top())? {
+        Some(value) => fields.set(name, &value),
+        None => {
+            fields.remove(name);
+        }
+    }
+    frame.pop(1);
+    add_values(frame, fields, name, at, 2)
 }
 
 /// Adds lines for the value at `at`, keeping those there are.
@@ -87,7 +104,7 @@ pub(super) fn set_field(frame: &Frame, fields: &mut Fields, name: &[u8], at: c_i
 pub(super) fn add_field(frame: &Frame, fields: &mut Fields, name: &[u8], at: c_int) -> Result<(), Flow> {
     let name = &*without_breaks(name);
     if frame.kind(at) == Kind::Table {
-        return add_values(frame, fields, name, at);
+        return add_values(frame, fields, name, at, 1);
     }
     if let Some(value) = value_at(frame, at)? {
         fields.append(name, &value);
@@ -95,8 +112,9 @@ pub(super) fn add_field(frame: &Frame, fields: &mut Fields, name: &[u8], at: c_i
     Ok(())
 }
 
-fn add_values(frame: &Frame, fields: &mut Fields, name: &[u8], at: c_int) -> Result<(), Flow> {
-    for index in 1..=frame.length(at) {
+/// Adds lines for the values of a list from an index on.
+fn add_values(frame: &Frame, fields: &mut Fields, name: &[u8], at: c_int, first: usize) -> Result<(), Flow> {
+    for index in first..=frame.length(at) {
         frame.push_index(at, index);
         if let Some(value) = value_at(frame, frame.top())? {
             fields.append(name, &value);
@@ -112,8 +130,14 @@ fn value_at(frame: &Frame, at: c_int) -> Result<Option<Vec<u8>>, Flow> {
         Kind::Boolean => Ok(Some(if frame.truth(at) { b"true".to_vec() } else { b"false".to_vec() })),
         Kind::String | Kind::Number => Ok(Some(without_breaks(frame.bytes(at)?).into_owned())),
         _ => {
-            let kind = frame.kind_name(at);
-            Err(Flow::raise(format!("invalid header value: string expected, got {kind}")))
+            // Whatever it is, its text is what is sent.
+            let at = frame.absolute(at);
+            frame.push_field(mlua::ffi::LUA_GLOBALSINDEX, "tostring");
+            frame.push_value(at);
+            frame.call(1, 1)?;
+            let text = without_breaks(frame.bytes(-1)?).into_owned();
+            frame.pop(1);
+            Ok(Some(text))
         }
     }
 }

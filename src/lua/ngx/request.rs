@@ -2,7 +2,7 @@
 
 use super::constants;
 use super::encode::{encoded_args, fill_args, push_args};
-use super::fields::{add_field, most, push_excess, push_fields, set_field};
+use super::fields::{DEFAULT_MAX, add_field, most, push_excess, push_fields, set_field};
 use crate::exchange::{Exchange, Phase, RequestBody};
 use crate::http::{Known, Method, query::DEFAULT_MAX_ARGS};
 use crate::lua::context::{self, with_exchange};
@@ -22,7 +22,7 @@ fn install_head(frame: &Frame, table: c_int) {
     });
     frame.set_function(table, "set_method", set_method);
     frame.set_function(table, "get_headers", |frame| {
-        let max = most(frame)?;
+        let max = most(frame, DEFAULT_MAX)?;
         with_exchange(|exchange| {
             let fields = &exchange.request.head.fields;
             push_fields(frame, fields, max);
@@ -32,8 +32,8 @@ fn install_head(frame: &Frame, table: c_int) {
     frame.set_function(table, "set_header", set_header);
     frame.set_function(table, "add_header", add_header);
     frame.set_function(table, "clear_header", |frame| {
-        let name = frame.bytes(1)?;
-        with_exchange(|exchange| exchange.request.head.fields.remove(name))?;
+        let name = field_name(frame)?;
+        with_exchange(|exchange| exchange.request.head.fields.remove(&name))?;
         Ok(0)
     });
     frame.set_function(table, "raw_header", raw_header);
@@ -49,7 +49,9 @@ fn install_args(frame: &Frame, table: c_int) {
     frame.set_function(table, "set_uri_args", |frame| {
         let args = match frame.kind(1) {
             Kind::Table => encoded_args(frame, 1)?,
-            Kind::String | Kind::Number => frame.bytes(1)?.to_vec(),
+            Kind::Number => frame.bytes(1)?.to_vec(),
+            Kind::String => without_blanks(frame.bytes(1)?),
+            Kind::None => return Err(Flow::raise("expecting 1 argument but seen 0")),
             _ => {
                 let kind = frame.kind_name(1);
                 let text = format!("string, number, or table expected, but got {kind}");
@@ -72,13 +74,32 @@ fn install_args(frame: &Frame, table: c_int) {
     });
 }
 
+/// A query as it may stand in a request line: blanks and control characters as triplets.
+fn without_blanks(query: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(query.len());
+    for &byte in query {
+        if byte <= b' ' || byte == 0x7f {
+            crate::http::uri::push_triplet(&mut out, byte);
+        } else {
+            out.push(byte);
+        }
+    }
+    out
+}
+
 /// `get_uri_args(max?, table?)`: into a table of the caller's where there is one.
 fn get_uri_args(frame: &Frame) -> Answer {
     let max = frame.optional_number(1)?.map_or(DEFAULT_MAX_ARGS, |max| max.max(0.0) as usize);
-    if frame.kind(2) == Kind::Table {
-        frame.push_value(2);
-    } else {
-        frame.push_table(0, 8);
+    match frame.kind(2) {
+        Kind::Table => {
+            frame.push_value(2);
+            frame.clear_table(-1);
+        }
+        Kind::None | Kind::Nil => frame.push_table(0, 8),
+        _ => {
+            let kind = frame.kind_name(2);
+            return Err(Flow::raise(format!("bad argument #1 to 'clear_tab' (table expected, got {kind})")));
+        }
     }
     with_exchange(|exchange| fill_args(frame, exchange.request.query().unwrap_or_default(), max))?
 }
@@ -97,7 +118,7 @@ fn install_connection(frame: &Frame, table: c_int) {
 
 /// Sets the method by its `ngx.HTTP_…` number.
 fn set_method(frame: &Frame) -> Answer {
-    let number = frame.integer(1)?;
+    let number = frame.integer(1).map_err(|_| Flow::raise("bad method number"))?;
     let method = constants::method(number).and_then(|name| Method::new(name.as_bytes()));
     let Some(method) = method else {
         return Err(Flow::raise(format!("unsupported HTTP method: {number}")));

@@ -1,6 +1,7 @@
 //! The response in `ngx`: status, fields, body, the chunk of `body_filter`, and ending the phase.
 
-use super::fields::{add_field, most, push_excess, push_field, push_fields, set_field};
+use super::fields::{add_field, fill_fields, most, push_excess, push_field, set_field};
+use super::framing;
 use crate::exchange::output::{self, Passed};
 use crate::exchange::{Exchange, Phase, Source};
 use crate::http::{Method, Version};
@@ -39,13 +40,18 @@ fn install_head(frame: &Frame, ngx: c_int) {
     frame.set_function(ngx, "_set_header", set_header);
     super::noun(frame, ngx, "resp", |frame, table| {
         frame.set_function(table, "get_headers", |frame| {
-            let max = most(frame)?;
+            let max = most(frame, usize::MAX)?;
             with_exchange(|exchange| {
-                // The lines that frame the response are there in any case, at the expense of others.
-                let (fields, framing) = (&exchange.response.head.fields, super::framing::count(exchange));
-                push_fields(frame, fields, max.saturating_sub(framing));
-                super::framing::push(frame, exchange, frame.top(), frame.truth(2));
-                push_excess(frame, "response", fields.len() + framing, max)
+                let fields = &exchange.response.head.fields;
+                frame.push_table(0, fields.len() + 2);
+                let table = frame.top();
+                // At the expense of others, of which there is one at least.
+                let apart = framing::push(frame, exchange, table);
+                let others = || fields.iter().filter(|(name, _)| !framing::is_apart(name));
+                let lines = apart + others().count();
+                let room = if lines > max { max.saturating_sub(apart).max(1) } else { lines };
+                fill_fields(frame, others().take(room), table);
+                push_excess(frame, "response", lines, max)
             })?
         });
         // A status with a reason phrase of its own.
@@ -104,6 +110,7 @@ fn install_body(frame: &Frame, ngx: c_int) {
         Ok(1)
     });
     frame.set_function(ngx, "_get_chunk", |frame| {
+        require_chunk()?;
         let field = frame.integer(1)?;
         with_exchange(|exchange| match field {
             1 => frame.push_bytes(&exchange.response.chunk.data),
@@ -122,7 +129,7 @@ fn install_end(frame: &Frame, ngx: c_int) {
         Err(Flow::raise("ngx.exec is not supported: a gateway has no nginx locations"))
     });
     frame.set_function(ngx, "on_abort", |frame| {
-        frame.expect(1, Kind::Function, c"function")?;
+        with_exchange(|_| ())?;
         frame.fail("lua_check_client_abort is off")
     });
     super::noun(frame, ngx, "location", |frame, table| {
@@ -148,10 +155,17 @@ pub(super) fn set_text(exchange: &mut Exchange, name: &[u8], value: &[u8]) -> bo
         return false;
     }
     let name = dashed(name);
+    if name.is_empty() {
+        return true;
+    }
     if is_length(&name) && !value.iter().all(u8::is_ascii_digit) {
         return false;
     }
-    exchange.response.head.fields.set(&name, value);
+    if value.is_empty() {
+        exchange.response.head.fields.remove(&name);
+    } else {
+        exchange.response.head.fields.set(&name, value);
+    }
     true
 }
 
@@ -174,6 +188,9 @@ fn set_header(frame: &Frame) -> Answer {
     with_exchange(|exchange| {
         if is_head_fixed(exchange) {
             log::error!("attempt to set ngx.header.HEADER after sending out response headers");
+            return Ok(0);
+        }
+        if name.is_empty() {
             return Ok(0);
         }
         if is_length(&name) {
@@ -200,7 +217,7 @@ fn check_length(frame: &Frame) -> Result<(), Flow> {
     let is_number = |text: &[u8]| text.iter().all(u8::is_ascii_digit);
     match frame.kind(2) {
         Kind::String | Kind::Number if !is_number(frame.bytes(2)?) => {
-            Err(Flow::raise("failed to set header: the value of Content-Length is not a number"))
+            Err(Flow::raise("failed to set header"))
         }
         _ => Ok(()),
     }
@@ -208,7 +225,7 @@ fn check_length(frame: &Frame) -> Result<(), Flow> {
 
 /// Whether a field has one line at most, however many values it is given.
 fn is_single(name: &[u8]) -> bool {
-    const SINGLE: [&[u8]; 11] = [
+    const SINGLE: [&[u8]; 14] = [
         b"Server",
         b"Date",
         b"Content-Type",
@@ -220,6 +237,9 @@ fn is_single(name: &[u8]) -> bool {
         b"Accept-Ranges",
         b"Expires",
         b"ETag",
+        b"E-Tag",
+        b"Refresh",
+        b"WWW-Authenticate",
     ];
     SINGLE.iter().any(|single| name.eq_ignore_ascii_case(single))
 }
@@ -372,8 +392,17 @@ fn require_list(frame: &Frame, at: c_int, argument: c_int) -> Result<(), Flow> {
     Ok(())
 }
 
+/// There is a chunk while a body is filtered.
+fn require_chunk() -> Result<(), Flow> {
+    match context::phase() {
+        Phase::BodyFilter => Ok(()),
+        _ => Err(Flow::raise("API disabled in the current context")),
+    }
+}
+
 /// Sets `ngx.arg[1]` (text, a list, or `nil` for nothing) or `ngx.arg[2]`.
 fn set_chunk(frame: &Frame) -> Answer {
+    require_chunk()?;
     let field = frame.integer(1)?;
     let mut data = Vec::new();
     if field == 1 && !frame.is_nil(2) {

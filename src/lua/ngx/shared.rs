@@ -71,10 +71,18 @@ fn install_entries(frame: &Frame, table: c_int) {
     });
     frame.set_function(table, "expire", |frame| {
         let Some(key) = key(frame)? else { return frame.fail("nil key") };
-        if frame.is_nil(3) {
-            return Err(Flow::Argument(3, "bad \"exptime\" argument".into()));
-        }
-        match dict(frame)?.expire(key, time_to_live(frame, 3)?) {
+        let seconds = match frame.kind(3) {
+            Type::Number => frame.number(3)?,
+            _ if is_default(frame, 3) => return Err(Flow::raise("bad \"exptime\" argument")),
+            _ => {
+                let kind = frame.kind_name(3);
+                let text = "attempt to perform arithmetic on local 'exptime'";
+                return Err(Flow::raise(format!("{text} (a {kind} value)")));
+            }
+        };
+        // A time that is over is over with the next millisecond.
+        let ttl = if seconds < 0.0 { 1 } else { (seconds * 1000.0) as u64 };
+        match dict(frame)?.expire(key, ttl) {
             Ok(()) => frame.push_boolean(true),
             Err(refusal) => return frame.fail(refusal.to_string()),
         }
@@ -88,7 +96,7 @@ fn install_lists(frame: &Frame, table: c_int) {
     frame.set_function(table, "lpop", |frame| pop(frame, Dict::lpop));
     frame.set_function(table, "rpop", |frame| pop(frame, Dict::rpop));
     frame.set_function(table, "llen", |frame| {
-        let Some(key) = key(frame)? else { return frame.fail("nil key") };
+        let Some(key) = list_key(frame)? else { return frame.fail("nil key") };
         length(frame, dict(frame)?.llen(key))
     });
 }
@@ -99,12 +107,12 @@ fn install_whole(frame: &Frame, table: c_int) {
         Ok(0)
     });
     frame.set_function(table, "flush_expired", |frame| {
-        let limit = frame.optional_number(2)?.unwrap_or(0.0) as usize;
+        let limit = limit(frame)?.unwrap_or(0);
         frame.push_integer(dict(frame)?.flush_expired(limit) as i64);
         Ok(1)
     });
     frame.set_function(table, "get_keys", |frame| {
-        let limit = frame.optional_number(2)?.map_or(DEFAULT_KEYS, |limit| limit as usize);
+        let limit = limit(frame)?.unwrap_or(DEFAULT_KEYS);
         let keys = dict(frame)?.keys(limit);
         frame.push_table(keys.len(), 0);
         for (index, key) in keys.iter().enumerate() {
@@ -123,19 +131,51 @@ fn install_whole(frame: &Frame, table: c_int) {
     });
 }
 
-/// The key; none for `nil`. Anything that has a text is a key.
+/// How many entries a function is to look at, its second argument; none where it is not given.
+fn limit(frame: &Frame) -> Result<Option<usize>, Flow> {
+    if frame.kind(2) == Type::None { Ok(None) } else { frame.number(2).map(|limit| Some(limit as usize)) }
+}
+
+/// The key; none for `nil`. The text of anything else is one.
 fn key(frame: &Frame) -> Result<Option<&[u8]>, Flow> {
     match frame.kind(2) {
         Type::None | Type::Nil => Ok(None),
-        Type::Boolean => Ok(Some(if frame.truth(2) { b"true" } else { b"false" })),
+        Type::String | Type::Number => frame.bytes(2).map(Some),
+        _ => {
+            frame.push_field(mlua::ffi::LUA_GLOBALSINDEX, "tostring");
+            frame.push_value(2);
+            frame.call(1, 1)?;
+            frame.replace(2);
+            frame.bytes(2).map(Some)
+        }
+    }
+}
+
+/// The key of a list: a string or a number.
+fn list_key(frame: &Frame) -> Result<Option<&[u8]>, Flow> {
+    match frame.kind(2) {
+        Type::None => Err(Flow::raise("expecting 2 arguments, but only seen 1")),
+        Type::Nil => Ok(None),
         _ => frame.bytes(2).map(Some),
     }
 }
 
+/// Whether the value at `at` is `nil` or `false`, which stand for what an argument is by default.
+fn is_default(frame: &Frame, at: c_int) -> bool {
+    frame.is_nil(at) || (frame.kind(at) == Type::Boolean && !frame.truth(at))
+}
+
 /// A time to live in seconds as milliseconds; 0 is for ever.
 fn time_to_live(frame: &Frame, at: c_int) -> Result<u64, Flow> {
-    let seconds = frame.optional_number(at)?.unwrap_or(0.0);
-    if seconds < 0.0 || seconds.is_nan() {
+    if is_default(frame, at) {
+        return Ok(0);
+    }
+    if frame.kind(at) != Type::Number {
+        let kind = frame.kind_name(at);
+        return Err(Flow::raise(format!("attempt to compare {kind} with number")));
+    }
+    let seconds = frame.number(at)?;
+    if seconds < 0.0 {
         return Err(Flow::raise("bad \"exptime\" argument"));
     }
     Ok((seconds * 1000.0) as u64)
@@ -148,7 +188,11 @@ fn init_ttl(frame: &Frame, at: c_int) -> Result<u64, Flow> {
         let kind = frame.kind_name(at);
         return Err(Flow::raise(format!("bad init_ttl arg: number expected, got {kind}")));
     }
-    time_to_live(frame, at).map_err(|_| Flow::raise("bad \"init_ttl\" argument"))
+    let seconds = frame.optional_number(at)?.unwrap_or(0.0);
+    if seconds < 0.0 {
+        return Err(Flow::raise("bad \"init_ttl\" argument"));
+    }
+    Ok((seconds * 1000.0) as u64)
 }
 
 fn get(frame: &Frame, stale: bool) -> Answer {
@@ -175,7 +219,7 @@ fn push_found(frame: &Frame, found: &Found, buffer: &[u8], stale: bool) -> c_int
         Kind::String => frame.push_bytes(buffer),
     }
     if found.flags != 0 {
-        frame.push_number(f64::from(found.flags));
+        frame.push_integer(i64::from(found.flags as i32));
     } else if stale {
         frame.push_nil();
     } else {
@@ -192,9 +236,23 @@ fn store(frame: &Frame, how: Store) -> Answer {
     let Some(key) = key(frame)? else { return frame.fail("nil key") };
     let Some(value) = value(frame, 3)? else { return frame.fail("bad value type") };
     let ttl = time_to_live(frame, 4)?;
-    let flags = frame.optional_number(5)?.unwrap_or(0.0) as u32;
+    let flags = flags(frame, 5)?;
     let outcome = dict(frame)?.store(how, key, value, ttl, flags);
     stored(frame, outcome.result, outcome.forcible)
+}
+
+/// The flags that a value is stored with: a C `int`.
+fn flags(frame: &Frame, at: c_int) -> Result<u32, Flow> {
+    match frame.kind(at) {
+        Type::None | Type::Nil => Ok(0),
+        Type::Boolean => Ok(u32::from(frame.truth(at))),
+        Type::Number => Ok(frame.number(at)? as i64 as u32),
+        _ => {
+            let kind = frame.kind_name(at);
+            let text = "bad argument #10 to 'ngx_lua_ffi_shdict_store' (cannot convert";
+            Err(Flow::raise(format!("{text} '{kind}' to 'int')")))
+        }
+    }
 }
 
 fn stored(frame: &Frame, result: Result<(), Refusal>, forcible: bool) -> Answer {
@@ -203,7 +261,7 @@ fn stored(frame: &Frame, result: Result<(), Refusal>, forcible: bool) -> Answer 
             frame.push_boolean(true);
             frame.push_nil();
         }
-        Err(refusal @ (Refusal::EmptyKey | Refusal::KeyTooLong | Refusal::NilValue)) => {
+        Err(refusal @ (Refusal::EmptyKey | Refusal::KeyTooLong)) => {
             return frame.fail(refusal.to_string());
         }
         Err(refusal) => {
@@ -227,7 +285,7 @@ fn value(frame: &Frame, at: c_int) -> Result<Option<Value<'_>>, Flow> {
 
 fn incr(frame: &Frame) -> Answer {
     let Some(key) = key(frame)? else { return frame.fail("nil key") };
-    let by = frame.number(3)?;
+    let by = frame.number(3).map_err(|_| Flow::raise("cannot convert 'nil' to 'double'"))?;
     let init = frame.optional_number(4)?;
     let ttl = init_ttl(frame, 5)?;
     if ttl > 0 && init.is_none() {
@@ -235,11 +293,7 @@ fn incr(frame: &Frame) -> Answer {
     }
     let outcome = dict(frame)?.incr(key, by, init.map(|init| (init, ttl)));
     match outcome.result {
-        Err(refusal) => {
-            frame.fail(refusal.to_string())?;
-            frame.push_boolean(outcome.forcible);
-            Ok(3)
-        }
+        Err(refusal) => frame.fail(refusal.to_string()),
         Ok(number) => {
             frame.push_number(number);
             if init.is_none() {
@@ -253,7 +307,7 @@ fn incr(frame: &Frame) -> Answer {
 }
 
 fn push(frame: &Frame, add: fn(&Dict, &[u8], Value<'_>) -> Result<usize, Refusal>) -> Answer {
-    let Some(key) = key(frame)? else { return frame.fail("nil key") };
+    let Some(key) = list_key(frame)? else { return frame.fail("nil key") };
     match value(frame, 3)? {
         Some(value @ (Value::Number(_) | Value::String(_))) => length(frame, add(dict(frame)?, key, value)),
         _ => frame.fail("bad value type"),
@@ -271,7 +325,7 @@ fn length(frame: &Frame, result: Result<usize, Refusal>) -> Answer {
 type Take = fn(&Dict, &[u8], &mut Vec<u8>) -> Result<Option<Popped>, Refusal>;
 
 fn pop(frame: &Frame, take: Take) -> Answer {
-    let Some(key) = key(frame)? else { return frame.fail("nil key") };
+    let Some(key) = list_key(frame)? else { return frame.fail("nil key") };
     let dict = dict(frame)?;
     BUFFER.with_borrow_mut(|buffer| {
         buffer.clear();

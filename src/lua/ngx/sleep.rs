@@ -1,6 +1,6 @@
 //! `ngx.sleep`.
 
-use crate::lua::frame::{Answer, Flow, Frame};
+use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use crate::lua::task::Resume;
 use std::ffi::c_int;
 use std::time::Duration;
@@ -10,9 +10,12 @@ pub(super) fn install(frame: &Frame, ngx: c_int) {
 }
 
 fn sleep(frame: &Frame) -> Answer {
-    let seconds = frame.number(1)?;
-    let pause = Duration::try_from_secs_f64(seconds)
-        .map_err(|_| Flow::raise(format!("invalid sleep duration \"{seconds}\"")))?;
+    if frame.kind(1) == Kind::None {
+        frame.push_nil();
+    }
+    let milliseconds = (frame.number(1)? * 1000.0).trunc();
+    let pause = Duration::try_from_secs_f64(milliseconds / 1000.0)
+        .map_err(|_| Flow::raise(format!("invalid sleep duration \"{milliseconds}\"")))?;
     frame.wait(async move {
         if pause < Duration::from_millis(1) {
             tokio::task::yield_now().await;

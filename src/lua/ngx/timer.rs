@@ -48,13 +48,26 @@ pub(super) fn install(frame: &Frame, ngx: c_int) {
     });
 }
 
+/// The first argument of a timer, in seconds.
+///
+/// *Kong parity*: the words, and what is quoted in them, are those of its timers.
+fn delay(frame: &Frame, repeats: bool) -> Result<f64, Flow> {
+    if frame.kind(2) != Kind::Function {
+        return Err(Flow::raise("expected `callback` to be a function"));
+    }
+    if frame.kind(1) != Kind::Number {
+        let what = if repeats { "interval" } else { "delay" };
+        return Err(Flow::raise(format!("expected `{what} to be a number")));
+    }
+    frame.number(1)
+}
+
 fn start(frame: &Frame, repeats: bool) -> Answer {
-    let delay = frame.number(1)?;
-    frame.expect(2, Kind::Function, c"function")?;
+    let (delay, what) = (delay(frame, repeats)?, if repeats { "interval" } else { "delay" });
     let delay = Duration::try_from_secs_f64(delay)
         .ok()
         .filter(|delay| !repeats || !delay.is_zero())
-        .ok_or_else(|| Flow::raise("delay must be greater than 0"))?;
+        .ok_or_else(|| Flow::raise(format!("expected `{what}` to be greater than or equal to 0")))?;
     let at_once = delay.is_zero() && !repeats;
     if super::worker::exiting() && !at_once {
         return frame.fail("process exiting");

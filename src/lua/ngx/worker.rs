@@ -71,10 +71,10 @@ fn install_config(frame: &Frame, config: c_int, settings: &Settings) {
     frame.set_field(config, "debug");
     frame.push_boolean(false);
     frame.set_field(config, "is_console");
-    // Those of OpenResty 1.27.1.2, which Kong 3.9 is built on.
-    frame.push_integer(1_027_001);
+    // Those of OpenResty 1.25.3.2, which Kong 3.9 is built on.
+    frame.push_integer(1_025_003);
     frame.set_field(config, "nginx_version");
-    frame.push_integer(10_028);
+    frame.push_integer(10_026);
     frame.set_field(config, "ngx_lua_version");
     frame.push_text(&settings.prefix.to_string_lossy());
     frame.push_closure(upvalue, 1);

@@ -1,6 +1,6 @@
 //! `ngx.re.match`, `find` and `gmatch`.
 
-use super::{Pattern, follow, nothing, pattern, start};
+use super::{Pattern, as_string, follow, nothing, pattern, start, subject};
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use crate::lua::object::{self, Object};
 use std::cell::Cell;
@@ -9,12 +9,12 @@ use std::rc::Rc;
 
 /// `match(subject, regex, options?, ctx?, table?)`.
 pub(super) fn match_(frame: &Frame) -> Answer {
-    let subject = frame.bytes(1)?;
     let pattern = match pattern(frame, 3)? {
         Ok(pattern) => pattern,
         Err(message) => return frame.fail(message),
     };
-    let Some(from) = start(frame, 4, subject.len())? else { return nothing(frame) };
+    let subject = subject(frame)?;
+    let from = start(frame, 4)?;
     let mut found = pattern.room();
     match pattern.exec(subject, from, &mut found) {
         Err(message) => return frame.fail(message),
@@ -22,10 +22,14 @@ pub(super) fn match_(frame: &Frame) -> Answer {
         Ok(true) => {}
     }
     follow(frame, 4, found.get(0).map_or(from, |(_, to)| to));
-    if frame.kind(5) == Kind::Table {
-        frame.push_value(5);
-    } else {
-        frame.push_table(found.len(), 1);
+    match frame.kind(5) {
+        Kind::Table => frame.push_value(5),
+        Kind::None | Kind::Nil => frame.push_table(found.len(), 1),
+        Kind::Boolean if !frame.truth(5) => frame.push_table(found.len(), 1),
+        _ => {
+            let kind = frame.kind_name(5);
+            return Err(Flow::raise(format!("attempt to index local 'res' (a {kind} value)")));
+        }
     }
     pattern.fill(frame, frame.top(), subject, &found);
     Ok(1)
@@ -38,16 +42,25 @@ pub(super) fn find(frame: &Frame) -> Answer {
         frame.fail(message)?;
         Ok(3)
     };
-    let subject = frame.bytes(1)?;
     let pattern = match pattern(frame, 3)? {
         Ok(pattern) => pattern,
         Err(message) => return fail(&message),
     };
-    let nth = frame.optional_number(5)?.unwrap_or(0.0).max(0.0) as usize;
-    if nth >= pattern.captures() {
+    let subject = subject(frame)?;
+    let from = start(frame, 4)?;
+    let nth = match frame.kind(5) {
+        Kind::None | Kind::Nil => 0.0,
+        Kind::Boolean if !frame.truth(5) => 0.0,
+        Kind::Number => frame.number(5)?,
+        _ => {
+            let kind = frame.kind_name(5);
+            return Err(Flow::raise(format!("attempt to compare {kind} with number")));
+        }
+    };
+    if nth < 0.0 || nth > pattern.captures() as f64 - 1.0 {
         return fail("nth out of bound");
     }
-    let Some(from) = start(frame, 4, subject.len())? else { return nothing(frame) };
+    let nth = nth as usize;
     let mut found = pattern.room();
     match pattern.exec(subject, from, &mut found) {
         Err(message) => return fail(&message),
@@ -55,7 +68,11 @@ pub(super) fn find(frame: &Frame) -> Answer {
         Ok(true) => {}
     }
     follow(frame, 4, found.get(0).map_or(from, |(_, to)| to));
-    let Some((from, to)) = found.get(nth) else { return nothing(frame) };
+    let Some((from, to)) = found.get(nth) else {
+        frame.push_nil();
+        frame.push_nil();
+        return Ok(2);
+    };
     frame.push_integer(from as i64 + 1);
     frame.push_integer(to as i64);
     Ok(2)
@@ -76,11 +93,11 @@ impl Object for Iteration {
 
 /// `gmatch(subject, regex, options?)`: a function that answers the captures of one match a call.
 pub(super) fn gmatch(frame: &Frame) -> Answer {
-    frame.bytes(1)?;
     let pattern = match pattern(frame, 3)? {
         Ok(pattern) => pattern,
         Err(message) => return frame.fail(message),
     };
+    as_string(frame, 1)?;
     frame.push_value(1);
     object::push(frame, Iteration { pattern, at: Cell::new(Some(0)) });
     frame.push_closure(next_match, 2);

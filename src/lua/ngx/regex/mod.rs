@@ -7,7 +7,7 @@ mod dfa;
 mod find;
 mod replace;
 
-use crate::lua::frame::{Answer, Flow, Frame};
+use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use crate::lua::limits::limits;
 use dfa::Dfa;
 use pcre2::bytes::{CaptureLocations, Regex, RegexBuilder};
@@ -30,14 +30,23 @@ pub(super) fn install(frame: &Frame, ngx: c_int) {
         frame.set_function(table, "sub", |frame| replace::replace(frame, false));
         frame.set_function(table, "gsub", |frame| replace::replace(frame, true));
         frame.set_function(table, "_jit_stack_size", |frame| {
-            JIT_STACK.set(usize::try_from(frame.integer(1)?).unwrap_or(0));
             // Patterns get their stack when they are compiled.
-            CACHE.with_borrow_mut(HashMap::clear);
+            if CACHE.with_borrow(|cache| !cache.is_empty()) {
+                return Err(Flow::raise(COMPILED_ALREADY));
+            }
+            let size = usize::try_from(frame.integer(1)?).unwrap_or(0);
+            JIT_STACK.set(size.min(MOST_JIT_STACK));
             Ok(0)
         });
     });
 }
 
+const COMPILED_ALREADY: &str =
+    "changing jit stack size is not allowed when some regexs have already been compiled and cached";
+/// A larger stack cannot be had, and no pattern could be compiled then.
+const MOST_JIT_STACK: usize = 64 << 20;
+/// What PCRE2 answers where matching is to begin behind the subject's end.
+const BAD_OFFSET: i32 = -33;
 /// What PCRE2 answers where the stack of machine code does not do for a subject.
 const JIT_STACK_LIMIT: i32 = -46;
 
@@ -121,8 +130,9 @@ impl Options {
                 // Compile once, compile to machine code.
                 b'o' | b'j' => {}
                 other => {
-                    let (other, all) = (char::from(*other), String::from_utf8_lossy(letters));
-                    return Err(Flow::raise(format!("unknown flag \"{other}\" (flags \"{all}\")")));
+                    return Err(Flow::raise(
+                        [b"unknown flag \"", [*other].as_slice(), b"\" (flags \"", letters, b"\")"].concat(),
+                    ));
                 }
             }
         }
@@ -231,10 +241,88 @@ fn compile_error(error: &pcre2::Error, pattern: &[u8], prefix: usize) -> String 
     }
 }
 
+/// The subject of argument 1 as text, whatever its type.
+fn subject(frame: &Frame) -> Result<&[u8], Flow> {
+    as_string(frame, 1)?;
+    frame.bytes(1)
+}
+
+/// Puts the text of the value at `at` in its place, as `tostring` has it.
+fn as_string(frame: &Frame, at: c_int) -> Result<(), Flow> {
+    if matches!(frame.kind(at), Kind::String | Kind::Number) {
+        return Ok(());
+    }
+    let is_absent = frame.kind(at) == Kind::None;
+    frame.push_field(mlua::ffi::LUA_GLOBALSINDEX, "tostring");
+    if is_absent {
+        frame.push_nil();
+    } else {
+        frame.push_value(at);
+    }
+    frame.call(1, 1)?;
+    frame.replace(at);
+    Ok(())
+}
+
+/// Checks the types of a pattern and of option letters.
+///
+/// *Kong parity*: the words are LuaJIT's for what OpenResty's Lua code does with them.
+fn check_types(frame: &Frame, options: c_int) -> Result<(), Flow> {
+    let raise = |local: &str, at: c_int| {
+        let kind = if frame.kind(at) == Kind::None { "nil" } else { frame.kind_name(at) };
+        Err(Flow::raise(format!("attempt to get length of local '{local}' (a {kind} value)")))
+    };
+    match frame.kind(options) {
+        Kind::None | Kind::Nil | Kind::String => {}
+        Kind::Boolean if !frame.truth(options) => {}
+        Kind::Table if frame.length(options) == 0 => {}
+        Kind::Table => return Err(Flow::raise("bad argument #1 to 'byte' (string expected, got table)")),
+        _ => return raise("opts", options),
+    }
+    match frame.kind(2) {
+        Kind::String => Ok(()),
+        Kind::Table => Err(Flow::raise(
+            "bad argument #1 to 'ngx_lua_ffi_compile_regex' (cannot convert 'table' to 'const unsigned char *')",
+        )),
+        _ => raise("regex", 2),
+    }
+}
+
+/// PCRE2's number for what makes a text no UTF-8.
+fn malformed(text: &[u8]) -> i32 {
+    let at = std::str::from_utf8(text).map_or_else(|error| error.valid_up_to(), str::len);
+    let rest = text.get(at..).unwrap_or_default();
+    let Some((&lead, rest)) = rest.split_first() else { return 0 };
+    let more = match lead {
+        0x80..=0xbf => return -22,
+        0xfe.. => return -23,
+        0xc0..=0xdf => 1,
+        0xe0..=0xef => 2,
+        0xf0..=0xf7 => 3,
+        0xf8..=0xfb => 4,
+        _ => 5,
+    };
+    if rest.len() < more {
+        return -2 - (more - rest.len()) as i32;
+    }
+    let wrong = rest.iter().take(more).position(|byte| byte & 0xc0 != 0x80);
+    let second = rest.first().copied().unwrap_or(0);
+    match (wrong, more) {
+        (Some(wrong), _) => -8 - wrong as i32,
+        (None, 1) => -17,
+        (None, 2) if second >= 0xa0 => -16,
+        (None, 2) => -18,
+        (None, 3) if second < 0x90 && lead == 0xf0 => -19,
+        (None, 3) => -15,
+        (None, more) => -9 - more as i32,
+    }
+}
+
 /// The compiled pattern of argument 2 with the option letters at `options`, or what an answer says is wrong with it.
 fn pattern(frame: &Frame, options: c_int) -> Result<Result<Rc<Pattern>, String>, Flow> {
+    check_types(frame, options)?;
     let source = frame.bytes(2)?;
-    let letters = frame.optional_bytes(options)?.unwrap_or_default();
+    let letters = frame.text_at(options).unwrap_or_default();
     let mut key = Vec::with_capacity(source.len() + letters.len() + 1);
     key.extend_from_slice(letters);
     key.push(0);
@@ -277,14 +365,17 @@ impl Pattern {
     /// Matches from a position on; what an answer says went wrong.
     fn exec(&self, subject: &[u8], from: usize, into: &mut Found) -> Result<bool, String> {
         if self.utf && !subject.is_ascii() && std::str::from_utf8(subject).is_err() {
-            // As PCRE2 numbers malformed UTF-8; it would panic in the crate's hands otherwise.
-            return Err("pcre2_match() failed: -4".into());
+            // It would panic in the crate's hands otherwise.
+            return Err(format!("pcre_exec() failed: {}", malformed(subject)));
+        }
+        if from > subject.len() {
+            return Err(format!("pcre_exec() failed: {BAD_OFFSET}"));
         }
         let into = match (into, &self.dfa) {
             (Found::Captures(into), _) => into,
             (Found::Whole(range), dfa) => {
                 let found = dfa.as_ref().map_or(Ok(None), |dfa| dfa.find(subject, from));
-                *range = found.map_err(|code| format!("pcre2_match() failed: {code}"))?;
+                *range = found.map_err(|code| format!("pcre_exec() failed: {code}"))?;
                 return Ok(range.is_some());
             }
         };
@@ -298,7 +389,7 @@ impl Pattern {
         }
         match result {
             Ok(found) => Ok(found.is_some()),
-            Err(error) => Err(format!("pcre2_match() failed: {}", error.code())),
+            Err(error) => Err(format!("pcre_exec() failed: {}", error.code())),
         }
     }
 
@@ -357,22 +448,40 @@ fn push_capture(frame: &Frame, subject: &[u8], found: &Found, index: usize) {
     }
 }
 
-/// Position in the subject that `ctx.pos` asks for, from 0; none beyond the end.
-fn start(frame: &Frame, ctx: c_int, length: usize) -> Result<Option<usize>, Flow> {
-    if frame.is_nil(ctx) {
-        return Ok(Some(0));
+/// Position in the subject that `ctx.pos` asks for, from 0; it may be behind the end.
+fn start(frame: &Frame, ctx: c_int) -> Result<usize, Flow> {
+    match frame.kind(ctx) {
+        Kind::Table => {}
+        Kind::None | Kind::Nil => return Ok(0),
+        Kind::Boolean if !frame.truth(ctx) => return Ok(0),
+        _ => {
+            let kind = frame.kind_name(ctx);
+            return Err(Flow::raise(format!("attempt to index local 'ctx' (a {kind} value)")));
+        }
     }
-    frame.expect(ctx, crate::lua::frame::Kind::Table, c"table")?;
     frame.push_field(ctx, "pos");
-    let position = frame.optional_number(-1)?.unwrap_or(1.0);
+    let position = match frame.kind(-1) {
+        Kind::Number => frame.number(-1)?,
+        Kind::Nil => 1.0,
+        Kind::Boolean if !frame.truth(-1) => 1.0,
+        _ => {
+            let kind = frame.kind_name(-1);
+            return Err(Flow::raise(format!("attempt to compare number with {kind}")));
+        }
+    };
     frame.pop(1);
-    let position = if position < 1.0 { 0 } else { position as usize - 1 };
-    Ok((position <= length).then_some(position))
+    Ok(if position.is_nan() {
+        usize::MAX
+    } else if position < 1.0 {
+        0
+    } else {
+        (position as usize).saturating_sub(1)
+    })
 }
 
 /// Sets `ctx.pos` to what follows a match that ended at `end`.
 fn follow(frame: &Frame, ctx: c_int, end: usize) {
-    if !frame.is_nil(ctx) {
+    if frame.kind(ctx) == Kind::Table {
         frame.push_integer(end as i64 + 1);
         frame.set_field(ctx, "pos");
     }

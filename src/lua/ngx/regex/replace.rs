@@ -1,6 +1,6 @@
 //! `ngx.re.sub` and `gsub`.
 
-use super::{Found, Pattern, pattern};
+use super::{Found, Pattern, as_string, pattern, subject};
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use crate::observability::log;
 use mlua::ffi;
@@ -18,23 +18,21 @@ pub(super) fn replace(frame: &Frame, all: bool) -> Answer {
         frame.fail(message)?;
         Ok(3)
     };
-    let subject = frame.bytes(1)?;
     let pattern = match pattern(frame, 4)? {
         Ok(pattern) => pattern,
         Err(message) => return fail(&message),
     };
-    let pieces = match frame.kind(3) {
-        Kind::Function => None,
-        Kind::String | Kind::Number => match template(frame.bytes(3)?) {
+    let subject = subject(frame)?;
+    let pieces = if frame.kind(3) == Kind::Function {
+        None
+    } else {
+        as_string(frame, 3)?;
+        match template(frame.bytes(3)?) {
             Ok(pieces) => Some(pieces),
             Err(message) => {
                 log::error!("{message}");
                 return fail("failed to compile the replacement template");
             }
-        },
-        _ => {
-            let kind = frame.kind_name(3);
-            return Err(Flow::Argument(3, format!("string, number, or function expected, got {kind}")));
         }
     };
     match run(frame, &pattern, subject, pieces.as_deref(), all)? {

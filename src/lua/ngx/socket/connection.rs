@@ -61,7 +61,16 @@ impl Connection {
 
     /// Whether an idle connection is still good: nothing came, the end neither.
     pub(super) fn is_quiet(&mut self) -> bool {
-        self.poll_read(&mut Context::from_waker(Waker::noop())).is_pending()
+        self.fault().is_none()
+    }
+
+    /// Why a connection cannot be kept for later.
+    pub(super) fn fault(&mut self) -> Option<&'static str> {
+        match self.poll_read(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => None,
+            Poll::Ready(Ok(0)) => Some("closed"),
+            Poll::Ready(_) => Some("connection in dubious state"),
+        }
     }
 }
 

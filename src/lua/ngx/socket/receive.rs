@@ -50,13 +50,14 @@ pub(super) fn receive(frame: &Frame) -> Answer {
         Kind::Number => {
             let size = frame.number(2)?;
             if size < 0.0 {
-                return Err(Flow::Argument(2, format!("bad number argument: {size}")));
+                return Err(Flow::Argument(2, "bad number argument".into()));
             }
             Wanted::Bytes(size as usize)
         }
         _ => match frame.bytes(2)? {
-            b"*l" | b"l" => Wanted::Line,
-            b"*a" | b"a" => Wanted::All,
+            b"*l" => Wanted::Line,
+            b"*a" => Wanted::All,
+            [b'*', ..] => return Err(Flow::Argument(2, "bad pattern argument".into())),
             other => match std::str::from_utf8(other).ok().and_then(|text| text.parse().ok()) {
                 Some(size) => Wanted::Bytes(size),
                 None => {

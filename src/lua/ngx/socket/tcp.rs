@@ -203,11 +203,13 @@ fn send(frame: &Frame) -> Answer {
     })
 }
 
-fn gather(frame: &Frame, at: c_int, out: &mut Vec<u8>) -> Result<(), Flow> {
+/// Appends what is to be sent: the argument, or the values of a list, nested at will.
+pub(super) fn gather(frame: &Frame, at: c_int, out: &mut Vec<u8>) -> Result<(), Flow> {
+    let is_argument = at == 2;
     match frame.kind(at) {
         Kind::Table => {
             frame.reserve(4)?;
-            for index in 1..=frame.length(at) {
+            for index in 1..=last_index(frame, at)? {
                 frame.push_index(at, index);
                 gather(frame, frame.top(), out)?;
                 frame.pop(1);
@@ -215,7 +217,10 @@ fn gather(frame: &Frame, at: c_int, out: &mut Vec<u8>) -> Result<(), Flow> {
         }
         Kind::String | Kind::Number => out.extend_from_slice(frame.bytes(at)?),
         Kind::Boolean => out.extend_from_slice(if frame.truth(at) { b"true" } else { b"false" }),
-        Kind::Nil if at == frame.top() && at > 2 => out.extend_from_slice(b"nil"),
+        Kind::Nil if is_argument => out.extend_from_slice(b"nil"),
+        _ if !is_argument => {
+            return Err(Flow::Argument(2, format!("bad data type {} found", frame.kind_name(at))));
+        }
         _ => {
             let kind = frame.kind_name(at);
             let text = format!("string, number, boolean, nil, or array table expected, got {kind}");
@@ -223,6 +228,25 @@ fn gather(frame: &Frame, at: c_int, out: &mut Vec<u8>) -> Result<(), Flow> {
         }
     }
     Ok(())
+}
+
+/// The last index of a list, which may have holes.
+///
+/// # Errors
+/// A table with other keys.
+fn last_index(frame: &Frame, at: c_int) -> Result<usize, Flow> {
+    let mut last = 0.0_f64;
+    frame.push_nil();
+    while frame.next(at) {
+        frame.pop(1);
+        let key = if frame.kind(-1) == Kind::Number { frame.number(-1)? } else { 0.0 };
+        if key < 1.0 || key.floor() != key {
+            frame.pop(1);
+            return Err(Flow::Argument(2, "non-array table found".into()));
+        }
+        last = last.max(key);
+    }
+    Ok(last as usize)
 }
 
 /// `setkeepalive(milliseconds?, size?)`: puts the connection into its pool.
@@ -250,8 +274,8 @@ fn set_keepalive(frame: &Frame) -> Answer {
     if !connection.ahead.is_empty() {
         return frame.fail("unread data in buffer");
     }
-    if !connection.is_quiet() {
-        return frame.fail("connection in dubious state");
+    if let Some(fault) = connection.fault() {
+        return frame.fail(fault);
     }
     let size = connection.pool_size.or(size).unwrap_or(pool::DEFAULT_SIZE);
     pool::put(connection, keep, size);

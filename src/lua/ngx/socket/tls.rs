@@ -151,6 +151,7 @@ fn handshake_words(error: &io::Error) -> String {
         }
         Some(Error::InvalidCertificate(_)) => "certificate verify failed".into(),
         Some(_) => "handshake failed".into(),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => "handshake failed".into(),
         None => super::words(error),
     }
 }

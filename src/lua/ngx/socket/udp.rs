@@ -2,7 +2,7 @@
 
 use super::tcp::timeout;
 use super::{Timeouts, connect, within};
-use crate::lua::frame::{Answer, Frame, Kind};
+use crate::lua::frame::{Answer, Flow, Frame};
 use crate::lua::object::{self, Object};
 use crate::lua::task::Resume;
 use std::cell::{Cell, RefCell};
@@ -110,15 +110,11 @@ async fn inet(limit: std::time::Duration, host: &str, port: u16) -> Result<Datag
 fn send(frame: &Frame) -> Answer {
     let socket = object::at::<Udp>(frame, 1)?.clone();
     let mut data = Vec::new();
-    if frame.kind(2) == Kind::Table {
-        for index in 1..=frame.length(2) {
-            frame.push_index(2, index);
-            data.extend_from_slice(frame.bytes(-1)?);
-            frame.pop(1);
-        }
-    } else {
-        data.extend_from_slice(frame.bytes(2)?);
+    if frame.top() != 2 {
+        let text = format!("expecting 2 arguments (including the object), but got {}", frame.top());
+        return Err(Flow::raise(text));
     }
+    super::tcp::gather(frame, 2, &mut data)?;
     let Some(peer) = socket.0.peer.borrow().clone() else { return frame.fail("closed") };
     let limit = socket.0.timeout.get().send;
     frame.wait(async move {

@@ -3,7 +3,7 @@
 mod names;
 mod tls;
 
-use crate::exchange::{Exchange, RequestBody, now};
+use crate::exchange::{Exchange, Phase, RequestBody, now};
 use crate::http::{Fields, Known, Scheme, Version};
 use crate::lua::context::with_exchange;
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
@@ -41,7 +41,14 @@ pub fn read(exchange: &Exchange, name: &[u8], out: &mut Vec<u8>) -> bool {
         .or_else(|| read_upstream(exchange, name, out))
         .or_else(|| read_process(exchange, name, out))
         .or_else(|| read_prefixed(exchange, name, out))
+        .or_else(|| read_in_lower_case(exchange, name, out))
         .is_some()
+}
+
+/// Names are the same in any case.
+fn read_in_lower_case(exchange: &Exchange, name: &[u8], out: &mut Vec<u8>) -> Value {
+    let has_upper = name.iter().any(u8::is_ascii_uppercase);
+    (has_upper && read(exchange, &name.to_ascii_lowercase(), out)).then_some(())
 }
 
 fn get(frame: &Frame) -> Answer {
@@ -72,18 +79,13 @@ fn set(frame: &Frame) -> Answer {
         return Err(Flow::raise("bad variable name"));
     }
     let name = frame.bytes(1)?;
-    let value = match frame.kind(2) {
-        Kind::Nil => b"",
-        Kind::String | Kind::Number => frame.bytes(2)?,
-        _ => return Err(Flow::raise(format!("string or nil expected, got {}", frame.kind_name(2)))),
-    };
+    let value = frame.optional_bytes(2)?;
     let known = with_exchange(|exchange| write(exchange, name, value))?;
     if !known && !FREE.contains(&name) {
-        let is_there = names::is_variable(name);
-        let name = String::from_utf8_lossy(name);
-        if is_there {
-            return Err(Flow::raise(format!("variable \"{name}\" not changeable")));
+        if names::is_own(name) {
+            return Err(Flow::raise("variable not changeable"));
         }
+        let name = String::from_utf8_lossy(name);
         return Err(Flow::raise(format!(
             "variable \"{name}\" not found for writing; maybe it is a built-in variable that is not changeable or you forgot to use \"set ${name} '';\" in the config file to define it first"
         )));
@@ -92,11 +94,15 @@ fn set(frame: &Frame) -> Answer {
     Ok(1)
 }
 
-fn write(exchange: &mut Exchange, name: &[u8], value: &[u8]) -> bool {
+fn write(exchange: &mut Exchange, name: &[u8], value: Option<&[u8]>) -> bool {
     let forwarded = &mut exchange.request.forwarded;
+    if name == b"upstream_host" {
+        exchange.upstream.host_header = value.map(<[u8]>::to_vec);
+        return true;
+    }
+    let value = value.unwrap_or_default();
     match name {
         b"upstream_uri" => exchange.upstream.path = value.to_vec(),
-        b"upstream_host" => exchange.upstream.host_header = Some(value.to_vec()),
         b"upstream_scheme" => exchange.upstream.scheme = scheme(value),
         b"args" => exchange.request.args = Some(Some(value.to_vec())),
         b"upstream_x_forwarded_for" => forwarded.chain = Some(value.to_vec()),
@@ -142,7 +148,11 @@ fn read_request(exchange: &Exchange, name: &[u8], out: &mut Vec<u8>) -> Value {
     match name {
         b"uri" | b"document_uri" => put(out, request.uri()),
         b"request_uri" => put(out, &request.head.target),
-        b"args" | b"query_string" => some(out, request.query().filter(|query| !query.is_empty())),
+        // What code set is there though it be empty.
+        b"args" | b"query_string" => match &request.args {
+            Some(args) => some(out, args.as_deref()),
+            None => some(out, request.query().filter(|query| !query.is_empty())),
+        },
         b"is_args" => put(out, if request.query().is_some_and(|query| !query.is_empty()) { "?" } else { "" }),
         b"request_method" => put(out, request.head.method.as_bytes()),
         b"request" => {
@@ -229,6 +239,9 @@ fn read_response(exchange: &Exchange, name: &[u8], out: &mut Vec<u8>) -> Value {
         b"status" => write!(out, "{:03}", response.head.status).ok(),
         b"bytes_sent" => number(out, response.sent),
         b"body_bytes_sent" => number(out, response.body_sent),
+        b"sent_http_connection" if !response.head.fields.has(Known::Connection) => {
+            put(out, super::framing::connection(exchange))
+        }
         b"request_completion" => put(out, if exchange.times.response_end > 0 { "OK" } else { "" }),
         _ => None,
     }
@@ -239,7 +252,22 @@ fn read_upstream(exchange: &Exchange, name: &[u8], out: &mut Vec<u8>) -> Value {
     let upstream = &exchange.upstream;
     let forwarded = &exchange.request.forwarded;
     match name {
-        b"uri" => put(out, &upstream.path),
+        b"uri" => {
+            put(out, &upstream.path)?;
+            // From the balancer on it is the target as the upstream gets it.
+            let is_whole = matches!(
+                exchange.phase,
+                Phase::Balancer | Phase::HeaderFilter | Phase::BodyFilter | Phase::Response | Phase::Log
+            );
+            match exchange
+                .request
+                .query()
+                .filter(|query| is_whole && !upstream.path.is_empty() && !query.is_empty())
+            {
+                Some(query) => put(out, b"?").and_then(|()| put(out, query)),
+                None => Some(()),
+            }
+        }
         b"host" => some(out, upstream.host_header.as_deref()),
         b"scheme" => put(out, upstream.scheme.as_str()),
         b"status" => upstream.append_statuses(out).then_some(()),
@@ -277,7 +305,7 @@ fn read_process(_: &Exchange, name: &[u8], out: &mut Vec<u8>) -> Value {
     match name {
         b"hostname" => put(out, hostname()),
         b"pid" => number(out, std::process::id()),
-        b"nginx_version" => put(out, "1.27.1"),
+        b"nginx_version" => put(out, "1.25.3"),
         b"msec" => seconds(out, now() / 1000),
         b"time_iso8601" => put(out, Local::now().format("%Y-%m-%dT%H:%M:%S%:z").to_string()),
         b"time_local" => put(out, Local::now().format("%d/%b/%Y:%H:%M:%S %z").to_string()),

@@ -78,14 +78,9 @@ pub const NAMES: &[&str] = &[
     "uri",
 ];
 
-/// Beginnings of variables whose rest names a field, an argument or a cookie.
-pub const PREFIXES: &[&str] =
-    &["arg_", "cookie_", "http_", "sent_http_", "upstream_cookie_", "upstream_http_", "upstream_trailer_"];
-
-/// Whether nginx has a variable of this name.
-pub fn is_variable(name: &[u8]) -> bool {
+/// Whether nginx has a variable with just this name.
+pub fn is_own(name: &[u8]) -> bool {
     NAMES.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok()
-        || PREFIXES.iter().any(|prefix| name.starts_with(prefix.as_bytes()))
 }
 
 #[cfg(test)]
@@ -93,8 +88,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_in_order_and_prefixes_count() {
+    fn names_are_in_order_and_those_of_fields_are_none_of_them() {
         assert!(NAMES.is_sorted());
-        assert!(is_variable(b"uri") && is_variable(b"http_x_any") && !is_variable(b"nosuch"));
+        assert!(is_own(b"uri") && !is_own(b"http_x_any") && !is_own(b"nosuch"));
     }
 }

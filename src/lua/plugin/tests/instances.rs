@@ -94,7 +94,7 @@ fn a_response_tells_how_it_is_framed() {
         "#,
         r#"
         equal(kong.log.serialize().response.headers["transfer-encoding"], "chunked")
-        equal(ngx.resp.get_headers(0, true)["Connection"], "close")
+        equal(ngx.resp.get_headers(0, true)["connection"], "close")
         "#,
     );
 }
