@@ -15,11 +15,11 @@ pub(super) fn load_string(frame: &Frame) -> Answer {
         Ok(1)
     });
     frame.set_function(table, "atoi", |frame| {
-        let text = frame.text(1)?;
-        let text = text.trim_start();
-        let end = text.bytes().position(|byte| !byte.is_ascii_digit() && byte != b'-' && byte != b'+');
-        let number = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
-        frame.push_number(number.parse().unwrap_or(0.0));
+        // Digits alone are a number, as nginx reads one.
+        let text = frame.bytes(1)?;
+        let digits = Some(text).filter(|text| text.iter().all(u8::is_ascii_digit));
+        let number = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<i64>().ok());
+        frame.push_integer(number.unwrap_or(-1));
         Ok(1)
     });
     Ok(1)

@@ -50,6 +50,9 @@ impl Object for Digest {
     fn methods(frame: &Frame, table: c_int) {
         frame.set_function(table, "update", |frame| {
             let data = frame.bytes(2)?;
+            // `update(text, length)` takes the beginning of a text.
+            let length = frame.optional_number(3)?.map_or(data.len(), |length| length as usize);
+            let data = data.get(..length).unwrap_or(data);
             match &mut *object::at::<Digest>(frame, 1)?.state.borrow_mut() {
                 State::Md5(state) => state.update(data),
                 State::Sha(state) => state.update(data),

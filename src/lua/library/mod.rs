@@ -20,6 +20,7 @@ mod url;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::lua) use cjson::push_array_mt;
 pub(in crate::lua) use handshake::certificates;
 pub(in crate::lua) use openssl::short_name as openssl_short_name;
 

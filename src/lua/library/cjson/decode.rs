@@ -170,9 +170,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn token(&mut self) -> Token<'a> {
-        if let Some(wrong) = self.skip_blank() {
-            return wrong;
-        }
+        self.skip_blank();
         let at = self.at;
         let single = |kind| (kind, 1);
         let rest = self.text.get(at..).unwrap_or_default();
@@ -198,27 +196,9 @@ impl<'a> Decoder<'a> {
         Token { kind, at }
     }
 
-    /// Passes blanks, and comments where they are allowed.
-    fn skip_blank(&mut self) -> Option<Token<'a>> {
-        loop {
-            let rest = self.text.get(self.at..).unwrap_or_default();
-            match rest {
-                [b' ' | b'\t' | b'\n' | b'\r', ..] => self.at += 1,
-                [b'/', b'/', ..] if self.settings.allow_comment => {
-                    self.at += memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-                }
-                [b'/', b'*', tail @ ..] if self.settings.allow_comment => {
-                    match memchr::memmem::find(tail, b"*/") {
-                        Some(end) => self.at += end + 4,
-                        None => {
-                            let kind = TokenKind::Wrong("unexpected unfinished multi-line comment");
-                            return Some(Token { kind, at: self.at });
-                        }
-                    }
-                }
-                _ => return None,
-            }
-        }
+    fn skip_blank(&mut self) {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        self.at += rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
     }
 
     fn number(&self, rest: &[u8]) -> (TokenKind<'a>, usize) {

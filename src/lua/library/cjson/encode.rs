@@ -66,7 +66,7 @@ impl Encoder<'_> {
 
     fn table(&mut self, depth: u32) -> Result<(), String> {
         if depth > self.settings.encode_depth || self.frame.reserve(8).is_err() {
-            return Err(format!("Cannot serialise, excessive depth ({depth})"));
+            return Err(format!("Cannot serialise, excessive nesting ({depth})"));
         }
         if self.has_metatable(ARRAY_MT) {
             let length = self.frame.length(-1);
@@ -184,7 +184,7 @@ impl Encoder<'_> {
         self.out.push(b'"');
         let mut plain = 0;
         for (at, &byte) in text.iter().enumerate() {
-            let Some(escape) = escape_of(byte, self.settings.escape_slash) else { continue };
+            let Some(escape) = escape_of(byte, super::ESCAPE_SLASH.get()) else { continue };
             self.out.extend_from_slice(text.get(plain..at).unwrap_or_default());
             match escape {
                 b'u' => self.out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),

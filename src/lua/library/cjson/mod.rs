@@ -8,7 +8,7 @@ mod encode;
 
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
 use mlua::ffi;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 use std::ptr;
 
@@ -35,7 +35,6 @@ struct Settings {
     array_with_array_mt: bool,
     escape_slash: bool,
     skip_unsupported: bool,
-    allow_comment: bool,
 }
 
 /// What becomes of NaN and infinity.
@@ -63,12 +62,15 @@ impl Settings {
             array_with_array_mt: false,
             escape_slash: true,
             skip_unsupported: false,
-            allow_comment: false,
         }
     }
 }
 
 thread_local! {
+    /// Whether slashes are escaped.
+    ///
+    /// *Kong parity*: what one module is told, or merely asked, holds for all.
+    static ESCAPE_SLASH: Cell<bool> = const { Cell::new(true) };
     /// Settings of all modules; a function's upvalue is the position of its own.
     static SETTINGS: RefCell<Vec<Settings>> = const { RefCell::new(Vec::new()) };
 }
@@ -94,7 +96,7 @@ fn push_module(frame: &Frame, safe: bool) {
     let module = frame.top();
     frame.push_text("cjson");
     frame.set_field(module, "_NAME");
-    frame.push_text("2.1.0.14");
+    frame.push_text("2.1.0.11");
     frame.set_field(module, "_VERSION");
     frame.push_light(ptr::null());
     frame.set_field(module, "null");
@@ -105,6 +107,11 @@ fn push_module(frame: &Frame, safe: bool) {
         frame.set_field(module, name);
     }
     install(frame, module, position);
+}
+
+/// Pushes `cjson.array_mt`.
+pub(in crate::lua) fn push_array_mt(frame: &Frame) {
+    push_metatable(frame, ARRAY_MT);
 }
 
 fn push_metatable(frame: &Frame, registered: &str) {
@@ -158,13 +165,17 @@ fn install(frame: &Frame, module: c_int, position: usize) {
         frame.push_closure(|frame| switch(frame, |s| &mut s.array_with_array_mt), 1);
     });
     add("encode_escape_forward_slash", &|frame| {
-        frame.push_closure(|frame| switch(frame, |s| &mut s.escape_slash), 1);
+        frame.push_closure(
+            |frame| {
+                let answer = switch(frame, |s| &mut s.escape_slash);
+                ESCAPE_SLASH.set(settings(frame).escape_slash);
+                answer
+            },
+            1,
+        );
     });
     add("encode_skip_unsupported_value_types", &|frame| {
         frame.push_closure(|frame| switch(frame, |s| &mut s.skip_unsupported), 1);
-    });
-    add("decode_allow_comment", &|frame| {
-        frame.push_closure(|frame| switch(frame, |s| &mut s.allow_comment), 1);
     });
 }
 
@@ -181,20 +192,29 @@ fn change<R>(frame: &Frame, change: impl FnOnce(&mut Settings) -> R) -> Option<R
     SETTINGS.with_borrow_mut(|all| all.get_mut(position(frame)).map(change))
 }
 
-/// Sets a switch by a boolean, "on" or "off", and answers its state.
-fn switch(frame: &Frame, field: fn(&mut Settings) -> &mut bool) -> Answer {
-    let wanted = match frame.kind(1) {
+/// The complaint about an option's text, of which C sees what is before a zero byte.
+fn invalid_option(text: &[u8]) -> Flow {
+    let end = memchr::memchr(0, text).unwrap_or(text.len());
+    let text = String::from_utf8_lossy(text.get(..end).unwrap_or_default());
+    Flow::Argument(1, format!("invalid option '{text}'"))
+}
+
+/// The state that a switch is to have; none where the caller only asks.
+fn wanted(frame: &Frame) -> Result<Option<bool>, Flow> {
+    Ok(match frame.kind(1) {
         Kind::None | Kind::Nil => None,
         Kind::Boolean => Some(frame.truth(1)),
         _ => match frame.bytes(1)? {
             b"on" => Some(true),
             b"off" => Some(false),
-            other => {
-                let other = String::from_utf8_lossy(other);
-                return Err(Flow::Argument(1, format!("invalid option '{other}'")));
-            }
+            other => return Err(invalid_option(other)),
         },
-    };
+    })
+}
+
+/// Sets a switch by a boolean, "on" or "off", and answers its state.
+fn switch(frame: &Frame, field: fn(&mut Settings) -> &mut bool) -> Answer {
+    let wanted = wanted(frame)?;
     let state = change(frame, |settings| {
         let field = field(settings);
         *field = wanted.unwrap_or(*field);
@@ -218,14 +238,16 @@ fn whole(frame: &Frame, least: i32, most: i32, field: fn(&mut Settings) -> &mut 
 
 fn bounded(frame: &Frame, at: c_int, least: i32, most: i32) -> Result<Option<u32>, Flow> {
     let Some(number) = frame.optional_number(at)? else { return Ok(None) };
-    if number < f64::from(least) || number > f64::from(most) {
-        return Err(Flow::Argument(at, format!("expected integer between {least} and {most}")));
+    // As C has it: what no integer holds is the least one, of which the lower half is taken.
+    let whole = if number.abs() < 9.2e18 { number as i64 } else { i64::MIN } as i32;
+    if whole < least || whole > most {
+        return Err(Flow::Argument(1, format!("expected integer between {least} and {most}")));
     }
-    Ok(Some(number as u32))
+    Ok(Some(whole as u32))
 }
 
 fn sparse(frame: &Frame) -> Answer {
-    let convert = if frame.is_nil(1) { None } else { Some(frame.truth(1)) };
+    let convert = wanted(frame)?;
     let ratio = bounded(frame, 2, 0, i32::MAX)?;
     let safe = bounded(frame, 3, 0, i32::MAX)?;
     change(frame, |settings| {
@@ -249,10 +271,7 @@ fn invalid_numbers(frame: &Frame) -> Answer {
             b"on" => Some(InvalidNumbers::Written),
             b"off" => Some(InvalidNumbers::Refused),
             b"null" => Some(InvalidNumbers::Null),
-            other => {
-                let other = String::from_utf8_lossy(other);
-                return Err(Flow::Argument(1, format!("invalid option '{other}'")));
-            }
+            other => return Err(invalid_option(other)),
         },
     };
     change(frame, |settings| {
