@@ -1,2 +1,2 @@
 -- resty.core: its functions are native here; requiring it changes nothing.
-return { version = "0.1.29" }
+return { version = "0.1.28" }

@@ -5,7 +5,7 @@ local pairs, rawget, rawset, setmetatable, type = pairs, rawget, rawset, setmeta
 local _M = { _VERSION = "0.17.2" }
 
 local function form_of(name)
-  return type(name) == "string" and lower(name):gsub("_", "-") or name
+  return type(name) == "string" and lower(name) or name
 end
 
 -- The table holds nothing but the fields: who compares or counts them sees no more than a plain table has.

@@ -129,9 +129,6 @@ local function add_network(self, text, value)
   local v4 = _M.parse_ipv4(address)
   if v4 then
     bits = tonumber(bits or 32)
-    if bits > 32 then
-      return nil, "invalid ip address: " .. text
-    end
     add(self.v4, bits, mask(v4, bits), value)
     return true
   end
@@ -194,9 +191,6 @@ end
 
 
 function _M:match(ip)
-  if type(ip) ~= "string" then
-    error("missing ip", 2)
-  end
   local v4 = _M.parse_ipv4(ip)
   if v4 then
     return match(self.v4, v4, mask)

@@ -34,7 +34,7 @@ end
 -- The value and its flags; for an item past its time nil, the stale value and the flags.
 function _M:get(key)
   local item = self.items[key]
-  if not item then
+  if not item or item.value == nil then
     return nil
   end
   unlink(item)
@@ -47,6 +47,8 @@ end
 
 function _M:set(key, value, ttl, flags)
   local item = self.items[key]
+  -- What is no key is refused before anything changes.
+  self.items[key] = item
   if item then
     unlink(item)
   elseif self.used >= self.size then

@@ -335,17 +335,13 @@ function _M:tcp_query(name, options)
 end
 
 -- "1.2.3.4" as "4.3.2.1.in-addr.arpa"
-function _M.arpa_str(address)
-  local a, b, c, d = address:match("^(%d+)%.(%d+)%.(%d+)%.(%d+)$")
-  if a then
-    return concat({ d, c, b, a, "in-addr.arpa" }, ".")
-  end
+-- The groups of an IPv6 address, those that `::` stands for written out.
+local function groups_of(address)
   local head, tail = address:match("^(.-)::(.*)$")
-  local groups = {}
+  local groups, rest = {}, {}
   for group in gmatch(head or address, "%x+") do
     insert(groups, group)
   end
-  local rest = {}
   for group in gmatch(tail or "", "%x+") do
     insert(rest, group)
   end
@@ -355,6 +351,43 @@ function _M.arpa_str(address)
   for _, group in ipairs(rest) do
     insert(groups, group)
   end
+  return groups
+end
+
+
+-- An IPv6 address with all its groups.
+function _M.expand_ipv6_addr(address)
+  return find(address, "::", 1, true) and concat(groups_of(address), ":") or address
+end
+
+
+-- An IPv6 address with `::` for its longest row of zeros.
+function _M.compress_ipv6_addr(address)
+  local groups = groups_of(address)
+  local best, length, i = nil, 1, 1
+  while i <= 8 do
+    local last = i
+    while groups[last] and groups[last]:match("^0+$") do
+      last = last + 1
+    end
+    if last - i > length then
+      best, length = i, last - i
+    end
+    i = last > i and last or i + 1
+  end
+  if not best then
+    return address
+  end
+  return concat(groups, ":", 1, best - 1) .. "::" .. concat(groups, ":", best + length)
+end
+
+
+function _M.arpa_str(address)
+  local a, b, c, d = address:match("^(%d+)%.(%d+)%.(%d+)%.(%d+)$")
+  if a then
+    return concat({ d, c, b, a, "in-addr.arpa" }, ".")
+  end
+  local groups = groups_of(address)
   local digits = {}
   for _, group in ipairs(groups) do
     for digit in gmatch(format("%04x", tonumber(group, 16)), ".") do

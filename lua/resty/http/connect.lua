@@ -1,7 +1,7 @@
 -- Connecting: plain, with TLS, through a proxy.
 local re_match = ngx.re.match
 local concat, insert = table.concat, table.insert
-local match, sub = string.match, string.sub
+local find, match, sub = string.find, string.match, string.sub
 local tonumber, tostring, type = tonumber, tostring, type
 
 local PORTS = { http = 80, https = 443 }
@@ -166,6 +166,9 @@ local function connect_with(self, options)
   elseif is_unix then
     ok, err = self.sock:connect(host, socket_options)
   else
+    if port == nil then
+      return nil, "missing the port number"
+    end
     ok, err = self.sock:connect(host, port, socket_options)
   end
   if not ok then
@@ -204,6 +207,9 @@ function _M:connect(host, port, ...)
   self.scheme, self.host, self.port = nil, host, tonumber(port)
   self.keepalive, self.ssl = true, nil
   self.path_prefix, self.http_proxy_authorization = nil, nil
+  if port == nil and not find(tostring(host), "unix:", 1, true) then
+    return nil, "missing the port number"
+  end
   return self.sock:connect(host, port, ...)
 end
 
@@ -219,7 +225,8 @@ function _M:get_proxy_uri(scheme, host)
   return (proxy_of(self.proxy_opts, scheme, host))
 end
 
--- { scheme, host, port, path, query } of a URI; the query stays with the path unless told otherwise.
+-- { scheme, host, port, path, query } of a URI, and the whole at 0; the query stays with the path unless told
+-- otherwise.
 function _M:parse_uri(uri, query_in_path)
   if query_in_path == nil then
     query_in_path = true
@@ -234,11 +241,12 @@ function _M:parse_uri(uri, query_in_path)
     scheme = ok and current == "https" and "https" or "http"
   end
   local port = tonumber(parts[3] or nil) or PORTS[scheme]
-  local path, query = parts[4] ~= "" and parts[4] or "/", parts[5] or ""
-  if query_in_path and query ~= "" then
-    return { scheme, parts[2], port, path .. "?" .. query, "" }
+  parts[1], parts[3] = scheme, port
+  parts[4] = parts[4] ~= "" and parts[4] or "/"
+  if query_in_path and parts[5] ~= "" then
+    parts[4], parts[5] = parts[4] .. "?" .. parts[5], nil
   end
-  return { scheme, parts[2], port, path, query }
+  return parts, nil
 end
 
 return _M

@@ -331,11 +331,19 @@ end
 
 -- ---- writing --------------------------------------------------------------------------------
 
+-- Anything else is written as PEM.
+local FORMATS = { DER = "DER", JWK = "JWK" }
+
 function _M:tostring(which, format, traditional)
   local private = which == "private" or which == "PrivateKey"
-  format = upper(format or "PEM")
-  if traditional and (format ~= "PEM" or self.kind ~= "RSA") then
-    return nil, "PKCS#1 format is only supported to encode RSA key in \"PEM\" format"
+  if which and not private and which ~= "public" and which ~= "PublicKey" then
+    return nil, "pkey:tostring: can only export private or public key, not " .. tostring(which)
+  end
+  format = FORMATS[type(format) == "string" and upper(format)] or "PEM"
+  if traditional then
+    return nil, format == "PEM" and self.kind == "RSA"
+      and "writing out RSA key in PKCS#1 format is not supported in OpenSSL 3.0"
+      or "PKCS#1 format is only supported to encode RSA key in \"PEM\" format"
   end
   if private and not self.private then
     return nil, format == "JWK" and "jwk.dump_jwk: could not dump public key as private key"
@@ -344,10 +352,7 @@ function _M:tostring(which, format, traditional)
   if format == "JWK" then
     return jwk.dump_jwk(self.ctx, self.kind, private)
   end
-  if format ~= "PEM" and format ~= "DER" then
-    return nil, "unsupported encoding format " .. format
-  end
-  return native.key_write(self.ctx, private and "private" or "public", format, traditional)
+  return native.key_write(self.ctx, private and "private" or "public", format)
 end
 
 function _M:to_PEM(which, traditional)

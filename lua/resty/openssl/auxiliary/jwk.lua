@@ -4,7 +4,6 @@ local cjson = require "cjson.safe"
 local native = require "resty.openssl.native"
 
 local decode, encode = base64.decode_base64url, base64.encode_base64url
-local concat = table.concat
 local ipairs, pairs, setmetatable, tostring, type = ipairs, pairs, setmetatable, tostring, type
 
 local RSA = {
@@ -77,14 +76,6 @@ function _M.load_jwk(text)
 end
 
 
-local function thumbprint(fields)
-  return encode(native.digest("sha256", "{" .. concat(fields, ",") .. "}"))
-end
-
-local function quoted(name, value)
-  return '"' .. name .. '":"' .. value .. '"'
-end
-
 local function dump_rsa(parts, private)
   local jwk = { kty = "RSA" }
   for i, names in ipairs(RSA) do
@@ -93,7 +84,6 @@ local function dump_rsa(parts, private)
       jwk[names[1]] = encode(native.bn_write(number, "bin"))
     end
   end
-  jwk.kid = thumbprint { quoted("e", jwk.e), quoted("kty", "RSA"), quoted("n", jwk.n) }
   return jwk
 end
 
@@ -107,7 +97,6 @@ local function dump_ec(parts, private)
     x = encode(native.bn_write(parts.x, "bin")), y = encode(native.bn_write(parts.y, "bin")),
     d = private and parts.private and encode(native.bn_write(parts.private, "bin")) or nil,
   }
-  jwk.kid = thumbprint { quoted("crv", curve), quoted("kty", "EC"), quoted("x", jwk.x), quoted("y", jwk.y) }
   return jwk
 end
 
@@ -116,19 +105,21 @@ local function dump_okp(parts, private, curve)
     kty = "OKP", crv = curve, x = encode(parts.public),
     d = private and parts.private and encode(parts.private) or nil,
   }
-  jwk.kid = thumbprint { quoted("crv", curve), quoted("kty", "OKP"), quoted("x", jwk.x) }
   return jwk
 end
 
 local ORDER = setmetatable({}, { __index = function() return dump_okp end })
 ORDER.RSA, ORDER.EC = dump_rsa, dump_ec
 
--- The JWK of a key: `kind` is RSA, EC, Ed25519 or X25519.
+-- The JWK of a key: `kind` is RSA, EC, Ed25519 or X25519. Its `kid` is a digest of the key's DER, not the
+-- thumbprint of RFC 7638.
 function _M.dump_jwk(key, kind, private)
   local jwk, err = ORDER[kind](native.key_parts(key), private, kind)
   if not jwk then
     return nil, err
   end
+  local der = native.key_write(key, private and "private" or "public", "DER", private)
+  jwk.kid = der and encode(native.digest("sha256", der))
   return cjson.encode(jwk)
 end
 
