@@ -170,6 +170,9 @@ end
 
 -- What the host knows of the database it is connected to.
 local function infos_of(strategy)
+  if strategy == "off" then
+    return { strategy = "off", db_name = "in memory", db_desc = "cache", db_ver = kong.version }
+  end
   local _, name, description, version = native.store_info()
   return {
     strategy = strategy, db_name = name or "", db_desc = description or "", db_ver = version or "unknown",
@@ -338,7 +341,7 @@ function DB.new(configuration, strategy, plugins)
     strategy = strategy,
     strategy_module = strategy == "off" and "off" or "store",
     infos = own_connector:infos(),
-    errors = Errors.new(strategy ~= "off" and strategy or nil),
+    errors = Errors.new(strategy),
     connector = own_connector,
     known = {},
   }, mt)
