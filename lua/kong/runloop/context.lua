@@ -3,10 +3,11 @@
 local host = require "kong.host"
 local native = require "kong.native"
 local running = require "kong.runloop.running"
+local sets = require "kong.db.schema.sets"
 
 local kong, ngx = kong, ngx
-local pairs, rawset, select, setmetatable, tonumber, tostring =
-  pairs, rawset, select, setmetatable, tonumber, tostring
+local pairs, rawset, select, setmetatable, tonumber, tostring, type =
+  pairs, rawset, select, setmetatable, tonumber, tostring, type
 
 local _M = {}
 
@@ -16,26 +17,34 @@ local _M = {}
 -- Entities as tables, of the newest generation that a request had.
 local generation, routes, services = -1, {}, {}
 
--- In Kong they say which workspace they are of.
-local function in_workspace(made)
-  if made and made.ws_id == nil then
-    made.ws_id = kong.default_workspace
+local SETS = { "methods", "protocols", "snis", "tags" }
+
+-- An entity as the DAO shows it to plugins: sets can be asked for a member, and it names its workspace.
+local function shaped(found)
+  for i = 1, found and #SETS or 0 do
+    local set = found[SETS[i]]
+    if type(set) == "table" then
+      sets.new(set)
+    end
   end
-  return made
+  if found and not found.ws_id then
+    found.ws_id = kong.default_workspace
+  end
+  return found
 end
 
 local function entity(kind, index, of_generation, make)
   if not index then
     return nil
   elseif of_generation < generation then
-    return in_workspace(make())
+    return shaped(make())
   elseif of_generation > generation then
     generation, routes, services = of_generation, {}, {}
   end
   local known = kind == "route" and routes or services
   local found = known[index]
   if not found then
-    found = in_workspace(make())
+    found = shaped(make())
     known[index] = found
   end
   return found

@@ -73,6 +73,9 @@ fn push_array(frame: &Frame, items: &[Value], depth: usize) -> Result<(), Flow> 
         push_inner(frame, item, below)?;
         frame.set_index(-2, at + 1);
     }
+    // So that an empty one stays an array in JSON.
+    crate::lua::library::push_array_mt(frame);
+    frame.set_metatable(-2);
     Ok(())
 }
 
