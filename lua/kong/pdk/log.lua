@@ -70,8 +70,12 @@ end
 
 
 local function joined(to_string, separator, ...)
+  local count = select("#", ...)
+  if count == 0 then
+    error("bad argument #1 to 'select' (index out of range)", 3)
+  end
   local out = {}
-  for i = 1, select("#", ...) do
+  for i = 1, count do
     out[i] = to_string((select(i, ...)))
   end
   return concat(out, separator)
@@ -130,7 +134,6 @@ local function new_inspect(namespace)
   return setmetatable(self, {
     __call = function(_, ...)
       self.print(...)
-      return nil
     end,
   })
 end

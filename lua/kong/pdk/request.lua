@@ -87,7 +87,7 @@ end
 
 local function without_parameters(content_type)
   local at = find(content_type, ";", 1, true)
-  return lower(at and sub(content_type, 1, at - 1) or content_type)
+  return at and sub(content_type, 1, at - 1) or content_type
 end
 
 
@@ -293,7 +293,7 @@ local function new(kong)
     if not content_type then
       return nil, "missing content type"
     end
-    local media = without_parameters(content_type)
+    local media = without_parameters(lower(content_type))
     local kind = body_kind(media)
     if not kind then
       return nil, "unsupported content type '" .. content_type .. "'", media
@@ -314,7 +314,8 @@ local function new(kong)
 
   function _REQUEST.get_uri_captures(ctx)
     check_phase(REQUEST)
-    local matches = (ctx or ngx.ctx).router_matches
+    ctx = ctx or ngx.ctx
+    local matches = ctx.router_matches
     local unnamed, named = {}, {}
     for key, value in pairs(matches and matches.uri_captures or {}) do
       if type(key) == "number" then

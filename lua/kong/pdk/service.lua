@@ -74,11 +74,18 @@ function _SERVICE.set_timeouts(connect_timeout, write_timeout, read_timeout)
 end
 
 
+-- What ngx.ssl parsed is an object of the host's; cdata of a plugin's own is refused later.
+local function is_parsed(value)
+  local kind = type(value)
+  return kind == "cdata" or kind == "userdata" and value ~= ngx.null
+end
+
+
 function _SERVICE.set_tls_cert_key(chain, key)
   check_phase(UNTIL_BALANCER)
-  if type(chain) ~= "userdata" then
+  if not is_parsed(chain) then
     error("chain must be a parsed cdata object", 2)
-  elseif type(key) ~= "userdata" then
+  elseif not is_parsed(key) then
     error("key must be a parsed cdata object", 2)
   end
   return kong_tls.set_upstream_cert_and_key(chain, key)

@@ -7,7 +7,7 @@ local secrets = require "kong.pdk.private.secrets"
 local vaults = require "kong.pdk.private.vaults"
 
 local ngx = ngx
-local pairs, type = pairs, type
+local pairs, tostring, type = pairs, tostring, type
 local concat, sort = table.concat, table.sort
 
 -- Sets of references whose renewal is remembered.
@@ -45,12 +45,18 @@ end
 
 --- The parts of a reference: name, resource, key, config, version.
 function _VAULT.parse_reference(reference)
+  if not _VAULT.is_reference(reference) then
+    return nil, "not a reference [" .. tostring(reference) .. "]"
+  end
   return native.parse_reference(reference)
 end
 
 
 --- The secret; nil and why not.
 function _VAULT.get(reference)
+  if type(reference) ~= "string" then
+    return nil, "not a reference [" .. tostring(reference) .. "]"
+  end
   return secrets.get(reference)
 end
 
@@ -90,9 +96,9 @@ function _VAULT.try(callback, options)
   end
   local name = "vault.try:" .. ngx.md5(concat(references, "."))
   local before = renewed:get(name)
-  local result, err = attempt(callback, options)
+  local result = attempt(callback, options)
   if result then
-    return result, err
+    return result
   end
   concurrency.with_coroutine_mutex({ name = name, timeout = secrets.INTERVAL }, function()
     if renewed:get(name) == before then

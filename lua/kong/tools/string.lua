@@ -5,8 +5,8 @@ local error = error
 local assert = assert
 local tostring = tostring
 local tonumber = tonumber
-local byte, find, fmt, gsub, lower, match, sub =
-  string.byte, string.find, string.format, string.gsub, string.lower, string.match, string.sub
+local byte, fmt, gsub, lower, match, sub =
+  string.byte, string.format, string.gsub, string.lower, string.match, string.sub
 local concat, floor = table.concat, math.floor
 
 local _M = {}
@@ -18,40 +18,8 @@ function _M.join(separator, list)
 end
 
 
-local function split_at_spaces(text)
-  local parts = {}
-  for part in text:gmatch("%S+") do
-    parts[#parts + 1] = part
-  end
-  return parts
-end
-
-
--- Splits at a plain separator into at most `limit` parts; at white space without a separator.
-function _M.split(text, separator, limit)
-  if separator == nil then
-    return split_at_spaces(text)
-  elseif separator == "" then
-    return { text }
-  end
-
-  local parts, count, from = {}, 0, 1
-  while not limit or count < limit - 1 do
-    local first, last = find(text, separator, from, true)
-    if not first then
-      break
-    end
-    count = count + 1
-    parts[count] = sub(text, from, first - 1)
-    from = last + 1
-  end
-
-  if from == 1 and text == "" then
-    return parts
-  end
-  parts[count + 1] = sub(text, from)
-  return parts
-end
+-- Splits at a plain separator, or at white space, into at most so many parts: a list of Penlight's.
+_M.split = require("pl.stringx").split
 
 
 -- Splits at a plain separator into at most `limit` parts; returns them and how many there are.

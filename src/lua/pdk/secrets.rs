@@ -45,12 +45,14 @@ fn parse(frame: &Frame) -> Answer {
         frame.push_number(version as f64);
         frame.set_field(-2, "version");
     }
-    frame.push_table(0, reference.options.len());
-    for (name, value) in &reference.options {
-        frame.push_text(value);
-        frame.set_field(-2, name);
+    if !reference.options.is_empty() {
+        frame.push_table(0, reference.options.len());
+        for (name, value) in &reference.options {
+            frame.push_text(value);
+            frame.set_field(-2, name);
+        }
+        frame.set_field(-2, "config");
     }
-    frame.set_field(-2, "config");
     Ok(1)
 }
 

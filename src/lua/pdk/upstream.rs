@@ -29,7 +29,11 @@ pub(super) fn install(frame: &Frame, table: c_int) {
     });
     frame.set_function(table, "upstream_tries", tries);
     frame.set_function(table, "upstream_status", |frame| {
-        let status = context::with_exchange(|exchange| exchange.upstream.status)?;
+        // Where the last try failed, the status that stands for that.
+        let status = context::with_exchange(|exchange| {
+            let failure = exchange.upstream.tries.last().and_then(|last| last.failure);
+            failure.map_or(exchange.upstream.status, |failure| failure.code)
+        })?;
         if status == 0 {
             frame.push_nil();
         } else {

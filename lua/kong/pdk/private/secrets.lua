@@ -23,6 +23,7 @@ local INTERVAL = tonumber(os.getenv("KONG_VAULT_ROTATION_INTERVAL")) or 60
 -- Between two rounds nothing may get lost.
 local SHORTEST = INTERVAL * 2
 local NOTHING = "\0"
+local ERR_NO_VALUE = "could not get value from external vault (no value found)"
 -- Seconds between two looks at the configurations in use.
 local WATCH = 1
 local KEPT = 1000
@@ -88,6 +89,25 @@ local function fetch(reference, meaning, asked, may_outlive)
 end
 
 
+-- A secret of the host's own vault. That there is none is said once in a while.
+local function resolve(reference)
+  local value, err = native.resolve_reference(reference)
+  if value then
+    return value
+  elseif err ~= ERR_NO_VALUE then
+    return nil, err
+  end
+  local shared, key = ngx.shared.kong_secrets, "host." .. reference
+  if not shared then
+    return nil, err
+  elseif shared:get(key) == NOTHING then
+    return nil
+  end
+  shared:safe_set(key, NOTHING, SHORTEST)
+  return nil, err
+end
+
+
 local function defer(key)
   if not deferred[key] then
     deferred[key] = true
@@ -107,7 +127,7 @@ function _M.get(reference, kept_only)
   if not meaning then
     return nil, err
   elseif meaning.of_host then
-    return native.resolve_reference(reference)
+    return resolve(reference)
   end
   local shared = ngx.shared.kong_secrets
   value = shared:get(meaning.key)

@@ -212,6 +212,9 @@ local function field_names(args)
     local kind = type(value)
     if kind ~= "string" and kind ~= "number" and kind ~= "boolean" then
       error(fmt("invalid value %q: got %s, expected string, number or boolean", name, kind), 4)
+    elseif kind == "boolean" then
+      -- Kong says that booleans are taken, and its buffer refuses them.
+      error("bad argument #1 to 'put' (string/number/__tostring expected, got boolean)")
     end
     names[#names + 1] = name
   end

@@ -6,8 +6,8 @@ local native = require "kong.native"
 local phase_checker = require "kong.pdk.private.phases"
 
 local ngx = ngx
-local error, find, lower, pairs, setmetatable, sub, type =
-  error, string.find, string.lower, pairs, setmetatable, string.sub, type
+local error, find, getmetatable, gsub, lower, pairs, setmetatable, sub, type =
+  error, string.find, getmetatable, string.gsub, string.lower, pairs, setmetatable, string.sub, type
 local check_phase = phase_checker.check
 
 local PHASES = phase_checker.phases
@@ -63,13 +63,33 @@ function _RESPONSE.get_status()
 end
 
 
-local by_any_spelling = {
+-- Headers of a buffered response: found in any spelling, and not to be walked through.
+local function found_by_name(headers)
+  return setmetatable({}, {
+    __index = function(_, name)
+      if type(name) == "string" then
+        return headers[(lower(name):gsub("_", "-"))]
+      end
+    end,
+  })
+end
+
+-- Where the response streams its headers are those to the client so far; looked up by name are only those
+-- that the upstream sent too.
+local find_in_response
+local received_only = {
   __index = function(headers, name)
-    if type(name) == "string" then
-      return rawget(headers, (lower(name):gsub("_", "-")))
+    if type(name) == "string" and not ngx.var["upstream_http_" .. lower(gsub(name, "-", "_"))] then
+      return nil
     end
+    return find_in_response(headers, name)
   end,
 }
+
+local function streamed(headers, err)
+  find_in_response = find_in_response or getmetatable(headers).__index
+  return setmetatable(headers, received_only), err
+end
 
 -- How many headers are read where nothing is asked.
 local function default_limit()
@@ -83,8 +103,11 @@ function _RESPONSE.get_headers(max_headers)
   if max_headers ~= nil then
     checks.check_limit("max_headers", max_headers)
   end
+  if not native.is_buffered() then
+    return streamed(ngx.resp.get_headers(max_headers))
+  end
   local headers, truncated = native.upstream_headers(max_headers or default_limit())
-  return setmetatable(headers, by_any_spelling), truncated and "truncated" or nil
+  return found_by_name(headers), truncated and "truncated" or nil
 end
 
 
