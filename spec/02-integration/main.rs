@@ -58,6 +58,7 @@ mod rate_limiting_cluster;
 mod rate_limiting_redis;
 mod raw_bytes;
 mod raw_socket;
+mod recorded_answers;
 mod reload;
 mod request_debug;
 mod restart;
