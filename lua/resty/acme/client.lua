@@ -1,8 +1,8 @@
 -- resty.acme.client: certificates from an ACME server (RFC 8555), by HTTP challenges.
 local cjson = require "cjson.safe"
 
--- Wherever this library is loaded slashes are left as they are in all JSON that Lua code writes: the setting is
--- not of one module only.
+-- Wherever this library is loaded slashes are left as they are in all JSON that Lua code writes: the setting
+-- is not of one module only.
 cjson.encode_escape_forward_slash(false)
 local pkey = require "resty.openssl.pkey"
 local signer = require "resty.acme.jws"
