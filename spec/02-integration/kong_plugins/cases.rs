@@ -209,14 +209,21 @@ fn http_log(world: &World) -> Outcome {
     is_log_of(&sent.ok_or("no log came")?.text(), "http-log")
 }
 
+/// JSON whose slashes may be escaped: they are where acme is not loaded.
+fn plain(json: &str) -> String {
+    json.replace("\\/", "/")
+}
+
 fn tcp_log(world: &World) -> Outcome {
     world.get("/tcp-log", &[]);
-    demand(world.tcp.got("\"uri\":\"\\/tcp-log\""), world.tcp.text())
+    let came = world.tcp.got("/tcp-log\"");
+    demand(came && plain(&world.tcp.text()).contains("\"uri\":\"/tcp-log\""), world.tcp.text())
 }
 
 fn udp_log(world: &World) -> Outcome {
     world.get("/udp-log", &[]);
-    demand(world.udp.got("\"uri\":\"\\/udp-log\""), world.udp.text())
+    let came = world.udp.got("/udp-log\"");
+    demand(came && plain(&world.udp.text()).contains("\"uri\":\"/udp-log\""), world.udp.text())
 }
 
 fn file_log(world: &World) -> Outcome {
@@ -267,8 +274,9 @@ fn zipkin(world: &World) -> Outcome {
     world.get("/zipkin", &[]);
     let trace =
         world.upstream_got("zipkin")?.field("x-b3-traceid").map(str::to_owned).ok_or("no trace id")?;
-    let tells =
-        |sent: &Received| sent.target == "/zipkin" && sent.text().contains("\"http.path\":\"\\/zipkin\"");
+    let tells = |sent: &Received| {
+        sent.target == "/zipkin" && plain(&sent.text()).contains("\"http.path\":\"/zipkin\"")
+    };
     let sent = world.collector.wait_for(tells).ok_or("no span of the request came")?;
     let spans: Value = serde_json::from_str(&sent.text()).map_err(|error| error.to_string())?;
     expect("trace", spans[0]["traceId"].as_str(), Some(trace.as_str()))
