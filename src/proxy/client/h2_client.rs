@@ -105,7 +105,7 @@ impl Downstream for H2Client<'_> {
     }
 
     fn inform(&mut self, head: &ResponseHead) {
-        if let Ok(response) = response(head) {
+        if let Ok(response) = response(head, false, true) {
             // A client that cannot have it has lost nothing that it needs.
             let _ = self.respond.send_informational(response);
         }
@@ -116,18 +116,9 @@ impl Downstream for H2Client<'_> {
         self.has_body =
             exchange.request.head.method != Method::HEAD && !matches!(head.status, 100..=199 | 204 | 304);
         self.head_sent = head.fields.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum();
-        self.head = match response(head) {
-            Ok(mut response) => {
-                let relayed = exchange.response.source == Source::Upstream && !exchange.lua.buffered;
-                if !relayed && !head.fields.has(Known::Date) {
-                    let mut now = Vec::new();
-                    date::append_now(&mut now);
-                    if let Ok(now) = HeaderValue::from_bytes(&now) {
-                        response.headers_mut().insert(http::header::DATE, now);
-                    }
-                }
-                Some(response)
-            }
+        let relayed = exchange.response.source == Source::Upstream && !exchange.lua.buffered;
+        self.head = match response(head, !relayed, relayed || exchange.response.is_page) {
+            Ok(response) => Some(response),
             // A plugin's status that HTTP/2 has no form for.
             Err(_) => Response::builder().status(500).body(()).ok(),
         };
@@ -188,15 +179,33 @@ impl Downstream for H2Client<'_> {
     }
 }
 
-/// A response head in the form of the `http` crate; connection-specific fields have no place in it.
-fn response(head: &ResponseHead) -> Result<Response<()>, http::status::InvalidStatusCode> {
+/// A response head in the form of the `http` crate, in nginx's order: date and type before all others, and with
+/// `length_first` the length. Connection-specific fields have no place in it. With `dated` a date is made where
+/// there is none.
+fn response(
+    head: &ResponseHead,
+    dated: bool,
+    length_first: bool,
+) -> Result<Response<()>, http::status::InvalidStatusCode> {
+    use Known::*;
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(head.status)?;
-    let end_to_end = head.fields.iter_known().filter(|(known, _, _)| {
-        use Known::*;
-        !matches!(known, Connection | KeepAlive | ProxyConnection | TransferEncoding | Upgrade)
+    let fields = &head.fields;
+    let mut now = Vec::new();
+    if dated && !fields.has(Date) {
+        date::append_now(&mut now);
+    }
+    let made = (!now.is_empty()).then_some((&b"date"[..], now.as_slice()));
+    let first = [(ContentType, &b"content-type"[..]), (ContentLength, &b"content-length"[..])];
+    let first = first.into_iter().take(1 + usize::from(length_first));
+    let first = first.filter_map(|(known, name)| Some((name, fields.known(known)?)));
+    let others = fields.iter_known().filter(|(known, _, _)| match known {
+        ContentLength => !length_first,
+        ContentType | Connection | KeepAlive | ProxyConnection | TransferEncoding | Upgrade => false,
+        _ => true,
     });
-    *response.headers_mut() = header_map(end_to_end.map(|(_, name, value)| (name, value)));
+    let lines = made.into_iter().chain(first).chain(others.map(|(_, name, value)| (name, value)));
+    *response.headers_mut() = header_map(lines);
     Ok(response)
 }
 

@@ -4,7 +4,7 @@ use super::h1_connection::take_path;
 use super::h2_client::{H2Body, H2Client};
 use crate::exchange::{self, BodyError, Client, Exchange, RequestBody};
 use crate::http::{Known, Method, RequestHead, Version, nginx_uri};
-use crate::proxy::h1::request::host_of;
+use crate::proxy::h1::request::{check_host, host_of, is_method_byte};
 use crate::proxy::{ProxyError, Stream, Worker, deadline, forwarded, pipeline};
 use bytes::Bytes;
 use h2::RecvStream;
@@ -156,8 +156,11 @@ fn begin(
 fn take_head(parts: &http::request::Parts, head: &mut RequestHead) -> Result<(), ProxyError> {
     head.clear();
     head.version = Version::Http2;
-    head.method =
-        Method::new(parts.method.as_str().as_bytes()).ok_or(ProxyError::BadRequest("method too long"))?;
+    let method = parts.method.as_str().as_bytes();
+    if !method.iter().copied().all(is_method_byte) {
+        return Err(ProxyError::BadRequest("invalid method"));
+    }
+    head.method = Method::new(method).ok_or(ProxyError::BadRequest("method too long"))?;
     match head.method {
         Method::CONNECT => return Err(ProxyError::MethodNotAllowed("CONNECT")),
         Method::TRACE => return Err(ProxyError::MethodNotAllowed("TRACE")),
@@ -174,7 +177,9 @@ fn take_head(parts: &http::request::Parts, head: &mut RequestHead) -> Result<(),
     let mut cookie: Vec<u8> = Vec::new();
     for (name, value) in &parts.headers {
         match Known::of(name.as_str().as_bytes()) {
-            Known::Host if head.fields.has(Known::Host) => {}
+            Known::Host if head.fields.has(Known::Host) => {
+                return Err(ProxyError::BadRequest("duplicate host"));
+            }
             Known::Cookie => {
                 if !cookie.is_empty() {
                     cookie.extend_from_slice(b"; ");
@@ -187,5 +192,5 @@ fn take_head(parts: &http::request::Parts, head: &mut RequestHead) -> Result<(),
     if !cookie.is_empty() {
         head.fields.append_valid(b"cookie", &cookie);
     }
-    Ok(())
+    check_host(head)
 }

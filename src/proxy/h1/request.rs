@@ -110,7 +110,7 @@ fn take_head(request: &Request<'_, '_>, head: &mut RequestHead, host: &mut Vec<u
 }
 
 /// Whether a method may hold this byte.
-pub(super) fn is_method_byte(byte: u8) -> bool {
+pub(in crate::proxy) fn is_method_byte(byte: u8) -> bool {
     matches!(byte, b'A'..=b'Z' | b'_' | b'-')
 }
 
@@ -162,7 +162,7 @@ fn is_single(known: Known, name: &[u8]) -> bool {
 }
 
 /// Refuses a head that must name its host and does not.
-pub(super) fn check_host(head: &RequestHead) -> Result<(), ProxyError> {
+pub(in crate::proxy) fn check_host(head: &RequestHead) -> Result<(), ProxyError> {
     match head.version == Version::Http10 || head.fields.has(Known::Host) {
         true => Ok(()),
         false => Err(ProxyError::BadRequest("HTTP/1.1 request without Host header")),
