@@ -69,7 +69,7 @@ impl Logs {
     /// At once: an API is asked seldom, and who watches its log wants to see the request.
     pub(super) fn write(&self, entry: &Entry, answered: &Answered<'_>) {
         let mut access = self.access.borrow_mut();
-        access.add(entry.begin, |line| {
+        access.add(|line| {
             self.format.render(line, |name, out| variable(entry, answered, name, out));
         });
         access.flush();

@@ -19,7 +19,7 @@ mod syslog;
 mod target;
 pub mod timestamp;
 
-pub use access::AccessLog;
+pub use access::{AccessLog, FLUSH_AFTER};
 pub use error::{LogError, system_error};
 pub use format::{LogFormat, Piece};
 pub use level::Level;

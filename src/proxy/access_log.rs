@@ -3,8 +3,8 @@
 use super::Worker;
 use crate::exchange::Exchange;
 use crate::http::Fields;
-use crate::observability::timestamp;
-use std::time::Instant;
+use crate::observability::{FLUSH_AFTER, timestamp};
+use std::rc::Rc;
 
 /// Adds the line of a finished exchange.
 pub fn write(worker: &Worker, exchange: &Exchange) {
@@ -12,9 +12,21 @@ pub fn write(worker: &Worker, exchange: &Exchange) {
     if log.is_off() {
         return;
     }
-    log.add(Instant::now(), |line| {
+    let begins = log.add(|line| {
         worker.access_format.render(line, |name, out| variable(exchange, name, out));
     });
+    if begins {
+        worker.access_log_waits.notify_one();
+    }
+}
+
+/// Writes each batch of lines when it has waited long enough.
+pub async fn write_batches(worker: Rc<Worker>) {
+    loop {
+        worker.access_log_waits.notified().await;
+        tokio::time::sleep(FLUSH_AFTER).await;
+        worker.access_log.borrow_mut().flush();
+    }
 }
 
 /// Appends the value of an nginx variable; false when it has none.

@@ -72,6 +72,7 @@ pub async fn serve_worker<A: Accept + 'static>(
     let mut tasks = JoinSet::new();
     tasks.spawn_local(deadline::watch());
     tasks.spawn_local(tick(worker.clone()));
+    tasks.spawn_local(access_log::write_batches(worker.clone()));
     let mut accepting = JoinSet::new();
     for (socket, entrance) in entrances {
         accepting.spawn_local(entrance.admit_all(worker.clone(), socket));

@@ -33,6 +33,8 @@ pub struct Worker {
     pub pool: Pool,
     /// The access log.
     pub access_log: RefCell<AccessLog>,
+    /// Told when a batch of its lines begins to wait.
+    pub access_log_waits: tokio::sync::Notify,
     /// Its format.
     pub access_format: LogFormat,
     draining: Cell<bool>,
@@ -72,6 +74,7 @@ impl Worker {
             plugins: parts.plugins,
             upstream_tls: UpstreamTls::new(parts.upstream_trust),
             access_log: RefCell::new(parts.access_log),
+            access_log_waits: tokio::sync::Notify::new(),
             access_format: parts.access_format,
             draining: Cell::new(false),
             connections: Cell::new(0),
@@ -160,10 +163,9 @@ impl Worker {
         }
     }
 
-    /// Once a second: closes idle connections, writes logs, lets go of old snapshots.
+    /// Once a second: closes idle connections, lets go of old snapshots.
     pub fn tick(&self) {
         self.pool.sweep();
-        self.access_log.borrow_mut().tick(std::time::Instant::now());
         self.release_old_snapshots();
     }
 
