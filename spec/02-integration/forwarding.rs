@@ -237,3 +237,45 @@ fn the_host_is_the_services_unless_it_is_preserved() {
         assert_eq!(first(&seen, "host"), expected, "{host}");
     }
 }
+
+/// What Kong 3.9.3 told upstreams when a plugin changed what the client said of its way.
+#[test]
+fn plugins_of_a_route_change_nothing_of_what_the_client_said_of_its_way() {
+    let upstream = Upstream::start();
+    let change = "local r = kong.service.request r.set_header(\"Via\", \"1.1 mine\") r.set_header(\"X-Forwarded-Proto\", \"q\")";
+    let routes: String = [
+        ("set", "r.set_header(\"X-Forwarded-For\", \"1.1.1.1\")"),
+        ("added", "r.add_header(\"X-Forwarded-For\", \"1.1.1.1\")"),
+        ("cleared", "r.clear_header(\"X-Forwarded-For\")"),
+        ("direct", "ngx.req.set_header(\"X-Forwarded-For\", \"1.1.1.1\")"),
+        ("gone", "ngx.req.clear_header(\"X-Forwarded-For\")"),
+    ]
+    .iter()
+    .map(|(name, code)| {
+        format!(
+            "  - name: {name}
+    paths: [/{name}]
+    plugins: [{{name: pre-function, config: {{access: ['{change} {code}']}}}}]
+"
+        )
+    })
+    .collect();
+    let gateway = Setup::declarative(format!(
+        "_format_version: '3.0'
+services:
+- url: {}
+  routes:
+{routes}",
+        upstream.url()
+    ))
+    .start();
+    for path in ["/set", "/added", "/cleared", "/direct", "/gone"] {
+        let seen = get(gateway.proxy, path, &[]).json();
+        let told = ["x-forwarded-for", "x-forwarded-proto", "via"].map(|name| first(&seen, name));
+        assert_eq!(told, ["127.0.0.1", "http", "1.1 kong/3.9.3"], "{path}");
+        let said = [("X-Forwarded-For", "9.9.9.9"), ("Via", "1.0 client")];
+        let seen = get(gateway.proxy, path, &said).json();
+        let told = ["x-forwarded-for", "x-forwarded-proto", "via"].map(|name| first(&seen, name));
+        assert_eq!(told, ["9.9.9.9, 127.0.0.1", "http", "1.0 client, 1.1 kong/3.9.3"], "{path}");
+    }
+}

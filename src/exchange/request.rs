@@ -1,7 +1,7 @@
 //! What the client asked.
 
 use super::{Address, RequestBody};
-use crate::http::{Known, RequestHead, Scheme, Version, nginx_uri};
+use crate::http::{Fields, Known, RequestHead, Scheme, Version, nginx_uri};
 use std::borrow::Cow;
 
 /// The request of an exchange: what was received, and what plugins made of it.
@@ -53,6 +53,26 @@ pub struct Forwarded {
     pub prefix: Vec<u8>,
     /// Whether the peer is one of `trusted_ips`: its own fields are then passed on as they are.
     pub trusted: bool,
+    /// What the client said, once a plugin of the route has changed any of it.
+    pub said: Option<Box<Said>>,
+}
+
+/// The fields of a request that the gateway adds to or replaces, as they were before the plugins of the route.
+#[derive(Debug, Clone, Default)]
+pub struct Said([Option<Vec<u8>>; Said::FIELDS.len()]);
+
+impl Said {
+    const FIELDS: [Known; 4] =
+        [Known::Via, Known::XForwardedFor, Known::XForwardedPort, Known::XForwardedProto];
+
+    fn of(fields: &Fields) -> Said {
+        Said(Said::FIELDS.map(|known| fields.known(known).map(<[u8]>::to_vec)))
+    }
+
+    fn value(&self, known: Known) -> Option<&[u8]> {
+        let at = Said::FIELDS.iter().position(|one| *one == known)?;
+        self.0.get(at)?.as_deref()
+    }
 }
 
 impl Request {
@@ -82,12 +102,30 @@ impl Request {
         self.args = None;
         self.remote = None;
         self.forwarded.chain = None;
+        self.forwarded.said = None;
         self.forwarded.host.clear();
         self.forwarded.path.clear();
         self.forwarded.prefix.clear();
         self.length = 0;
         self.grpc = false;
         self.websocket = false;
+    }
+
+    /// Keeps what the client said before a plugin of the route changes the field `name`.
+    ///
+    /// *Kong parity*: what the upstream is told of the request's origin is fixed before the access phase.
+    pub fn keep_said(&mut self, name: &[u8]) {
+        if self.forwarded.said.is_none() && Said::FIELDS.contains(&Known::of(name)) {
+            self.forwarded.said = Some(Box::new(Said::of(&self.head.fields)));
+        }
+    }
+
+    /// A field as the client sent it, or as global plugins made it in the rewrite phase: one of those of [`Said`].
+    pub fn said(&self, known: Known) -> Option<&[u8]> {
+        match &self.forwarded.said {
+            Some(said) => said.value(known),
+            None => self.head.fields.known(known),
+        }
     }
 
     /// `$uri`: a plugin's path, or the target's as nginx decodes it.

@@ -7,6 +7,7 @@ use crate::exchange::{Exchange, Phase, RequestBody};
 use crate::http::{Known, Method, query::DEFAULT_MAX_ARGS};
 use crate::lua::context::{self, with_exchange};
 use crate::lua::frame::{Answer, Flow, Frame, Kind};
+use crate::lua::pdk::request::{clear_header, keep_said};
 use std::ffi::c_int;
 
 pub(super) fn install(frame: &Frame, table: c_int) {
@@ -33,7 +34,7 @@ fn install_head(frame: &Frame, table: c_int) {
     frame.set_function(table, "add_header", add_header);
     frame.set_function(table, "clear_header", |frame| {
         let name = field_name(frame)?;
-        with_exchange(|exchange| exchange.request.head.fields.remove(&name))?;
+        with_exchange(|exchange| clear_header(exchange, &name))?;
         Ok(0)
     });
     frame.set_function(table, "raw_header", raw_header);
@@ -140,6 +141,7 @@ fn field_name(frame: &Frame) -> Result<Vec<u8>, Flow> {
 fn set_header(frame: &Frame) -> Answer {
     let name = field_name(frame)?;
     with_exchange(|exchange| {
+        keep_said(exchange, &name);
         set_field(frame, &mut exchange.request.head.fields, &name, 2)?;
         if Known::of(&name) == Known::Host {
             follow_host(exchange);
@@ -166,7 +168,10 @@ fn add_header(frame: &Frame) -> Answer {
         return Err(Flow::raise(format!("bad 'value' argument: {wanted}")));
     }
     let name = field_name(frame)?;
-    with_exchange(|exchange| add_field(frame, &mut exchange.request.head.fields, &name, 2))??;
+    with_exchange(|exchange| {
+        keep_said(exchange, &name);
+        add_field(frame, &mut exchange.request.head.fields, &name, 2)
+    })??;
     Ok(0)
 }
 

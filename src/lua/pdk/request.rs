@@ -1,6 +1,6 @@
 //! The client's side of an exchange.
 
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Phase};
 use crate::http::query::{self, Args, DEFAULT_MAX_ARGS};
 use crate::http::{Known, uri};
 use crate::lua::context;
@@ -29,7 +29,10 @@ pub(super) fn install(frame: &Frame, table: c_int) {
     frame.set_function(table, "add_request_header", |frame| {
         let name = frame.bytes(1)?;
         super::each_value(frame, 2, |value| {
-            context::with_exchange(|exchange| exchange.request.head.fields.append(name, &clean(value)))
+            context::with_exchange(|exchange| {
+                keep_said(exchange, name);
+                exchange.request.head.fields.append(name, &clean(value));
+            })
         })?;
         Ok(0)
     });
@@ -48,8 +51,16 @@ pub fn header<'a>(exchange: &'a Exchange, name: &[u8]) -> Option<(&'a [u8], usiz
     exchange.request.head.fields.value_or_dashed(name)
 }
 
+/// Keeps what the client said of its origin before a plugin of the route changes it.
+pub fn keep_said(exchange: &mut Exchange, name: &[u8]) {
+    if exchange.phase != Phase::Rewrite {
+        exchange.request.keep_said(name);
+    }
+}
+
 /// Gives a request header this one value, as `ngx.req.set_header` does.
 pub fn set_header(exchange: &mut Exchange, name: &[u8], value: &[u8]) {
+    keep_said(exchange, name);
     exchange.request.head.fields.set(name, value);
     if Known::of(name) == Known::Host {
         let host = value.split(|byte| *byte == b':').next().unwrap_or_default();
@@ -59,6 +70,7 @@ pub fn set_header(exchange: &mut Exchange, name: &[u8], value: &[u8]) {
 
 /// Removes a request header.
 pub fn clear_header(exchange: &mut Exchange, name: &[u8]) {
+    keep_said(exchange, name);
     exchange.request.head.fields.remove(name);
 }
 

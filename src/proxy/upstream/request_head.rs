@@ -19,7 +19,7 @@ pub fn write(out: &mut Vec<u8>, exchange: &Exchange, peer: &Peer, payload: &Payl
     if wants_trailers(fields) {
         out.extend_from_slice(b"TE: trailers\r\n");
     }
-    via(out, fields, request.head.version);
+    via(out, request.said(Known::Via), request.head.version);
     out.extend_from_slice(b"Host: ");
     host(out, exchange, peer);
     out.extend_from_slice(b"\r\n");
@@ -74,9 +74,9 @@ pub fn wants_trailers(fields: &Fields) -> bool {
 }
 
 /// Appends this gateway to the client's `Via`.
-fn via(out: &mut Vec<u8>, fields: &Fields, version: Version) {
+fn via(out: &mut Vec<u8>, theirs: Option<&[u8]>, version: Version) {
     out.extend_from_slice(b"Via: ");
-    if let Some(value) = fields.known(Known::Via) {
+    if let Some(value) = theirs {
         out.extend_from_slice(value);
         out.extend_from_slice(b", ");
     }
@@ -93,12 +93,11 @@ fn via(out: &mut Vec<u8>, fields: &Fields, version: Version) {
 /// Writes `X-Forwarded-*` and `X-Real-IP`.
 fn forwarded(out: &mut Vec<u8>, exchange: &Exchange) {
     let forwarded = &exchange.request.forwarded;
-    let fields = &exchange.request.head.fields;
     let remote = exchange.remote().text.as_bytes();
     out.extend_from_slice(b"X-Forwarded-For: ");
     if let Some(chain) = &forwarded.chain {
         out.extend_from_slice(chain);
-    } else if let Some(value) = fields.known(Known::XForwardedFor) {
+    } else if let Some(value) = exchange.request.said(Known::XForwardedFor) {
         out.extend_from_slice(value);
         out.extend_from_slice(b", ");
         out.extend_from_slice(exchange.client.peer.text.as_bytes());
@@ -106,7 +105,7 @@ fn forwarded(out: &mut Vec<u8>, exchange: &Exchange) {
         out.extend_from_slice(remote);
     }
     out.extend_from_slice(b"\r\n");
-    let theirs = |known| fields.known(known).filter(|_| forwarded.trusted);
+    let theirs = |known| exchange.request.said(known).filter(|_| forwarded.trusted);
     let proto = theirs(Known::XForwardedProto).unwrap_or(forwarded.scheme.as_str().as_bytes());
     line(out, b"X-Forwarded-Proto", proto);
     line(out, b"X-Forwarded-Host", &forwarded.host);

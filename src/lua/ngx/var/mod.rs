@@ -185,7 +185,9 @@ fn read_request(exchange: &Exchange, name: &[u8], out: &mut Vec<u8>) -> Value {
 
 /// The client's `X-Forwarded-For` with its address added.
 fn forwarded_for(exchange: &Exchange, out: &mut Vec<u8>) -> Value {
-    for value in exchange.request.head.fields.known_values(Known::XForwardedFor) {
+    let said = exchange.request.forwarded.said.is_some();
+    let fields = exchange.request.head.fields.known_values(Known::XForwardedFor).filter(|_| !said);
+    for value in fields.chain(exchange.request.said(Known::XForwardedFor).filter(|_| said)) {
         put(out, value)?;
         put(out, b", ")?;
     }
