@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use crate::support::{Connection, Setup, Upstream, get};
+use crate::support::{Connection, Setup, Upstream, get, spawn_raw};
 
 /// Each `body_filter` call logs what it got.
 const FILTERS: &str = "header_filter: ['kong.response.set_header(\"X-Source\", kong.response.get_source()) kong.response.clear_header(\"Content-Length\")'], body_filter: ['kong.log.notice(\"piece <\", ngx.arg[1], \"> \", ngx.arg[2])']";
@@ -220,15 +220,16 @@ fn what_is_cut_off_is_noted() {
     }
 }
 
+/// As Kong 3.9.3 answered.
 #[test]
-fn the_lines_that_frame_a_response_count_as_its_headers() {
+fn the_lines_that_frame_a_response_are_told_beside_as_many_headers_as_asked_for() {
     let gateway = start(
         "kong.response.set_header(\"X-One\", 1) local all, cut = ngx.resp.get_headers(1) kong.response.exit(200, { one = all[\"x-one\"] or \"none\", connection = all.connection, cut = cut })",
     );
     let told = get(gateway.proxy, "/r", &[]).json();
     assert_eq!(
         (told["one"].as_str(), told["connection"].as_str(), told["cut"].as_str()),
-        (Some("none"), Some("keep-alive"), Some("truncated"))
+        (Some("1"), Some("keep-alive"), Some("truncated"))
     );
 }
 
@@ -271,4 +272,50 @@ plugins:
     assert!(timers()["stats"]["timers"].get("mine").is_none());
     assert_eq!(get(gateway.proxy, "/", &[]).status, 200);
     assert!(timers()["stats"]["timers"].get("mine").is_some(), "{}", timers());
+}
+
+/// What Kong 3.9.3 made of an upstream's head that it read whole, and of a `Via` that a filter changed.
+#[test]
+fn the_head_of_a_response_that_is_read_whole_is_set_anew() {
+    let counted = spawn_raw(b"HTTP/1.1 200 Foo\r\nX_Odd: u\r\nVia: 1.0 u\r\nContent-Length: 2\r\n\r\nhi");
+    let chunked = spawn_raw(b"HTTP/1.1 200 Foo\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n");
+    let services: String = [("counted", counted), ("chunked", chunked)]
+        .iter()
+        .map(|(name, port)| {
+            format!(
+                "- url: http://127.0.0.1:{port}
+  routes:
+  - name: {name}
+    paths: [/{name}]
+    plugins:
+    - name: post-function
+      config:
+        access: ['kong.service.request.enable_buffering()']
+        header_filter: ['ngx.header[\"Via\"] = \"1.1 mine\"']
+"
+            )
+        })
+        .collect();
+    let gateway = Setup::declarative(format!("_format_version: '3.0'\nservices:\n{services}")).start();
+    let reply = get(gateway.proxy, "/counted", &[]);
+    assert_eq!((reply.text().as_str(), reply.reason.as_str()), ("hi", "OK"));
+    let fields =
+        ["X-Odd", "X_Odd", "Content-Length", "Transfer-Encoding", "Via"].map(|name| reply.field(name));
+    assert_eq!(fields, [Some("u"), None, Some("2"), None, Some("1.0 u, 1.1 kong/3.9.3")]);
+    let reply = get(gateway.proxy, "/chunked", &[]);
+    assert_eq!(reply.text(), "hi");
+    let fields = ["Content-Length", "Transfer-Encoding", "Via"].map(|name| reply.field(name));
+    assert_eq!(fields, [None, Some("chunked"), Some("1.1 kong/3.9.3")]);
+}
+
+#[test]
+fn a_success_that_code_exits_with_sends_the_status_it_has_set() {
+    for (code, status) in [
+        ("ngx.status = 418 ngx.exit(200)", 418),
+        ("ngx.status = 410 ngx.say(\"gone\") ngx.exit(ngx.HTTP_OK)", 410),
+        ("ngx.status = 418 ngx.exit(503)", 503),
+        ("ngx.exit(201)", 201),
+    ] {
+        assert_eq!(get(start(code).proxy, "/r", &[]).status, status, "{code}");
+    }
 }

@@ -429,10 +429,13 @@ async fn respond_buffered<D: Downstream>(
     }
     exchange.response.body = body;
     answer.release(&worker.pool);
+    response_fields::set_anew(&mut exchange.response.head);
     if run(worker, exchange, client, Phase::Response).await == PhaseOutcome::Failed {
         return Err(ProxyError::PluginFailed);
     }
-    if exchange.request.head.method != Method::HEAD {
+    let has_length = exchange.upstream.received.has(Known::ContentLength);
+    let is_own = exchange.response.source != Source::Upstream;
+    if exchange.request.head.method != Method::HEAD && (has_length || is_own) {
         let length = exchange.response.body.len();
         let fields = &mut exchange.response.head.fields;
         fields.set(b"Content-Length", itoa::Buffer::new().format(length).as_bytes());

@@ -4,7 +4,7 @@ use super::settings::{SERVER, Settings};
 use super::upstream::listed;
 use crate::conf::HeaderTokens;
 use crate::exchange::{Exchange, Times};
-use crate::http::{Fields, Known};
+use crate::http::{Fields, Known, ResponseHead};
 
 /// Takes hop-by-hop fields and those meant for nginx out of the upstream's response.
 pub fn keep_end_to_end(exchange: &mut Exchange, websocket: bool) {
@@ -77,6 +77,20 @@ pub fn add_before_plugins(exchange: &mut Exchange, settings: &Settings) {
     }
 }
 
+/// Makes the head of a response that was read whole: its phrase is the usual one, and names have dashes for underscores.
+///
+/// *Kong parity*: the gateway there sets such a head field by field, through `ngx.header`.
+pub fn set_anew(head: &mut ResponseHead) {
+    head.reason.clear();
+    let dashed = |name: &[u8]| name.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte }).collect();
+    let odd = head.fields.iter().filter(|(name, _)| name.contains(&b'_'));
+    let odd: Vec<(Vec<u8>, Vec<u8>)> = odd.map(|(name, value)| (dashed(name), value.to_vec())).collect();
+    if !odd.is_empty() {
+        head.fields.retain(|name, _| !name.contains(&b'_'));
+        odd.iter().for_each(|(name, value)| head.fields.append(name, value));
+    }
+}
+
 /// Adds what the gateway says about itself: latencies, `Via`, `Server`, the request id.
 pub fn add_own(exchange: &mut Exchange, settings: &Settings) {
     let (headers, times) = (settings.headers, exchange.times);
@@ -102,7 +116,10 @@ pub fn add_own(exchange: &mut Exchange, settings: &Settings) {
             if !is_proxied {
                 fields.remove_known(Known::Via);
             }
-            add_via(fields);
+            // What plugins made of the upstream's does not count.
+            let received =
+                Some(&exchange.upstream.received).filter(|received| is_proxied && !received.is_empty());
+            add_via(fields, received);
         }
         if headers.contains(HeaderTokens::SERVER) && !fields.has(Known::Server) {
             fields.append_valid(b"Server", SERVER.as_bytes());
@@ -127,11 +144,11 @@ pub fn add_own(exchange: &mut Exchange, settings: &Settings) {
 }
 
 /// Appends this gateway to the response's `Via`.
-fn add_via(fields: &mut Fields) {
+fn add_via(fields: &mut Fields, received: Option<&Fields>) {
     let own = concat!("1.1 kong/", env!("CARGO_PKG_VERSION")).as_bytes();
-    let theirs: Vec<&[u8]> = fields.known_values(Known::Via).collect();
+    let theirs: Vec<&[u8]> = received.unwrap_or(fields).known_values(Known::Via).collect();
     if theirs.is_empty() {
-        return fields.append_valid(b"Via", own);
+        return fields.set_valid(b"Via", own);
     }
     let all = [&theirs[..], &[own]].concat().join(&b", "[..]);
     fields.set_valid(b"Via", &all);
@@ -213,7 +230,7 @@ mod tests {
     #[test]
     fn via_is_appended_to_the_upstreams() {
         let mut fields = fields(&[("Via", "1.0 other"), ("Via", "1.1 next")]);
-        add_via(&mut fields);
+        add_via(&mut fields, None);
         let values: Vec<_> = fields.known_values(Known::Via).collect();
         assert_eq!(values, [&b"1.0 other, 1.1 next, 1.1 kong/3.9.3"[..]]);
     }

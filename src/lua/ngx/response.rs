@@ -507,7 +507,9 @@ fn set_exit_status(status: i64) -> Result<(), Flow> {
             }
         } else {
             // After `kong.response.exit` the head has its status and the body is there.
-            if response.body.is_empty() || response.head.status == 0 {
+            // A success sends what there is, under the status that code has set before.
+            let sends = matches!(status, 200..=203 | 205..=299) && response.head.status != 0;
+            if (response.body.is_empty() && !sends) || response.head.status == 0 {
                 response.head.status = status;
                 response.head.reason.clear();
             }
