@@ -180,7 +180,12 @@ fn a_plugin_can_answer_instead_of_the_upstream() {
 
 #[test]
 fn a_response_is_at_hand_whole_for_its_phase_or_for_a_plugin_that_asked() {
-    for asked in [Phase::Access, Phase::Response] {
+    const CHUNKED: &str =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n1\r\ni\r\n0\r\n\r\n";
+    const COUNTED: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+    for (asked, answer) in
+        [Phase::Access, Phase::Response].into_iter().flat_map(|asked| [(asked, CHUNKED), (asked, COUNTED)])
+    {
         let setup = move |setup: &mut super::harness::Setup| {
             setup.phases = asked.bit() | Phase::HeaderFilter.bit();
             setup.plugins = plugins(move |exchange, phase| match phase {
@@ -194,13 +199,19 @@ fn a_response_is_at_hand_whole_for_its_phase_or_for_a_plugin_that_asked() {
             client.send(GET).await;
             let mut peer = gateway.peer().await;
             peer.head().await;
-            peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n1\r\ni\r\n0\r\n\r\n")
-                .await;
+            peer.send(answer).await;
             let expected = if asked == Phase::Access { "hi" } else { "hi there" };
             let head = client.head().await;
             assert_eq!(field(&head, "X-Whole"), Some(expected));
-            assert_eq!(field(&head, "Content-Length"), Some(&*expected.len().to_string()));
-            assert_eq!(client.exactly(expected.len()).await, expected);
+            let (length, size) = (expected.len().to_string(), format!("{:x}", expected.len()));
+            if answer == COUNTED {
+                assert_eq!(field(&head, "Content-Length"), Some(&*length));
+                assert_eq!(client.exactly(expected.len()).await, expected);
+            } else {
+                assert_eq!(field(&head, "Content-Length"), None);
+                let framed = format!("{size}\r\n{expected}\r\n0\r\n\r\n");
+                assert_eq!(client.exactly(framed.len()).await, framed);
+            }
         });
     }
 }

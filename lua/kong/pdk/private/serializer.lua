@@ -2,7 +2,6 @@
 
 local array_mt = require("cjson").array_mt
 local phase_checker = require "kong.pdk.private.phases"
-local request_id = require "kong.observability.tracing.request_id"
 local table_tools = require "kong.tools.table"
 
 local byte, find, sub = string.byte, string.find, string.sub
@@ -169,7 +168,7 @@ local function request_record(ngx_table, kong_table, ctx, request_uri, headers)
   local var = ngx_table.var
   local port = ctx.host_port or tonumber(var.server_port, 10)
   return {
-    id = request_id.get() or "",
+    id = require("kong.observability.tracing.request_id").get() or "",
     method = kong_table.request.get_method(),
     uri = request_uri,
     url = var.scheme .. "://" .. var.host .. (port and ":" .. port or "") .. request_uri,
@@ -181,9 +180,9 @@ local function request_record(ngx_table, kong_table, ctx, request_uri, headers)
 end
 
 
--- The tries of the balancer, a list in JSON also where there was none; nil where there is no route.
+-- The tries of the balancer, a list in JSON also where there was none; nil where no route led to it.
 local function tries_of(ctx)
-  local balancer_data = ctx.route and ctx.balancer_data
+  local balancer_data = (ctx.route or rawget(ctx, "balancer_data")) and ctx.balancer_data
   local tries = balancer_data and balancer_data.tries
   return tries and setmetatable(tries, array_mt)
 end
