@@ -168,14 +168,12 @@ fn refusals_of_requests(gateway: &Gateway) {
 
 fn bodies(gateway: &Gateway) {
     let shown = |method: &str, path: &str, body: Value| {
-        let body = if body == json!({"unparsed": "null"}) { "null".to_owned() } else { body.to_string() };
-        let reply = ask(gateway.admin, method, path, &[JSON], &body);
+        let reply = ask(gateway.admin, method, path, &[JSON], &body.to_string());
         (reply.status, reply.json()["message"].as_str().unwrap_or_default().to_owned())
     };
     let certificate = |cert: &str| json!({"cert": cert, "key": "{vault://env/key}"});
     for (method, path, body, status, message) in [
         ("PUT", "/acls/some-name", json!({}), 400, "invalid primary key: '{id=\"expected a valid UUID\"}'"),
-        ("POST", "/consumers", json!({"unparsed": "null"}), 500, "An unexpected error occurred"),
         (
             "POST",
             "/services",

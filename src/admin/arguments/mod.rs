@@ -53,9 +53,8 @@ pub fn body(call: &Call) -> Result<Map<String, Value>, Reply> {
         Form::Json => match json_body::read(&call.body) {
             Some(Value::Object(arguments)) => Ok(arguments),
             Some(Value::Array(_)) => Ok(Map::new()),
-            // *Kong parity*: nothing in Kong expects a body that is neither an object nor a list
-            Some(_) => Err(Reply::unexpected()),
-            None => Err(Reply::message(400, "Cannot parse JSON body")),
+            // A body that is neither an object nor a list makes Kong fail with 500, as nothing there expects it.
+            _ => Err(Reply::message(400, "Cannot parse JSON body")),
         },
         Form::Urlencoded => Ok(tree::nested(decode(&call.body))),
         Form::Multipart => {
