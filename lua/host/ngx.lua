@@ -31,12 +31,23 @@ end
 
 -- ngx.var
 
--- What the variables that stand for nothing of the request begin with.
+local BEHIND_ACCESS = { balancer = true, header_filter = true, body_filter = true, log = true }
+
+local function wants_websocket()
+  local upgrade = get_var("http_upgrade")
+  return upgrade ~= nil and lower(upgrade) == "websocket"
+end
+
+-- What the variables are until code sets them that say how the request goes to its upstream.
 local FIRST = {
-  kong_proxy_mode = "http",
-  upstream_connection = "keep-alive",
-  upstream_te = "",
-  upstream_upgrade = "",
+  kong_proxy_mode = function() return "http" end,
+  upstream_connection = function() return wants_websocket() and "keep-alive, Upgrade" or "keep-alive" end,
+  upstream_upgrade = function() return wants_websocket() and "websocket" or "" end,
+  -- Known once the plugins of the access phase are through.
+  upstream_te = function()
+    local options = BEHIND_ACCESS[ngx.get_phase()] and get_var("http_te")
+    return options and find("," .. gsub(options, "%s", "") .. ",", ",trailers,", 1, true) and "trailers" or ""
+  end,
 }
 
 local function read_var(_, name)
@@ -45,7 +56,8 @@ local function read_var(_, name)
     local vars = free_vars()
     value = vars and vars[name]
     if value == nil then
-      return FIRST[name]
+      local first = FIRST[name]
+      return first and first()
     end
     return value or nil
   end

@@ -279,3 +279,26 @@ services:
         assert_eq!(told, ["9.9.9.9, 127.0.0.1", "http", "1.0 client, 1.1 kong/3.9.3"], "{path}");
     }
 }
+
+/// What Kong 3.9.3 showed in the access phase.
+#[test]
+fn variables_tell_how_the_request_goes_to_its_upstream() {
+    let told = "kong.response.exit(200, ngx.var.upstream_upgrade .. \"|\" .. ngx.var.upstream_connection .. \"|\" .. ngx.var.upstream_te)";
+    let gateway = Setup::declarative(format!(
+        "_format_version: '3.0'
+routes:
+- name: r
+  paths: [/]
+  plugins: [{{name: post-function, config: {{access: ['{told}']}}}}]
+"
+    ))
+    .start();
+    for (field, expected) in [
+        (("X", "1"), "|keep-alive|"),
+        (("Upgrade", "WebSocket"), "websocket|keep-alive, Upgrade|"),
+        (("Upgrade", "h2c"), "|keep-alive|"),
+        (("TE", "trailers"), "|keep-alive|"),
+    ] {
+        assert_eq!(get(gateway.proxy, "/", &[field]).text(), expected, "{field:?}");
+    }
+}

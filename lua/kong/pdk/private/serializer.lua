@@ -168,6 +168,7 @@ local function request_record(ngx_table, kong_table, ctx, request_uri, headers)
   local var = ngx_table.var
   local port = ctx.host_port or tonumber(var.server_port, 10)
   return {
+    -- Asked for anew: specs of plugins load that module again over an `ngx` of their own.
     id = require("kong.observability.tracing.request_id").get() or "",
     method = kong_table.request.get_method(),
     uri = request_uri,
