@@ -9,7 +9,8 @@ use crate::KONG_VERSION;
 pub const NGX_LUA_VERSION: u32 = 10_026;
 /// What `ngx.config.nginx_version` is in Kong 3.9.
 pub const NGINX_VERSION: u32 = 1_025_003;
-/// What runs Lua code, as `jit.version` has it in Kong 3.9.
+/// The LuaJIT of Kong 3.9.3, as its `jit.version` has it: the level that is answered for. The one that runs code here is
+/// that of the `mlua` crate, which is newer.
 pub const LUA_VERSION: &str = "LuaJIT 2.1.0-20231117.1";
 
 /// The command.

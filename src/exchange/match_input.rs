@@ -11,7 +11,8 @@ impl Exchange {
         let (client, request, remote) = (&*self.client, &self.request, self.remote());
         let text = |bytes| std::str::from_utf8(bytes).ok();
         let host = request.head.fields.known(Known::Host);
-        // *Kong parity*: a host that is no text matches nothing, as a path that is none.
+        // *Kong parity*: a host that is no text matches no route. The router finds none for a path that is no text
+        // either, so such a request is given one.
         let path = if host.is_some_and(|host| text(host).is_none()) { &b"\xff"[..] } else { &request.path };
         MatchInput {
             scheme: match client.scheme {
